@@ -1,0 +1,7 @@
+#include "db/failpoint.hpp"
+
+namespace tidegate {
+
+void failpoint(const char*) {}
+
+}  // namespace tidegate

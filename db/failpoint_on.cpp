@@ -1,0 +1,47 @@
+#include <csignal>
+#include <cstdlib>
+#include <atomic>
+#include <string>
+#include <unistd.h>
+
+#include "db/error.hpp"
+#include "db/failpoint.hpp"
+
+namespace tidegate {
+namespace {
+
+struct Armed {
+  std::string name, action = "kill";
+  std::atomic<long> passes_left{1};
+};
+
+Armed& armed() {
+  static Armed it;
+  static const bool read = [] {
+    const char* text = std::getenv("TIDEGATE_FAILPOINT");
+    std::string spec = text ? text : "";
+    if (auto at = spec.find('='); at != std::string::npos) {
+      it.action = spec.substr(at + 1);
+      spec.resize(at);
+    }
+    if (auto at = spec.find(':'); at != std::string::npos) {
+      it.passes_left = std::stol(spec.substr(at + 1));
+      spec.resize(at);
+    }
+    it.name = spec;
+    return true;
+  }();
+  (void)read;
+  return it;
+}
+
+}  // namespace
+
+void failpoint(const char* name) {
+  Armed& it = armed();
+  if (it.name != name || --it.passes_left != 0) return;
+  if (it.action == "error") throw Error(std::string("failpoint ") + name, "", Advice::reconnect);
+  kill(getpid(), it.action == "stop" ? SIGSTOP : SIGKILL);
+}
+
+}  // namespace tidegate

@@ -1,0 +1,149 @@
+// RAII over SQLite: connection, statement, transaction, session, changeset. One connection and all that hangs on it is
+// used by one thread. Every failure throws Error with the extended result code's name; SQLITE_BUSY and SQLITE_LOCKED
+// advise retry. Messages name the file and the operation, never a value.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proto/value.hpp"
+
+struct sqlite3;
+struct sqlite3_stmt;
+struct sqlite3_session;
+
+namespace tidegate::sqlite {
+
+class Statement;
+
+class Database {
+ public:
+  enum class Mode {
+    read_only,   // never writes, and cannot open a WAL database whose -shm it would have to make
+    read_write,  // the file must exist
+    create,      // made with mode 0600 where it does not exist
+  };
+  // `busy_timeout` is how long a statement waits for another's lock.
+  Database(const std::string& path, Mode mode, std::chrono::milliseconds busy_timeout);
+  static Database in_memory();
+
+  Statement prepare(std::string_view sql);
+  // Runs one or more statements without results.
+  void execute(const std::string& sql);
+  // First column of the first row; throws where there is no row.
+  std::int64_t integer(std::string_view sql);
+  std::string text(std::string_view sql);
+
+  std::int64_t changes() const;  // rows that the last INSERT, UPDATE or DELETE touched
+  bool in_transaction() const;
+  void set_triggers_enabled(bool enabled);
+  void interrupt();  // the only call allowed from another thread
+  // `check` is called about every 1,000 steps of the virtual machine; true makes the running statement fail with
+  // SQLITE_INTERRUPT. An empty function takes it away.
+  void set_progress_check(std::function<bool()> check);
+
+  struct ColumnFacts {
+    std::string collation;
+    bool autoincrement = false;
+  };
+  ColumnFacts column_facts(const std::string& table, const std::string& column);
+
+  const std::string& path() const { return path_; }
+  sqlite3* handle() const { return handle_.get(); }
+
+ private:
+  struct Close {
+    void operator()(sqlite3* handle) const;
+  };
+  std::string path_;
+  std::unique_ptr<sqlite3, Close> handle_;
+  std::unique_ptr<std::function<bool()>> progress_check_;
+};
+
+// A prepared statement. Parameters count from 1, columns from 0, as in SQLite.
+class Statement {
+ public:
+  Statement& bind(int parameter, const Value& value);
+  Statement& bind(int parameter, std::int64_t value);
+  Statement& bind(int parameter, std::string_view text);
+  Statement& bind_blob(int parameter, std::string_view bytes);
+  template <typename... Args>
+  Statement& bind_all(const Args&... args) {
+    int parameter = 0;
+    (bind(++parameter, args), ...);
+    return *this;
+  }
+
+  bool step();  // true: a row is there
+  void run();   // steps to the end and resets
+  void reset();
+
+  int columns() const;
+  Value value(int column) const;
+  void read_row(Row& into, int first_column, int count) const;  // reuses `into`'s strings
+  std::int64_t integer(int column) const;
+  std::string text(int column) const;  // "" for NULL
+  std::string_view bytes(int column) const;  // valid until the next step
+  bool is_null(int column) const;
+
+ private:
+  friend class Database;
+  struct Finalize {
+    void operator()(sqlite3_stmt* statement) const;
+  };
+  Statement(Database& database, sqlite3_stmt* statement) : database_(&database), statement_(statement) {}
+  Database* database_;
+  std::unique_ptr<sqlite3_stmt, Finalize> statement_;
+};
+
+// BEGIN, or BEGIN IMMEDIATE; rolls back in the destructor unless committed.
+class Transaction {
+ public:
+  enum class Kind { deferred, immediate };
+  explicit Transaction(Database& database, Kind kind = Kind::deferred);
+  ~Transaction();
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+  void commit();
+
+ private:
+  Database& database_;
+  bool open_ = true;
+};
+
+// `"name"`, with quotes doubled.
+std::string quoted(std::string_view identifier);
+
+// One change of a changeset. Values that the changeset does not carry are absent.
+struct SessionChange {
+  enum class Kind { insert, update, remove } kind;
+  std::string table;
+  std::vector<bool> key;                         // which columns are of the primary key
+  std::vector<std::optional<Value>> before, after;
+};
+
+// Records the writes that its own connection makes to the tables attached. SQLite's session extension.
+class Session {
+ public:
+  explicit Session(Database& database);
+  void attach(const std::string& table);
+  bool empty() const;
+  std::int64_t memory_used() const;
+  // The changes recorded so far, each key once, in no particular order within a table.
+  void read(const std::function<void(const SessionChange&)>& receive) const;
+
+ private:
+  struct Delete {
+    void operator()(sqlite3_session* session) const;
+  };
+  Database* database_;
+  std::unique_ptr<sqlite3_session, Delete> session_;
+};
+
+}  // namespace tidegate::sqlite

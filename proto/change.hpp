@@ -1,0 +1,68 @@
+// The vocabulary of change: what capture writes into the journal and apply reads from it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proto/table.hpp"
+#include "proto/value.hpp"
+
+namespace tidegate {
+
+// The shape of the rows of one table in one group of events. Every group names the relations that it uses.
+struct Relation {
+  std::uint32_t id = 0;  // of this table and version; valid within its pipeline
+  std::string table;
+  std::vector<std::string> columns;    // names, in row order; "_rid" first under Identity::rowid
+  std::vector<std::uint32_t> key;      // places of the identity in the row, in key order
+  bool operator==(const Relation&) const = default;
+};
+
+enum class Operation { insert, update, remove };
+
+struct Change {
+  Operation operation = Operation::insert;
+  std::uint32_t relation = 0;
+  Row row;                             // whole: the new row; for a remove the row as it was
+  std::vector<std::uint32_t> changed;  // update only: places whose value changed, ascending; never a key's
+  Row old;                             // update only: their values before, in the order of `changed`
+  bool operator==(const Change&) const = default;
+};
+
+// Some tables changed their shape, or are new. Stands before the changes that need it.
+struct SchemaChange {
+  std::vector<SourceTable> tables;  // as they are now
+  bool operator==(const SchemaChange&) const = default;
+};
+
+// A run of changes of one source transaction (for SQLite, of one cut). A long transaction has many parts.
+struct TransactionPart {
+  std::uint64_t transaction = 0;  // counts up by one per source transaction
+  bool first = true;
+  bool last = true;
+  std::int64_t commit_time_us = 0;  // Unix time in microseconds, by the source's clock
+  std::optional<SchemaChange> schema_change;
+  std::vector<Relation> relations;
+  std::vector<Change> changes;
+  bool operator==(const TransactionPart&) const = default;
+};
+
+// Protobuf, as proto/tidegate/v1/event.proto says. decode() throws std::invalid_argument, which names what is wrong and
+// never holds a value, on bytes that are not a part.
+std::string encode(const TransactionPart& part);
+TransactionPart decode_part(std::string_view bytes);
+
+std::string encode(const SourceTable& table);
+SourceTable decode_table(std::string_view bytes);
+
+// A key as people and the quarantine see it: a JSON array of its values; blobs as "\\x…" hex.
+std::string key_as_json(const Row& key);
+Row key_of(const Relation& relation, const Row& row);
+
+std::size_t size_in_memory(const Change& change);
+
+}  // namespace tidegate
