@@ -1,5 +1,5 @@
-// What becomes of one source table on the target: decided once, before anything is written, from its description and
-// its measured values, and kept, so that every later row is treated alike.
+// What becomes of one source table on the target: decided once, before anything is written, from its
+// description and its measured values, and kept, so that every later row is treated alike.
 #pragma once
 
 #include <cstdint>
@@ -11,17 +11,40 @@
 
 namespace tidegate {
 
-enum class TargetType { bigint, double_precision, numeric, boolean, text, varchar, bytea, timestamptz, date, time, jsonb };
+enum class TargetType {
+  bigint,
+  double_precision,
+  numeric,
+  boolean,
+  text,
+  varchar,
+  bytea,
+  timestamptz,
+  date,
+  time,
+  jsonb
+};
 
 // How the source wrote points in time in a column; measured over all its rows.
 enum class TimeForm { iso_text, epoch_seconds, epoch_milliseconds, julian_day };
 
 // What to do with a value that does not fit. The names are those of [[rule]] in tidegate.toml.
 enum class Misfit {
-  zero_date, not_a_boolean, epoch, julian, empty, nul, invalid_utf8, not_a_number, out_of_range, too_long, invalid_json,
-  not_a_time, wrong_class,  // a blob in a number's column, say: always quarantine
-  null_key,                 // NULL in a primary key
-  rejected,                 // the target refused the row
+  zero_date,
+  not_a_boolean,
+  epoch,
+  julian,
+  empty,
+  nul,
+  invalid_utf8,
+  not_a_number,
+  out_of_range,
+  too_long,
+  invalid_json,
+  not_a_time,
+  wrong_class,  // a blob in a number's column, say: always quarantine
+  null_key,     // NULL in a primary key
+  rejected,     // the target refused the row
 };
 enum class Remedy { quarantine, null, strip, text, convert };
 
@@ -57,7 +80,8 @@ struct TablePlan {
   bool operator==(const TablePlan&) const = default;
 };
 
-// Something that is not carried over as it was, or that needs an operator. `message` names table and column, no value.
+// Something that is not carried over as it was, or that needs an operator. `message` names table and column,
+// no value.
 struct Finding {
   enum class Level { note, warn, block } level = Level::note;
   std::string code;  // stable, e.g. "check-not-translated"

@@ -14,8 +14,8 @@ enum class Advice {
   in_doubt,   // a COMMIT was sent and its answer was lost: read the position, never repeat blindly
 };
 
-// what() is for operators: operation, object, cause. It holds no row value: of a server's message only the primary
-// part is kept where the SQLSTATE is known to quote no data, else the SQLSTATE's condition name.
+// what() is for operators: operation, object, cause. It holds no row value: of a server's message only the
+// primary part is kept where the SQLSTATE is known to quote no data, else the SQLSTATE's condition name.
 class Error : public std::runtime_error {
  public:
   Error(std::string message, std::string code, Advice advice,

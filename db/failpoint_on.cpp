@@ -1,8 +1,8 @@
+#include <unistd.h>
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
-#include <atomic>
 #include <string>
-#include <unistd.h>
 
 #include "db/error.hpp"
 #include "db/failpoint.hpp"

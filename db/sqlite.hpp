@@ -1,6 +1,6 @@
-// RAII over SQLite: connection, statement, transaction, session, changeset. One connection and all that hangs on it is
-// used by one thread. Every failure throws Error with the extended result code's name; SQLITE_BUSY and SQLITE_LOCKED
-// advise retry. Messages name the file and the operation, never a value.
+// RAII over SQLite: connection, statement, transaction, session, changeset. One connection and all that hangs
+// on it is used by one thread. Every failure throws Error with the extended result code's name; SQLITE_BUSY
+// and SQLITE_LOCKED advise retry. Messages name the file and the operation, never a value.
 #pragma once
 
 #include <chrono>
@@ -44,8 +44,8 @@ class Database {
   bool in_transaction() const;
   void set_triggers_enabled(bool enabled);
   void interrupt();  // the only call allowed from another thread
-  // `check` is called about every 1,000 steps of the virtual machine; true makes the running statement fail with
-  // SQLITE_INTERRUPT. An empty function takes it away.
+  // `check` is called about every 1,000 steps of the virtual machine; true makes the running statement fail
+  // with SQLITE_INTERRUPT. An empty function takes it away.
   void set_progress_check(std::function<bool()> check);
 
   struct ColumnFacts {
@@ -88,7 +88,7 @@ class Statement {
   Value value(int column) const;
   void read_row(Row& into, int first_column, int count) const;  // reuses `into`'s strings
   std::int64_t integer(int column) const;
-  std::string text(int column) const;  // "" for NULL
+  std::string text(int column) const;        // "" for NULL
   std::string_view bytes(int column) const;  // valid until the next step
   bool is_null(int column) const;
 
@@ -124,7 +124,7 @@ std::string quoted(std::string_view identifier);
 struct SessionChange {
   enum class Kind { insert, update, remove } kind;
   std::string table;
-  std::vector<bool> key;                         // which columns are of the primary key
+  std::vector<bool> key;  // which columns are of the primary key
   std::vector<std::optional<Value>> before, after;
 };
 

@@ -17,8 +17,8 @@ namespace tidegate {
 struct Relation {
   std::uint32_t id = 0;  // of this table and version; valid within its pipeline
   std::string table;
-  std::vector<std::string> columns;    // names, in row order; "_rid" first under Identity::rowid
-  std::vector<std::uint32_t> key;      // places of the identity in the row, in key order
+  std::vector<std::string> columns;  // names, in row order; "_rid" first under Identity::rowid
+  std::vector<std::uint32_t> key;    // places of the identity in the row, in key order
   bool operator==(const Relation&) const = default;
 };
 
@@ -51,8 +51,8 @@ struct TransactionPart {
   bool operator==(const TransactionPart&) const = default;
 };
 
-// Protobuf, as proto/tidegate/v1/event.proto says. decode() throws std::invalid_argument, which names what is wrong and
-// never holds a value, on bytes that are not a part.
+// Protobuf, as proto/tidegate/v1/event.proto says. decode() throws std::invalid_argument, which names what is
+// wrong and never holds a value, on bytes that are not a part.
 std::string encode(const TransactionPart& part);
 TransactionPart decode_part(std::string_view bytes);
 

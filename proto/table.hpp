@@ -1,4 +1,5 @@
-// A table as the source describes it: what capture read from the catalogue, and what the target's DDL is made from.
+// A table as the source describes it: what capture read from the catalogue, and what the target's DDL is made
+// from.
 #pragma once
 
 #include <cstdint>
@@ -77,24 +78,24 @@ struct SourceTable {
   bool operator==(const SourceTable&) const = default;
 };
 
-// What one column holds, measured over a whole table in one read snapshot. Counts are of rows; a value may count in
-// several. Capture measures, the planner of the target's types reads it.
+// What one column holds, measured over a whole table in one read snapshot. Counts are of rows; a value may
+// count in several. Capture measures, the planner of the target's types reads it.
 struct ColumnMeasure {
   std::uint64_t nulls = 0, integers = 0, reals = 0, texts = 0, blobs = 0;
   std::int64_t min_integer = 0, max_integer = 0;  // over integers; both 0 where there are none
   std::uint64_t integers_0_or_1 = 0;
-  std::uint64_t whole_reals = 0;          // reals with no fraction
-  double min_real = 0, max_real = 0;      // over finite reals
+  std::uint64_t whole_reals = 0;      // reals with no fraction
+  double min_real = 0, max_real = 0;  // over finite reals
   std::uint64_t infinite_reals = 0;
-  std::uint64_t max_text_length = 0;      // in characters
+  std::uint64_t max_text_length = 0;  // in characters
   std::uint64_t empty_texts = 0, texts_with_nul = 0, texts_invalid_utf8 = 0;
-  std::uint64_t numeric_texts = 0;        // decimal numbers: optional sign, digits, point, exponent
-  std::uint64_t iso_datetimes = 0;        // YYYY-MM-DD[ T]HH:MM[:SS[.f]][zone], or a date alone
-  std::uint64_t iso_dates = 0;            // YYYY-MM-DD alone (counted in iso_datetimes too)
-  std::uint64_t iso_times = 0;            // HH:MM[:SS[.f]]
-  std::uint64_t zero_dates = 0;           // begins with 0000-00-00
-  std::uint64_t invalid_json = 0;         // texts that are not JSON
-  unsigned max_integral_digits = 0;       // over all numbers and numeric texts, as decimals print shortest
+  std::uint64_t numeric_texts = 0;   // decimal numbers: optional sign, digits, point, exponent
+  std::uint64_t iso_datetimes = 0;   // YYYY-MM-DD[ T]HH:MM[:SS[.f]][zone], or a date alone
+  std::uint64_t iso_dates = 0;       // YYYY-MM-DD alone (counted in iso_datetimes too)
+  std::uint64_t iso_times = 0;       // HH:MM[:SS[.f]]
+  std::uint64_t zero_dates = 0;      // begins with 0000-00-00
+  std::uint64_t invalid_json = 0;    // texts that are not JSON
+  unsigned max_integral_digits = 0;  // over all numbers and numeric texts, as decimals print shortest
   unsigned max_fraction_digits = 0;
 };
 

@@ -24,16 +24,20 @@ struct Blob {
 using Value = std::variant<Null, std::int64_t, double, std::string, Blob>;
 using Row = std::vector<Value>;
 
-inline bool is_null(const Value& value) { return std::holds_alternative<Null>(value); }
+inline bool is_null(const Value& value) {
+  return std::holds_alternative<Null>(value);
+}
 
 // "null", "integer", "real", "text" or "blob".
 std::string_view storage_class(const Value& value);
 
-// Same storage class and same bytes: 1 and 1.0 differ, 'a' and 'A' differ, two NaNs are alike, 0.0 and -0.0 differ.
+// Same storage class and same bytes: 1 and 1.0 differ, 'a' and 'A' differ, two NaNs are alike, 0.0 and -0.0
+// differ.
 bool identical(const Value& a, const Value& b);
 bool identical(const Row& a, const Row& b);
 
-// SQLite's order under collation BINARY: null < numbers (by exact value, 1 == 1.0) < text (bytes) < blob (bytes).
+// SQLite's order under collation BINARY: null < numbers (by exact value, 1 == 1.0) < text (bytes) < blob
+// (bytes).
 std::weak_ordering binary_order(const Value& a, const Value& b);
 std::weak_ordering binary_order(const Row& a, const Row& b);
 
