@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "db/error.hpp"
 
 namespace tidegate::sqlite {
