@@ -1,0 +1,287 @@
+#include "capture/sqlite/capture.hpp"
+
+#include <algorithm>
+
+#include "capture/sqlite/catalog.hpp"
+#include "capture/sqlite/recorder.hpp"
+#include "capture/sqlite/schema_delta.hpp"
+#include "db/failpoint.hpp"
+
+namespace tidegate {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// Waiting to read blocks nobody.
+constexpr milliseconds live_busy_timeout{5000};
+constexpr milliseconds shadow_busy_timeout{30000};
+// Without WAL a reader makes the app's commit wait, and fail after its own timeout; this is short beside any.
+constexpr milliseconds longest_read_lock_without_wal{100};
+constexpr std::uint64_t rows_between_reports = 10000;
+
+std::int64_t now_us() {
+  using namespace std::chrono;
+  return duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+sqlite::Database open_read_only(const std::string& path) {
+  // Read-write, since a reader of a WAL database takes its place in the -shm file; query_only keeps it from the rest.
+  sqlite::Database live(path, sqlite::Database::Mode::read_write, live_busy_timeout);
+  live.execute("PRAGMA query_only = ON; PRAGMA cache_size = -16384");
+  return live;
+}
+
+std::vector<SourceTable> tables_of(sqlite::Database& live, const CaptureOptions& options) {
+  return read_catalog(live, options.include, options.exclude).tables;
+}
+
+// Visits every row of the live table in key order.
+template <typename Visit>
+void scan(sqlite::Database& live, const ShadowTable& table, Visit visit) {
+  auto rows = live.prepare(table.select_live(false));
+  Row row;
+  while (rows.step()) {
+    rows.read_row(row, 0, table.width());
+    visit(row);
+  }
+}
+
+void measure_row(const ShadowTable& table, const Row& row, TableMeasure& into) {
+  std::size_t hidden = row.size() - table.source().columns.size();
+  ++into.rows;
+  for (std::size_t i = hidden; i < row.size(); ++i) measure(into.columns[i - hidden], row[i]);
+}
+
+FilledTable unmeasured(SourceTable source) {
+  FilledTable table{std::move(source), {}};
+  table.measure.columns.resize(table.source.columns.size());
+  return table;
+}
+
+}  // namespace
+
+SqliteCapture::SqliteCapture(const CaptureOptions& options, sqlite::Database& state, Outbox& outbox)
+    : options_(options), state_(state), outbox_(outbox) {
+  Shadow::create_tables(state_);
+  state_.execute(
+      "CREATE TABLE IF NOT EXISTS capture (one INTEGER PRIMARY KEY CHECK (one = 1), source TEXT NOT NULL,"
+      " last_transaction INTEGER NOT NULL, is_open INTEGER NOT NULL)");
+  auto saved = state_.prepare("SELECT last_transaction, is_open FROM capture");
+  if (saved.step()) {
+    transaction_ = static_cast<std::uint64_t>(saved.integer(0));
+    transaction_open_ = saved.integer(1) != 0;
+  }
+  tables_ = Shadow::load(state_);
+  open_live();
+}
+
+SqliteCapture::~SqliteCapture() = default;
+
+void SqliteCapture::open_live() {
+  identity_ = identity_of(options_.path);
+  live_ = std::make_unique<sqlite::Database>(open_read_only(options_.path));
+  shadow_ = std::make_unique<sqlite::Database>(state_.path(), sqlite::Database::Mode::read_write, shadow_busy_timeout);
+  shadow_->execute("PRAGMA query_only = ON; PRAGMA cache_size = -16384");
+  wal_mode_ = live_->text("PRAGMA journal_mode") == "wal";
+}
+
+bool SqliteCapture::filled() { return state_.integer("SELECT count(*) FROM capture") == 1; }
+
+void SqliteCapture::begin_snapshot() {
+  if (identity_of(options_.path) != identity_) {
+    throw Refused("the source file " + options_.path +
+                  " was replaced by another file while tidegate ran; make sure that it is the one you want, then start "
+                  "tidegate again: it compares all rows before it goes on");
+  }
+  data_version_ = live_->integer("PRAGMA data_version");
+  live_->execute("BEGIN");
+  live_->integer("SELECT count(*) FROM sqlite_schema");
+  wal_mode_ = live_->text("PRAGMA journal_mode") == "wal";
+  snapshot_began_ = steady_clock::now();
+  if (wal_mode_) return live_->set_progress_check({});
+  live_->set_progress_check([began = snapshot_began_] {
+    return steady_clock::now() - began > longest_read_lock_without_wal;
+  });
+}
+
+void SqliteCapture::end_snapshot() {
+  live_->set_progress_check({});
+  if (live_->in_transaction()) live_->execute("ROLLBACK");
+}
+
+namespace {
+
+// Ends a live snapshot however its scope is left, and says in words what an interrupted read means.
+template <typename End, typename Work>
+void within_snapshot(const std::string& path, End end, Work work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    end();
+    if (error.code() != "SQLITE_INTERRUPT") throw;
+    throw Refused("reading " + path + " takes longer than the 100 ms for which tidegate may hold a read lock on a "
+                  "database without WAL; let tidegate switch it to WAL with --allow-wal");
+  } catch (...) {
+    end();
+    throw;
+  }
+  end();
+}
+
+}  // namespace
+
+void SqliteCapture::fill_table(FilledTable& into, const Progress& progress) {
+  ShadowTable table = Shadow::add(state_, into.source);
+  auto insert = state_.prepare(table.insert_sql());
+  scan(*live_, table, [&](const Row& row) {
+    measure_row(table, row, into.measure);
+    for (std::size_t i = 0; i < row.size(); ++i) insert.bind(static_cast<int>(i) + 1, row[i]);
+    insert.run();
+    if (into.measure.rows % rows_between_reports == 0) progress(into.source.name, into.measure.rows);
+  });
+  progress(into.source.name, into.measure.rows);
+}
+
+std::vector<FilledTable> SqliteCapture::fill(const Progress& progress) {
+  std::vector<FilledTable> filled;
+  sqlite::Transaction transaction(state_, sqlite::Transaction::Kind::immediate);
+  begin_snapshot();
+  within_snapshot(options_.path, [this] { end_snapshot(); }, [&] {
+    schema_version_ = live_->integer("PRAGMA schema_version");
+    for (SourceTable& source : tables_of(*live_, options_)) {
+      fill_table(filled.emplace_back(unmeasured(std::move(source))), progress);
+    }
+  });
+  save(false);
+  failpoint("capture-before-fill-commit");
+  transaction.commit();
+  failpoint("capture-after-fill-commit");
+  tables_ = Shadow::load(state_);
+  return filled;
+}
+
+void SqliteCapture::save(bool open) {
+  transaction_open_ = open;
+  auto upsert = state_.prepare(
+      "INSERT INTO capture VALUES (1, ?1, ?2, ?3) ON CONFLICT DO UPDATE SET last_transaction = ?2, is_open = ?3");
+  upsert.bind(1, std::string_view(options_.path)).bind(2, static_cast<std::int64_t>(transaction_));
+  upsert.bind(3, static_cast<std::int64_t>(open)).run();
+}
+
+bool SqliteCapture::source_moved() {
+  return data_version_ < 0 || live_->integer("PRAGMA data_version") != data_version_;
+}
+
+// Adds or extends the shadow of one table; true where the target must hear of it.
+bool SqliteCapture::take_over(const SourceTable& now) {
+  for (const ShadowTable& before : tables_) {
+    if (before.source().name != now.name) continue;
+    SchemaDelta delta = compare_schema(before.source(), now);
+    if (delta.kind == SchemaDelta::Kind::none) return false;
+    if (delta.kind == SchemaDelta::Kind::incompatible) {
+      throw SchemaNeedsOperator("table " + now.name + " of the source changed its shape: " + delta.reason);
+    }
+    Shadow::extend(state_, before, now);
+    return true;
+  }
+  Shadow::add(state_, now);
+  return true;
+}
+
+namespace {
+
+void refuse_dropped_tables(const std::vector<ShadowTable>& before, const std::vector<SourceTable>& now) {
+  for (const ShadowTable& table : before) {
+    bool there = std::any_of(now.begin(), now.end(),
+                             [&](const SourceTable& found) { return found.name == table.source().name; });
+    if (!there) throw SchemaNeedsOperator("table " + table.source().name + " of the source was dropped or renamed");
+  }
+}
+
+}  // namespace
+
+// The shadow's new shape commits with the schema change in the outbox, as the first part of a transaction that stays
+// open until the rows of the same snapshot have been compared: nobody applies it before, and a crash in between leaves
+// a transaction that the next cut closes.
+void SqliteCapture::carry_schema_changes() {
+  std::int64_t version = live_->integer("PRAGMA schema_version");
+  if (version == schema_version_) return;
+  auto now = tables_of(*live_, options_);
+  refuse_dropped_tables(tables_, now);
+  sqlite::Transaction transaction(state_, sqlite::Transaction::Kind::immediate);
+  SchemaChange change;
+  for (const SourceTable& table : now) {
+    if (take_over(table)) change.tables.push_back(table);
+  }
+  if (!change.tables.empty() && !options_.carry_schema_changes) {
+    throw SchemaNeedsOperator("table " + change.tables.front().name +
+                              " of the source is new or changed, and on_schema_change is \"pause\"");
+  }
+  if (!change.tables.empty()) {
+    TransactionPart part;
+    part.first = !transaction_open_;
+    part.transaction = transaction_open_ ? transaction_ : ++transaction_;
+    part.last = false;
+    part.commit_time_us = now_us();
+    part.schema_change = std::move(change);
+    outbox_.append(part);
+    save(true);
+  }
+  transaction.commit();
+  failpoint("capture-after-schema-change");
+  schema_version_ = version;
+  tables_ = Shadow::load(state_);
+}
+
+Recorder SqliteCapture::recorder() {
+  std::uint64_t transaction = transaction_open_ ? transaction_ : transaction_ + 1;
+  return Recorder(state_, outbox_, tables_, transaction, now_us(), transaction_open_);
+}
+
+void SqliteCapture::compare_all(Recorder& recorder, Cut& cut) {
+  sqlite::Transaction shadow_snapshot(*shadow_);
+  for (const ShadowTable& table : tables_) {
+    cut.rows_compared += compare_table(table, *live_, *shadow_, {}, recorder.writer(table)).live_rows;
+  }
+}
+
+SqliteCapture::Cut SqliteCapture::cut() {
+  Cut cut;
+  auto began = steady_clock::now();
+  begin_snapshot();
+  within_snapshot(options_.path, [this] { end_snapshot(); }, [&] {
+    carry_schema_changes();
+    sqlite::Transaction transaction(state_, sqlite::Transaction::Kind::immediate);
+    Recorder changes = recorder();
+    compare_all(changes, cut);
+    end_snapshot();
+    if (!changes.finish()) return;
+    if (!transaction_open_) ++transaction_;
+    save(false);
+    failpoint("capture-before-commit");
+    transaction.commit();
+    failpoint("capture-after-commit");
+    cut.changed = true;
+    cut.changes = changes.changes();
+    cut.last_sequence = changes.last_sequence();
+  });
+  cut.duration = std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - began);
+  return cut;
+}
+
+std::vector<FilledTable> measure_source(const CaptureOptions& options, const SqliteCapture::Progress& progress) {
+  std::vector<FilledTable> measured;
+  sqlite::Database live = open_read_only(options.path);
+  live.execute("BEGIN");
+  for (SourceTable& source : tables_of(live, options)) {
+    FilledTable& into = measured.emplace_back(unmeasured(std::move(source)));
+    ShadowTable table(0, into.source, "");
+    scan(live, table, [&](const Row& row) { measure_row(table, row, into.measure); });
+    progress(into.source.name, into.measure.rows);
+  }
+  live.execute("ROLLBACK");
+  return measured;
+}
+
+}  // namespace tidegate

@@ -1,0 +1,93 @@
+// SQLite capture: one read snapshot of the live file at a time (a cut), compared with the shadow; what differs becomes
+// one source transaction in the outbox, in the same transaction of the state database that moves the shadow.
+// A crash at any point leaves the shadow and the journal at the last cut; the next start compares everything.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "capture/source.hpp"
+#include "capture/sqlite/file_checks.hpp"
+#include "capture/sqlite/shadow.hpp"
+#include "db/error.hpp"
+
+namespace tidegate {
+
+struct CaptureOptions {
+  std::string path;
+  std::vector<std::string> include{"*"}, exclude;
+  bool carry_schema_changes = true;  // false: any change of the schema pauses
+  bool may_write_barrier = false;    // the app's writers wait for a short lock ([source] writers = "waits")
+};
+
+// The source's schema changed in a way that an operator must look at. Capture has not moved; nothing is lost.
+class SchemaNeedsOperator : public Refused {
+ public:
+  using Refused::Refused;
+};
+
+struct FilledTable {
+  SourceTable source;
+  TableMeasure measure;
+};
+
+class Recorder;
+
+class SqliteCapture {
+ public:
+  // `state` is written by this object and by `outbox` only, both on this thread. Makes its tables there.
+  SqliteCapture(const CaptureOptions& options, sqlite::Database& state, Outbox& outbox);
+  ~SqliteCapture();
+
+  // Copies every table into the shadow from one read snapshot, measuring each value on the way; one transaction, so a
+  // crash leaves nothing. `progress` hears the table and the rows copied so far.
+  using Progress = std::function<void(const std::string& table, std::uint64_t rows)>;
+  std::vector<FilledTable> fill(const Progress& progress);
+  bool filled();
+
+  struct Cut {
+    bool changed = false;
+    std::uint64_t last_sequence = 0;  // of its last part, where changed
+    std::uint64_t changes = 0, rows_compared = 0;
+    std::chrono::microseconds duration{0};
+  };
+  // Did anyone commit since the last cut's snapshot was taken? Cheap; may say yes too often, never no wrongly.
+  bool source_moved();
+  // Throws SchemaNeedsOperator; Error with Advice::retry where the file could not be read just now.
+  Cut cut();
+
+  const std::vector<ShadowTable>& tables() const { return tables_; }
+  bool wal_mode() const { return wal_mode_; }
+
+ private:
+  void open_live();
+  void begin_snapshot();
+  void end_snapshot();
+  void fill_table(FilledTable& into, const Progress& progress);
+  void carry_schema_changes();
+  bool take_over(const SourceTable& now);
+  void compare_all(Recorder& recorder, Cut& cut);
+  Recorder recorder();
+  void save(bool open);
+
+  CaptureOptions options_;
+  sqlite::Database& state_;
+  Outbox& outbox_;
+  std::unique_ptr<sqlite::Database> live_, shadow_;
+  std::vector<ShadowTable> tables_;
+  FileIdentity identity_;
+  std::uint64_t transaction_ = 0;    // the last one that capture began
+  bool transaction_open_ = false;    // its last part is not in the outbox yet
+  bool wal_mode_ = false;
+  std::int64_t data_version_ = -1, schema_version_ = -1;
+  std::chrono::steady_clock::time_point snapshot_began_;
+};
+
+// The rows and measures of every table, without any state: what `plan` and `doctor` look at.
+std::vector<FilledTable> measure_source(const CaptureOptions& options, const SqliteCapture::Progress& progress);
+
+}  // namespace tidegate

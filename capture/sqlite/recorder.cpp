@@ -1,0 +1,167 @@
+#include "capture/sqlite/recorder.hpp"
+
+#include <algorithm>
+
+#include "db/error.hpp"
+#include "db/failpoint.hpp"
+
+namespace tidegate {
+namespace {
+
+// A session holds its rows in memory (176 MB for a million updates, measured), so it is emptied into the outbox in
+// between. The limits bound both the session and a journal part.
+constexpr std::uint64_t max_writes_in_session = 5000;
+constexpr std::int64_t max_session_bytes = 8 << 20;
+constexpr std::size_t max_part_bytes = 4 << 20;
+
+bool is_key(const Relation& relation, std::uint32_t place) {
+  return std::find(relation.key.begin(), relation.key.end(), place) != relation.key.end();
+}
+
+void bind_key(sqlite::Statement& statement, const Relation& relation, const Row& row, int first) {
+  for (auto place : relation.key) statement.bind(first++, row[place]);
+}
+
+}  // namespace
+
+class Recorder::TableWriter : public Differences {
+ public:
+  TableWriter(Recorder& recorder, const ShadowTable& table) : recorder_(recorder), table_(table) {}
+
+  void inserted(const Row& live) override {
+    if (!insert_) insert_.emplace(recorder_.state_.prepare(table_.insert_sql()));
+    for (std::size_t i = 0; i < live.size(); ++i) insert_->bind(static_cast<int>(i) + 1, live[i]);
+    insert_->run();
+    recorder_.written();
+  }
+
+  void updated(const Row& live) override {
+    if (!update_) update_.emplace(recorder_.state_.prepare(table_.update_sql()));
+    int parameter = 0;
+    for (std::uint32_t i = 0; i < live.size(); ++i) {
+      if (!is_key(table_.relation(), i)) update_->bind(++parameter, live[i]);
+    }
+    bind_key(*update_, table_.relation(), live, parameter + 1);
+    update_->run();
+    require_one_row();
+    recorder_.written();
+  }
+
+  void removed(const Row& shadow) override {
+    if (!remove_) remove_.emplace(recorder_.state_.prepare(table_.delete_sql()));
+    bind_key(*remove_, table_.relation(), shadow, 1);
+    remove_->run();
+    require_one_row();
+    recorder_.written();
+  }
+
+  Row read_row(const Row& key) {
+    if (!read_) read_.emplace(recorder_.state_.prepare(table_.select_shadow_row()));
+    for (std::size_t i = 0; i < key.size(); ++i) read_->bind(static_cast<int>(i) + 1, key[i]);
+    Row row;
+    if (read_->step()) read_->read_row(row, 0, table_.width());
+    read_->reset();
+    return row;
+  }
+
+ private:
+  void require_one_row() const {
+    if (recorder_.state_.changes() == 1) return;
+    throw Error("the shadow of table " + table_.source().name + " has lost a row: the state database is damaged", "",
+                Advice::stop);
+  }
+
+  Recorder& recorder_;
+  const ShadowTable& table_;
+  std::optional<sqlite::Statement> insert_, update_, remove_, read_;
+};
+
+Recorder::Recorder(sqlite::Database& state, Outbox& outbox, const std::vector<ShadowTable>& tables,
+                   std::uint64_t transaction, std::int64_t commit_time_us, bool continues)
+    : state_(state), outbox_(outbox) {
+  for (const auto& table : tables) by_name_.emplace(table.name(), &table);
+  part_.transaction = transaction;
+  part_.commit_time_us = commit_time_us;
+  part_.first = !continues;
+  start_session();
+}
+
+Recorder::~Recorder() = default;
+
+void Recorder::start_session() {
+  session_ = std::make_unique<sqlite::Session>(state_);
+  for (const auto& [name, table] : by_name_) session_->attach(name);
+  writes_in_session_ = 0;
+}
+
+Differences& Recorder::writer(const ShadowTable& table) {
+  auto& writer = writers_[table.id()];
+  if (!writer) writer = std::make_unique<TableWriter>(*this, table);
+  return *writer;
+}
+
+void Recorder::written() {
+  ++changes_;
+  ++writes_in_session_;
+  bool full = writes_in_session_ >= max_writes_in_session ||
+              (writes_in_session_ % 64 == 0 && session_->memory_used() >= max_session_bytes);
+  if (full) take_changeset();
+}
+
+void Recorder::take_changeset() {
+  failpoint("capture-before-changeset");
+  session_->read([this](const sqlite::SessionChange& found) {
+    const ShadowTable& table = *by_name_.at(found.table);
+    add(table, complete(table, found));
+  });
+  start_session();
+}
+
+Change Recorder::complete(const ShadowTable& table, const sqlite::SessionChange& found) {
+  using Kind = sqlite::SessionChange::Kind;
+  Change change;
+  change.relation = table.id();
+  if (found.kind != Kind::update) {
+    change.operation = found.kind == Kind::insert ? Operation::insert : Operation::remove;
+    for (const auto& value : found.kind == Kind::insert ? found.after : found.before) change.row.push_back(value.value());
+    return change;
+  }
+  change.operation = Operation::update;
+  Row key;
+  for (auto place : table.relation().key) key.push_back(found.before[place].value());
+  writer(table);
+  change.row = writers_.at(table.id())->read_row(key);
+  for (std::uint32_t i = 0; i < found.after.size(); ++i) {
+    if (!found.after[i] || is_key(table.relation(), i)) continue;
+    change.changed.push_back(i);
+    change.old.push_back(found.before[i].value());
+  }
+  return change;
+}
+
+void Recorder::add(const ShadowTable& table, Change change) {
+  if (part_bytes_ >= max_part_bytes) hand_over(false);
+  bool known = std::any_of(part_.relations.begin(), part_.relations.end(),
+                           [&](const Relation& relation) { return relation.id == table.id(); });
+  if (!known) part_.relations.push_back(table.relation());
+  part_bytes_ += size_in_memory(change);
+  part_.changes.push_back(std::move(change));
+}
+
+void Recorder::hand_over(bool last) {
+  part_.last = last;
+  last_sequence_ = outbox_.append(part_);
+  part_.first = false;
+  part_.relations.clear();
+  part_.changes.clear();
+  part_bytes_ = 0;
+}
+
+bool Recorder::finish() {
+  take_changeset();
+  if (part_.first && part_.changes.empty()) return false;
+  hand_over(true);
+  return true;
+}
+
+}  // namespace tidegate

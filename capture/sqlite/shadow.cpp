@@ -1,0 +1,212 @@
+#include "capture/sqlite/shadow.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "capture/sqlite/catalog.hpp"
+#include "db/error.hpp"
+
+namespace tidegate {
+namespace {
+
+constexpr std::chrono::seconds state_busy_timeout{30};
+
+std::string column(std::size_t place) { return fmt::format("c{}", place); }
+
+std::vector<std::uint32_t> key_places(const SourceTable& table, const std::vector<std::string>& columns) {
+  if (table.identity == Identity::rowid) return {0};
+  std::vector<std::uint32_t> places;
+  for (const auto& name : table.primary_key) {
+    auto found = std::find(columns.begin(), columns.end(), name);
+    places.push_back(static_cast<std::uint32_t>(found - columns.begin()));
+  }
+  return places;
+}
+
+Relation relation_of(std::uint32_t id, const SourceTable& table) {
+  Relation relation{id, table.name, {}, {}};
+  if (table.identity == Identity::rowid) relation.columns.push_back("_rid");
+  for (const auto& source_column : table.columns) relation.columns.push_back(source_column.name);
+  relation.key = key_places(table, relation.columns);
+  return relation;
+}
+
+}  // namespace
+
+ShadowTable::ShadowTable(std::uint32_t id, SourceTable source, std::string fingerprint)
+    : source_(std::move(source)),
+      fingerprint_(std::move(fingerprint)),
+      name_(fmt::format("shadow_{}", id)),
+      relation_(relation_of(id, source_)) {}
+
+std::string ShadowTable::create_sql() const {
+  std::vector<std::string> columns;
+  for (std::size_t i = 0; i < relation_.columns.size(); ++i) {
+    bool is_rowid = keyed_by_rowid() && i == relation_.key.front();
+    columns.push_back(is_rowid ? column(i) + " INTEGER PRIMARY KEY" : column(i));
+  }
+  if (keyed_by_rowid()) return fmt::format("CREATE TABLE {} ({})", name_, fmt::join(columns, ", "));
+  columns.push_back("PRIMARY KEY (" + shadow_key(", ", "") + ")");
+  return fmt::format("CREATE TABLE {} ({}) WITHOUT ROWID", name_, fmt::join(columns, ", "));
+}
+
+std::string ShadowTable::shadow_key(const char* separator, const char* suffix) const {
+  std::vector<std::string> parts;
+  for (auto place : relation_.key) parts.push_back(column(place) + suffix);
+  return fmt::format("{}", fmt::join(parts, separator));
+}
+
+std::string ShadowTable::shadow_columns() const {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < relation_.columns.size(); ++i) names.push_back(column(i));
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+std::string ShadowTable::live_columns() const {
+  std::vector<std::string> names;
+  if (source_.identity == Identity::rowid) names.push_back(rowid_alias(source_));
+  for (const auto& source_column : source_.columns) names.push_back(sqlite::quoted(source_column.name));
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+// The shadow's order is BINARY, whatever collations the source's columns have.
+std::string ShadowTable::live_order() const {
+  if (keyed_by_rowid()) return rowid_alias(source_);
+  std::vector<std::string> parts;
+  for (const auto& name : source_.primary_key) parts.push_back(sqlite::quoted(name) + " COLLATE BINARY");
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::string ShadowTable::select_live(bool in_rowid_range) const {
+  std::string where = in_rowid_range ? fmt::format(" WHERE {} BETWEEN ?1 AND ?2", rowid_alias(source_)) : "";
+  return fmt::format("SELECT {} FROM main.{}{} ORDER BY {}", live_columns(), sqlite::quoted(source_.name), where,
+                     live_order());
+}
+
+std::string ShadowTable::select_shadow(bool in_rowid_range) const {
+  std::string where = in_rowid_range ? fmt::format(" WHERE {} BETWEEN ?1 AND ?2", shadow_key(", ", "")) : "";
+  return fmt::format("SELECT {} FROM {}{} ORDER BY {}", shadow_columns(), name_, where, shadow_key(", ", ""));
+}
+
+std::string ShadowTable::select_shadow_after() const {
+  std::vector<std::string> parameters(relation_.key.size(), "?");
+  return fmt::format("SELECT {} FROM {} WHERE ({}) > ({}) ORDER BY {} LIMIT ?", shadow_columns(), name_,
+                     shadow_key(", ", ""), fmt::join(parameters, ", "), shadow_key(", ", ""));
+}
+
+std::string ShadowTable::select_shadow_row() const {
+  return fmt::format("SELECT {} FROM {} WHERE {}", shadow_columns(), name_, shadow_key(" AND ", " = ?"));
+}
+
+std::string ShadowTable::insert_sql() const {
+  std::vector<std::string> parameters(relation_.columns.size(), "?");
+  return fmt::format("INSERT INTO {} VALUES ({})", name_, fmt::join(parameters, ", "));
+}
+
+// Sets every column that is no part of the key, in order, then finds the row by its key.
+std::string ShadowTable::update_sql() const {
+  std::vector<std::string> sets;
+  for (std::uint32_t i = 0; i < relation_.columns.size(); ++i) {
+    if (std::find(relation_.key.begin(), relation_.key.end(), i) == relation_.key.end()) {
+      sets.push_back(column(i) + " = ?");
+    }
+  }
+  return fmt::format("UPDATE {} SET {} WHERE {}", name_, fmt::join(sets, ", "), shadow_key(" AND ", " = ?"));
+}
+
+std::string ShadowTable::delete_sql() const {
+  return fmt::format("DELETE FROM {} WHERE {}", name_, shadow_key(" AND ", " = ?"));
+}
+
+void Shadow::create_tables(sqlite::Database& state) {
+  state.execute(
+      "CREATE TABLE IF NOT EXISTS source_tables ("
+      " id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, fingerprint TEXT NOT NULL, description BLOB NOT NULL)");
+}
+
+std::vector<ShadowTable> Shadow::load(sqlite::Database& state) {
+  std::vector<ShadowTable> tables;
+  auto rows = state.prepare("SELECT id, fingerprint, description FROM source_tables ORDER BY id");
+  while (rows.step()) {
+    tables.emplace_back(static_cast<std::uint32_t>(rows.integer(0)), decode_table(rows.bytes(2)), rows.text(1));
+  }
+  return tables;
+}
+
+ShadowTable Shadow::add(sqlite::Database& state, const SourceTable& source) {
+  auto id = static_cast<std::uint32_t>(state.integer("SELECT coalesce(max(id), 0) + 1 FROM source_tables"));
+  ShadowTable table(id, source, fingerprint(source));
+  auto insert = state.prepare("INSERT INTO source_tables(id, name, fingerprint, description) VALUES (?, ?, ?, ?)");
+  insert.bind(1, static_cast<std::int64_t>(id)).bind(2, std::string_view(source.name));
+  insert.bind(3, std::string_view(table.fingerprint())).bind_blob(4, encode(source)).run();
+  state.execute(table.create_sql());
+  return table;
+}
+
+ShadowTable Shadow::extend(sqlite::Database& state, const ShadowTable& before, const SourceTable& now) {
+  ShadowTable table(before.id(), now, fingerprint(now));
+  for (auto i = before.width(); i < table.width(); ++i) {
+    state.execute(fmt::format("ALTER TABLE {} ADD COLUMN {}", table.name(), column(static_cast<std::size_t>(i))));
+  }
+  auto update = state.prepare("UPDATE source_tables SET fingerprint = ?, description = ? WHERE id = ?");
+  update.bind(1, std::string_view(table.fingerprint())).bind_blob(2, encode(now));
+  update.bind(3, static_cast<std::int64_t>(table.id())).run();
+  return table;
+}
+
+ShadowReader::ShadowReader(const std::string& state_path)
+    : state_(state_path, sqlite::Database::Mode::read_write, state_busy_timeout) {
+  state_.execute("PRAGMA query_only = ON");
+}
+
+const ShadowTable& ShadowReader::table(const std::string& name) {
+  tables_ = Shadow::load(state_);
+  for (const auto& found : tables_) {
+    if (found.source().name == name) return found;
+  }
+  throw Error("table " + name + " is not in the shadow", "", Advice::stop);
+}
+
+std::uint64_t ShadowReader::position() {
+  return static_cast<std::uint64_t>(state_.integer("SELECT coalesce(max(seq), 0) FROM journal"));
+}
+
+Chunk ShadowReader::read_chunk(const std::string& name, const Row& after, std::size_t max_rows,
+                               std::size_t max_bytes) {
+  sqlite::Transaction snapshot(state_);
+  const ShadowTable& source = table(name);
+  Chunk chunk;
+  chunk.position = position();
+  auto rows = state_.prepare(after.empty() ? source.select_shadow(false) : source.select_shadow_after());
+  int parameter = 0;
+  for (const Value& value : after) rows.bind(++parameter, value);
+  if (!after.empty()) rows.bind(++parameter, static_cast<std::int64_t>(max_rows));
+  std::size_t bytes = 0;
+  while (chunk.rows.size() < max_rows && bytes < max_bytes) {
+    if (!rows.step()) break;
+    rows.read_row(chunk.rows.emplace_back(), 0, source.width());
+    bytes += size_in_memory(chunk.rows.back());
+  }
+  bool full = chunk.rows.size() >= max_rows || bytes >= max_bytes;
+  if (full) chunk.to = key_of(source.relation(), chunk.rows.back());
+  return chunk;
+}
+
+std::uint64_t ShadowReader::count(const std::string& name) {
+  return static_cast<std::uint64_t>(state_.integer("SELECT count(*) FROM " + table(name).name()));
+}
+
+SnapshotReader::RowAt ShadowReader::read_row(const std::string& name, const Row& key) {
+  sqlite::Transaction snapshot(state_);
+  const ShadowTable& source = table(name);
+  auto rows = state_.prepare(source.select_shadow_row());
+  int parameter = 0;
+  for (const Value& value : key) rows.bind(++parameter, value);
+  RowAt found{std::nullopt, position()};
+  if (rows.step()) rows.read_row(found.row.emplace(), 0, source.width());
+  return found;
+}
+
+}  // namespace tidegate
