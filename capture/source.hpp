@@ -12,8 +12,8 @@
 
 namespace tidegate {
 
-// Where capture leaves what it found. append() takes part in the caller's open transaction on the state database, so
-// that a part is there if and only if the shadow has moved on.
+// Where capture leaves what it found. append() takes part in the caller's open transaction on the state
+// database, so that a part is there if and only if the shadow has moved on.
 class Outbox {
  public:
   virtual ~Outbox() = default;
@@ -23,13 +23,13 @@ class Outbox {
 
 // Rows of one table between two keys, all read at one position.
 struct Chunk {
-  std::vector<Row> rows;       // in key order, in the layout of the table's Relation
-  Row to;                      // the last key covered (inclusive); empty: this is the last chunk, covering all after
+  std::vector<Row> rows;  // in key order, in the layout of the table's Relation
+  Row to;  // the last key covered (inclusive); empty: this is the last chunk, covering all after
   std::uint64_t position = 0;  // the journal's last sequence at which `rows` were true
 };
 
-// Reads the snapshot chunk by chunk, and single rows again where they are needed once more. Has its own connection;
-// used by one thread.
+// Reads the snapshot chunk by chunk, and single rows again where they are needed once more. Has its own
+// connection; used by one thread.
 class SnapshotReader {
  public:
   virtual ~SnapshotReader() = default;

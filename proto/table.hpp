@@ -94,7 +94,7 @@ struct ColumnMeasure {
   std::uint64_t iso_dates = 0;       // YYYY-MM-DD alone (counted in iso_datetimes too)
   std::uint64_t iso_times = 0;       // HH:MM[:SS[.f]]
   std::uint64_t zero_dates = 0;      // begins with 0000-00-00
-  std::uint64_t invalid_json = 0;    // texts that are not JSON
+  std::uint64_t invalid_json = 0;    // texts that are not JSON, or not such as jsonb takes
   unsigned max_integral_digits = 0;  // over all numbers and numeric texts, as decimals print shortest
   unsigned max_fraction_digits = 0;
 };

@@ -26,7 +26,8 @@ std::int64_t now_us() {
 }
 
 sqlite::Database open_read_only(const std::string& path) {
-  // Read-write, since a reader of a WAL database takes its place in the -shm file; query_only keeps it from the rest.
+  // Read-write, since a reader of a WAL database takes its place in the -shm file; query_only keeps it from
+  // the rest.
   sqlite::Database live(path, sqlite::Database::Mode::read_write, live_busy_timeout);
   live.execute("PRAGMA query_only = ON; PRAGMA cache_size = -16384");
   return live;
@@ -81,18 +82,22 @@ SqliteCapture::~SqliteCapture() = default;
 void SqliteCapture::open_live() {
   identity_ = identity_of(options_.path);
   live_ = std::make_unique<sqlite::Database>(open_read_only(options_.path));
-  shadow_ = std::make_unique<sqlite::Database>(state_.path(), sqlite::Database::Mode::read_write, shadow_busy_timeout);
+  shadow_ = std::make_unique<sqlite::Database>(state_.path(), sqlite::Database::Mode::read_write,
+                                               shadow_busy_timeout);
   shadow_->execute("PRAGMA query_only = ON; PRAGMA cache_size = -16384");
   wal_mode_ = live_->text("PRAGMA journal_mode") == "wal";
 }
 
-bool SqliteCapture::filled() { return state_.integer("SELECT count(*) FROM capture") == 1; }
+bool SqliteCapture::filled() {
+  return state_.integer("SELECT count(*) FROM capture") == 1;
+}
 
 void SqliteCapture::begin_snapshot() {
   if (identity_of(options_.path) != identity_) {
-    throw Refused("the source file " + options_.path +
-                  " was replaced by another file while tidegate ran; make sure that it is the one you want, then start "
-                  "tidegate again: it compares all rows before it goes on");
+    throw Refused(
+        "the source file " + options_.path +
+        " was replaced by another file while tidegate ran; make sure that it is the one you want, then start "
+        "tidegate again: it compares all rows before it goes on");
   }
   data_version_ = live_->integer("PRAGMA data_version");
   live_->execute("BEGIN");
@@ -100,9 +105,8 @@ void SqliteCapture::begin_snapshot() {
   wal_mode_ = live_->text("PRAGMA journal_mode") == "wal";
   snapshot_began_ = steady_clock::now();
   if (wal_mode_) return live_->set_progress_check({});
-  live_->set_progress_check([began = snapshot_began_] {
-    return steady_clock::now() - began > longest_read_lock_without_wal;
-  });
+  live_->set_progress_check(
+      [began = snapshot_began_] { return steady_clock::now() - began > longest_read_lock_without_wal; });
 }
 
 void SqliteCapture::end_snapshot() {
@@ -120,7 +124,8 @@ void within_snapshot(const std::string& path, End end, Work work) {
   } catch (const Error& error) {
     end();
     if (error.code() != "SQLITE_INTERRUPT") throw;
-    throw Refused("reading " + path + " takes longer than the 100 ms for which tidegate may hold a read lock on a "
+    throw Refused("reading " + path +
+                  " takes longer than the 100 ms for which tidegate may hold a read lock on a "
                   "database without WAL; let tidegate switch it to WAL with --allow-wal");
   } catch (...) {
     end();
@@ -147,12 +152,14 @@ std::vector<FilledTable> SqliteCapture::fill(const Progress& progress) {
   std::vector<FilledTable> filled;
   sqlite::Transaction transaction(state_, sqlite::Transaction::Kind::immediate);
   begin_snapshot();
-  within_snapshot(options_.path, [this] { end_snapshot(); }, [&] {
-    schema_version_ = live_->integer("PRAGMA schema_version");
-    for (SourceTable& source : tables_of(*live_, options_)) {
-      fill_table(filled.emplace_back(unmeasured(std::move(source))), progress);
-    }
-  });
+  within_snapshot(
+      options_.path, [this] { end_snapshot(); },
+      [&] {
+        schema_version_ = live_->integer("PRAGMA schema_version");
+        for (SourceTable& source : tables_of(*live_, options_)) {
+          fill_table(filled.emplace_back(unmeasured(std::move(source))), progress);
+        }
+      });
   save(false);
   failpoint("capture-before-fill-commit");
   transaction.commit();
@@ -164,7 +171,8 @@ std::vector<FilledTable> SqliteCapture::fill(const Progress& progress) {
 void SqliteCapture::save(bool open) {
   transaction_open_ = open;
   auto upsert = state_.prepare(
-      "INSERT INTO capture VALUES (1, ?1, ?2, ?3) ON CONFLICT DO UPDATE SET last_transaction = ?2, is_open = ?3");
+      "INSERT INTO capture VALUES (1, ?1, ?2, ?3) ON CONFLICT DO UPDATE SET last_transaction = ?2, is_open = "
+      "?3");
   upsert.bind(1, std::string_view(options_.path)).bind(2, static_cast<std::int64_t>(transaction_));
   upsert.bind(3, static_cast<std::int64_t>(open)).run();
 }
@@ -195,15 +203,16 @@ void refuse_dropped_tables(const std::vector<ShadowTable>& before, const std::ve
   for (const ShadowTable& table : before) {
     bool there = std::any_of(now.begin(), now.end(),
                              [&](const SourceTable& found) { return found.name == table.source().name; });
-    if (!there) throw SchemaNeedsOperator("table " + table.source().name + " of the source was dropped or renamed");
+    if (!there)
+      throw SchemaNeedsOperator("table " + table.source().name + " of the source was dropped or renamed");
   }
 }
 
 }  // namespace
 
-// The shadow's new shape commits with the schema change in the outbox, as the first part of a transaction that stays
-// open until the rows of the same snapshot have been compared: nobody applies it before, and a crash in between leaves
-// a transaction that the next cut closes.
+// The shadow's new shape commits with the schema change in the outbox, as the first part of a transaction
+// that stays open until the rows of the same snapshot have been compared: nobody applies it before, and a
+// crash in between leaves a transaction that the next cut closes.
 void SqliteCapture::carry_schema_changes() {
   std::int64_t version = live_->integer("PRAGMA schema_version");
   if (version == schema_version_) return;
@@ -250,27 +259,30 @@ SqliteCapture::Cut SqliteCapture::cut() {
   Cut cut;
   auto began = steady_clock::now();
   begin_snapshot();
-  within_snapshot(options_.path, [this] { end_snapshot(); }, [&] {
-    carry_schema_changes();
-    sqlite::Transaction transaction(state_, sqlite::Transaction::Kind::immediate);
-    Recorder changes = recorder();
-    compare_all(changes, cut);
-    end_snapshot();
-    if (!changes.finish()) return;
-    if (!transaction_open_) ++transaction_;
-    save(false);
-    failpoint("capture-before-commit");
-    transaction.commit();
-    failpoint("capture-after-commit");
-    cut.changed = true;
-    cut.changes = changes.changes();
-    cut.last_sequence = changes.last_sequence();
-  });
+  within_snapshot(
+      options_.path, [this] { end_snapshot(); },
+      [&] {
+        carry_schema_changes();
+        sqlite::Transaction transaction(state_, sqlite::Transaction::Kind::immediate);
+        Recorder changes = recorder();
+        compare_all(changes, cut);
+        end_snapshot();
+        if (!changes.finish()) return;
+        if (!transaction_open_) ++transaction_;
+        save(false);
+        failpoint("capture-before-commit");
+        transaction.commit();
+        failpoint("capture-after-commit");
+        cut.changed = true;
+        cut.changes = changes.changes();
+        cut.last_sequence = changes.last_sequence();
+      });
   cut.duration = std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - began);
   return cut;
 }
 
-std::vector<FilledTable> measure_source(const CaptureOptions& options, const SqliteCapture::Progress& progress) {
+std::vector<FilledTable> measure_source(const CaptureOptions& options,
+                                        const SqliteCapture::Progress& progress) {
   std::vector<FilledTable> measured;
   sqlite::Database live = open_read_only(options.path);
   live.execute("BEGIN");

@@ -1,6 +1,7 @@
-// SQLite capture: one read snapshot of the live file at a time (a cut), compared with the shadow; what differs becomes
-// one source transaction in the outbox, in the same transaction of the state database that moves the shadow.
-// A crash at any point leaves the shadow and the journal at the last cut; the next start compares everything.
+// SQLite capture: one read snapshot of the live file at a time (a cut), compared with the shadow; what
+// differs becomes one source transaction in the outbox, in the same transaction of the state database that
+// moves the shadow. A crash at any point leaves the shadow and the journal at the last cut; the next start
+// compares everything.
 #pragma once
 
 #include <chrono>
@@ -43,8 +44,8 @@ class SqliteCapture {
   SqliteCapture(const CaptureOptions& options, sqlite::Database& state, Outbox& outbox);
   ~SqliteCapture();
 
-  // Copies every table into the shadow from one read snapshot, measuring each value on the way; one transaction, so a
-  // crash leaves nothing. `progress` hears the table and the rows copied so far.
+  // Copies every table into the shadow from one read snapshot, measuring each value on the way; one
+  // transaction, so a crash leaves nothing. `progress` hears the table and the rows copied so far.
   using Progress = std::function<void(const std::string& table, std::uint64_t rows)>;
   std::vector<FilledTable> fill(const Progress& progress);
   bool filled();
@@ -55,7 +56,8 @@ class SqliteCapture {
     std::uint64_t changes = 0, rows_compared = 0;
     std::chrono::microseconds duration{0};
   };
-  // Did anyone commit since the last cut's snapshot was taken? Cheap; may say yes too often, never no wrongly.
+  // Did anyone commit since the last cut's snapshot was taken? Cheap; may say yes too often, never no
+  // wrongly.
   bool source_moved();
   // Throws SchemaNeedsOperator; Error with Advice::retry where the file could not be read just now.
   Cut cut();
@@ -80,14 +82,15 @@ class SqliteCapture {
   std::unique_ptr<sqlite::Database> live_, shadow_;
   std::vector<ShadowTable> tables_;
   FileIdentity identity_;
-  std::uint64_t transaction_ = 0;    // the last one that capture began
-  bool transaction_open_ = false;    // its last part is not in the outbox yet
+  std::uint64_t transaction_ = 0;  // the last one that capture began
+  bool transaction_open_ = false;  // its last part is not in the outbox yet
   bool wal_mode_ = false;
   std::int64_t data_version_ = -1, schema_version_ = -1;
   std::chrono::steady_clock::time_point snapshot_began_;
 };
 
 // The rows and measures of every table, without any state: what `plan` and `doctor` look at.
-std::vector<FilledTable> measure_source(const CaptureOptions& options, const SqliteCapture::Progress& progress);
+std::vector<FilledTable> measure_source(const CaptureOptions& options,
+                                        const SqliteCapture::Progress& progress);
 
 }  // namespace tidegate

@@ -57,8 +57,9 @@ std::weak_ordering side_to_take(const Relation& relation, const Cursor& live, co
 
 }  // namespace
 
-CompareCounts compare_table(const ShadowTable& table, sqlite::Database& live_database, sqlite::Database& shadow_database,
-                            std::optional<RowidRange> range, Differences& differences) {
+CompareCounts compare_table(const ShadowTable& table, sqlite::Database& live_database,
+                            sqlite::Database& shadow_database, std::optional<RowidRange> range,
+                            Differences& differences) {
   CompareCounts counts;
   Cursor live(table, live_database, table.select_live(range.has_value()), range);
   Cursor shadow(table, shadow_database, table.select_shadow(range.has_value()), range);

@@ -24,9 +24,9 @@ struct CompareCounts {
   std::uint64_t live_rows = 0;
 };
 
-// Reads `live` and `shadow`, each in an open read transaction. The shadow is written by the receiver on another
-// connection, so that no cursor walks over rows that are being changed. A key that is equal as a number but differs in
-// its bytes (1 and 1.0) is removed and inserted.
+// Reads `live` and `shadow`, each in an open read transaction. The shadow is written by the receiver on
+// another connection, so that no cursor walks over rows that are being changed. A key that is equal as a
+// number but differs in its bytes (1 and 1.0) is removed and inserted.
 CompareCounts compare_table(const ShadowTable& table, sqlite::Database& live, sqlite::Database& shadow,
                             std::optional<RowidRange> range, Differences& differences);
 

@@ -8,8 +8,8 @@
 namespace tidegate {
 namespace {
 
-// A session holds its rows in memory (176 MB for a million updates, measured), so it is emptied into the outbox in
-// between. The limits bound both the session and a journal part.
+// A session holds its rows in memory (176 MB for a million updates, measured), so it is emptied into the
+// outbox in between. The limits bound both the session and a journal part.
 constexpr std::uint64_t max_writes_in_session = 5000;
 constexpr std::int64_t max_session_bytes = 8 << 20;
 constexpr std::size_t max_part_bytes = 4 << 20;
@@ -67,8 +67,9 @@ class Recorder::TableWriter : public Differences {
  private:
   void require_one_row() const {
     if (recorder_.state_.changes() == 1) return;
-    throw Error("the shadow of table " + table_.source().name + " has lost a row: the state database is damaged", "",
-                Advice::stop);
+    throw Error(
+        "the shadow of table " + table_.source().name + " has lost a row: the state database is damaged", "",
+        Advice::stop);
   }
 
   Recorder& recorder_;
@@ -123,7 +124,8 @@ Change Recorder::complete(const ShadowTable& table, const sqlite::SessionChange&
   change.relation = table.id();
   if (found.kind != Kind::update) {
     change.operation = found.kind == Kind::insert ? Operation::insert : Operation::remove;
-    for (const auto& value : found.kind == Kind::insert ? found.after : found.before) change.row.push_back(value.value());
+    for (const auto& value : found.kind == Kind::insert ? found.after : found.before)
+      change.row.push_back(value.value());
     return change;
   }
   change.operation = Operation::update;

@@ -1,6 +1,6 @@
-// Brings the shadow forward and turns what was really written to it into events: every write goes through a session,
-// and its changeset, completed to whole rows, is what the outbox gets. So the journal cannot say anything else than what
-// the shadow now holds.
+// Brings the shadow forward and turns what was really written to it into events: every write goes through a
+// session, and its changeset, completed to whole rows, is what the outbox gets. So the journal cannot say
+// anything else than what the shadow now holds.
 #pragma once
 
 #include <map>
@@ -18,9 +18,10 @@ namespace tidegate {
 // Works inside the caller's write transaction on the state database.
 class Recorder {
  public:
-  // `continues`: parts of this transaction are in the outbox already, so it must be closed even without changes.
-  Recorder(sqlite::Database& state, Outbox& outbox, const std::vector<ShadowTable>& tables, std::uint64_t transaction,
-           std::int64_t commit_time_us, bool continues);
+  // `continues`: parts of this transaction are in the outbox already, so it must be closed even without
+  // changes.
+  Recorder(sqlite::Database& state, Outbox& outbox, const std::vector<ShadowTable>& tables,
+           std::uint64_t transaction, std::int64_t commit_time_us, bool continues);
   ~Recorder();
 
   // Differences of this table are written to its shadow.

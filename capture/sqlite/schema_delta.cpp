@@ -7,7 +7,9 @@ bool same_shape(const SourceColumn& a, const SourceColumn& b) {
   return a.name == b.name && a.declared_type == b.declared_type && a.generated_sql == b.generated_sql;
 }
 
-SchemaDelta incompatible(std::string reason) { return {SchemaDelta::Kind::incompatible, std::move(reason)}; }
+SchemaDelta incompatible(std::string reason) {
+  return {SchemaDelta::Kind::incompatible, std::move(reason)};
+}
 
 }  // namespace
 
@@ -19,7 +21,8 @@ SchemaDelta compare_schema(const SourceTable& before, const SourceTable& now) {
   if (now.columns.size() < before.columns.size()) return incompatible("a column was dropped");
   for (std::size_t i = 0; i < before.columns.size(); ++i) {
     if (!same_shape(before.columns[i], now.columns[i])) {
-      return incompatible("column " + before.columns[i].name + " was renamed, moved, dropped or got another type");
+      return incompatible("column " + before.columns[i].name +
+                          " was renamed, moved, dropped or got another type");
     }
   }
   if (now.columns.size() > before.columns.size()) return {SchemaDelta::Kind::extended, ""};

@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::chrono::seconds state_busy_timeout{30};
 
-std::string column(std::size_t place) { return fmt::format("c{}", place); }
+std::string column(std::size_t place) {
+  return fmt::format("c{}", place);
+}
 
 std::vector<std::uint32_t> key_places(const SourceTable& table, const std::vector<std::string>& columns) {
   if (table.identity == Identity::rowid) return {0};
@@ -81,8 +83,8 @@ std::string ShadowTable::live_order() const {
 
 std::string ShadowTable::select_live(bool in_rowid_range) const {
   std::string where = in_rowid_range ? fmt::format(" WHERE {} BETWEEN ?1 AND ?2", rowid_alias(source_)) : "";
-  return fmt::format("SELECT {} FROM main.{}{} ORDER BY {}", live_columns(), sqlite::quoted(source_.name), where,
-                     live_order());
+  return fmt::format("SELECT {} FROM main.{}{} ORDER BY {}", live_columns(), sqlite::quoted(source_.name),
+                     where, live_order());
 }
 
 std::string ShadowTable::select_shadow(bool in_rowid_range) const {
@@ -123,14 +125,16 @@ std::string ShadowTable::delete_sql() const {
 void Shadow::create_tables(sqlite::Database& state) {
   state.execute(
       "CREATE TABLE IF NOT EXISTS source_tables ("
-      " id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, fingerprint TEXT NOT NULL, description BLOB NOT NULL)");
+      " id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, fingerprint TEXT NOT NULL, description BLOB NOT "
+      "NULL)");
 }
 
 std::vector<ShadowTable> Shadow::load(sqlite::Database& state) {
   std::vector<ShadowTable> tables;
   auto rows = state.prepare("SELECT id, fingerprint, description FROM source_tables ORDER BY id");
   while (rows.step()) {
-    tables.emplace_back(static_cast<std::uint32_t>(rows.integer(0)), decode_table(rows.bytes(2)), rows.text(1));
+    tables.emplace_back(static_cast<std::uint32_t>(rows.integer(0)), decode_table(rows.bytes(2)),
+                        rows.text(1));
   }
   return tables;
 }
@@ -138,7 +142,8 @@ std::vector<ShadowTable> Shadow::load(sqlite::Database& state) {
 ShadowTable Shadow::add(sqlite::Database& state, const SourceTable& source) {
   auto id = static_cast<std::uint32_t>(state.integer("SELECT coalesce(max(id), 0) + 1 FROM source_tables"));
   ShadowTable table(id, source, fingerprint(source));
-  auto insert = state.prepare("INSERT INTO source_tables(id, name, fingerprint, description) VALUES (?, ?, ?, ?)");
+  auto insert =
+      state.prepare("INSERT INTO source_tables(id, name, fingerprint, description) VALUES (?, ?, ?, ?)");
   insert.bind(1, static_cast<std::int64_t>(id)).bind(2, std::string_view(source.name));
   insert.bind(3, std::string_view(table.fingerprint())).bind_blob(4, encode(source)).run();
   state.execute(table.create_sql());
@@ -148,7 +153,8 @@ ShadowTable Shadow::add(sqlite::Database& state, const SourceTable& source) {
 ShadowTable Shadow::extend(sqlite::Database& state, const ShadowTable& before, const SourceTable& now) {
   ShadowTable table(before.id(), now, fingerprint(now));
   for (auto i = before.width(); i < table.width(); ++i) {
-    state.execute(fmt::format("ALTER TABLE {} ADD COLUMN {}", table.name(), column(static_cast<std::size_t>(i))));
+    state.execute(
+        fmt::format("ALTER TABLE {} ADD COLUMN {}", table.name(), column(static_cast<std::size_t>(i))));
   }
   auto update = state.prepare("UPDATE source_tables SET fingerprint = ?, description = ? WHERE id = ?");
   update.bind(1, std::string_view(table.fingerprint())).bind_blob(2, encode(now));

@@ -1,5 +1,5 @@
-// The shadow: a typeless, byte-exact copy of the source's tables in the state database, as of the last cut. Tables are
-// named shadow_1, shadow_2, …; columns c0, c1, … so that nothing of the source's names can matter.
+// The shadow: a typeless, byte-exact copy of the source's tables in the state database, as of the last cut.
+// Tables are named shadow_1, shadow_2, …; columns c0, c1, … so that nothing of the source's names can matter.
 #pragma once
 
 #include <string>
@@ -23,7 +23,8 @@ class ShadowTable {
   int width() const { return static_cast<int>(relation_.columns.size()); }
 
   std::string create_sql() const;
-  // All rows in key order. With `after`, from behind a bound key on, with a bound row limit as the last parameter.
+  // All rows in key order. With `after`, from behind a bound key on, with a bound row limit as the last
+  // parameter.
   std::string select_live(bool in_rowid_range) const;
   std::string select_shadow(bool in_rowid_range) const;
   std::string select_shadow_after() const;
@@ -54,16 +55,18 @@ class Shadow {
 
   // In the caller's transaction:
   static ShadowTable add(sqlite::Database& state, const SourceTable& source);
-  // The source's table got columns at its end (their values in the shadow are NULL until compared), or only its
-  // indexes, constraints or other facts changed.
+  // The source's table got columns at its end (their values in the shadow are NULL until compared), or only
+  // its indexes, constraints or other facts changed.
   static ShadowTable extend(sqlite::Database& state, const ShadowTable& before, const SourceTable& now);
 };
 
-// Chunks and rows out of the shadow, on a connection of its own, each at the journal's position of the same snapshot.
+// Chunks and rows out of the shadow, on a connection of its own, each at the journal's position of the same
+// snapshot.
 class ShadowReader : public SnapshotReader {
  public:
   explicit ShadowReader(const std::string& state_path);
-  Chunk read_chunk(const std::string& table, const Row& after, std::size_t max_rows, std::size_t max_bytes) override;
+  Chunk read_chunk(const std::string& table, const Row& after, std::size_t max_rows,
+                   std::size_t max_bytes) override;
   std::uint64_t count(const std::string& table) override;
   RowAt read_row(const std::string& table, const Row& key) override;
 

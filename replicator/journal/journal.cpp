@@ -1,0 +1,189 @@
+#include "replicator/journal/journal.hpp"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <zstd.h>
+
+#include <memory>
+
+#include "db/error.hpp"
+#include "db/failpoint.hpp"
+
+namespace tidegate {
+namespace {
+
+constexpr std::chrono::seconds state_busy_timeout{30};
+constexpr int compression_level =
+    1;  // the journal is written once and soon read; time matters more than size
+constexpr std::size_t max_body_bytes = std::size_t{1} << 30;  // SQLite's limit on one value
+
+std::int64_t now_us() {
+  using namespace std::chrono;
+  return duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+std::string hex(const unsigned char* bytes, std::size_t size) {
+  std::string out;
+  for (std::size_t i = 0; i < size; ++i) out += fmt::format("{:02x}", bytes[i]);
+  return out;
+}
+
+std::string random_uuid() {
+  unsigned char bytes[16];
+  if (RAND_bytes(bytes, sizeof bytes) != 1) throw Error("no random bytes from OpenSSL", "", Advice::stop);
+  bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0f) | 0x40);
+  bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3f) | 0x80);
+  std::string h = hex(bytes, sizeof bytes);
+  return h.substr(0, 8) + "-" + h.substr(8, 4) + "-" + h.substr(12, 4) + "-" + h.substr(16, 4) + "-" +
+         h.substr(20);
+}
+
+std::string digest_of(std::string_view previous, std::uint64_t sequence, bool closes, std::string_view body) {
+  std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  std::string head = fmt::format("{}|{}|{}|", previous, sequence, closes ? 1 : 0);
+  unsigned char out[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  bool done = EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) &&
+              EVP_DigestUpdate(context.get(), head.data(), head.size()) &&
+              EVP_DigestUpdate(context.get(), body.data(), body.size()) &&
+              EVP_DigestFinal_ex(context.get(), out, &size);
+  if (!done) throw Error("SHA-256 failed in OpenSSL", "", Advice::stop);
+  return hex(out, size);
+}
+
+std::string compress(const std::string& bytes) {
+  std::string out(ZSTD_compressBound(bytes.size()), '\0');
+  std::size_t size = ZSTD_compress(out.data(), out.size(), bytes.data(), bytes.size(), compression_level);
+  if (ZSTD_isError(size)) throw Error(std::string("compress: ") + ZSTD_getErrorName(size), "", Advice::stop);
+  out.resize(size);
+  return out;
+}
+
+std::string decompress(std::string_view bytes) {
+  auto size = ZSTD_getFrameContentSize(bytes.data(), bytes.size());
+  if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN || size > max_body_bytes) {
+    throw std::invalid_argument("the body is no zstd frame");
+  }
+  std::string out(size, '\0');
+  if (ZSTD_decompress(out.data(), out.size(), bytes.data(), bytes.size()) != size) {
+    throw std::invalid_argument("the body does not decompress");
+  }
+  return out;
+}
+
+Error damaged(std::uint64_t sequence, const std::string& path, const std::string& what) {
+  return Error(fmt::format("journal entry {} in {} is damaged: {}", sequence, path, what), "", Advice::stop);
+}
+
+}  // namespace
+
+sqlite::Database open_state(const std::string& path) {
+  sqlite::Database state(path, sqlite::Database::Mode::create, state_busy_timeout);
+  state.text("PRAGMA journal_mode = WAL");
+  state.execute("PRAGMA synchronous = FULL; PRAGMA cache_size = -16384");
+  return state;
+}
+
+Journal::Journal(sqlite::Database& state) : state_(state) {
+  sqlite::Transaction transaction(state_, sqlite::Transaction::Kind::immediate);
+  state_.execute(
+      "CREATE TABLE IF NOT EXISTS journal (seq INTEGER PRIMARY KEY, closes INTEGER NOT NULL, previous TEXT "
+      "NOT NULL,"
+      " digest TEXT NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL, written_at INTEGER NOT NULL,"
+      " body BLOB NOT NULL);"
+      "CREATE TABLE IF NOT EXISTS journal_meta (one INTEGER PRIMARY KEY CHECK (one = 1), incarnation TEXT "
+      "NOT NULL)");
+  auto insert = state_.prepare("INSERT OR IGNORE INTO journal_meta VALUES (1, ?)");
+  insert.bind(1, std::string_view(random_uuid())).run();
+  incarnation_ = state_.text("SELECT incarnation FROM journal_meta");
+  transaction.commit();
+}
+
+std::uint64_t Journal::append(const TransactionPart& part) {
+  std::uint64_t sequence = 1;
+  std::string previous;
+  auto last = state_.prepare("SELECT seq, digest FROM journal ORDER BY seq DESC LIMIT 1");
+  if (last.step()) {
+    sequence = static_cast<std::uint64_t>(last.integer(0)) + 1;
+    previous = last.text(1);
+  }
+  std::string bytes = encode(part), body = compress(bytes);
+  auto insert = state_.prepare(
+      "INSERT INTO journal(seq, closes, previous, digest, rows, bytes, written_at, body) VALUES (?, ?, ?, ?, "
+      "?, ?, ?, ?)");
+  insert.bind(1, static_cast<std::int64_t>(sequence)).bind(2, static_cast<std::int64_t>(part.last));
+  insert.bind(3, std::string_view(previous));
+  insert.bind(4, std::string_view(digest_of(previous, sequence, part.last, body)));
+  insert.bind(5, static_cast<std::int64_t>(part.changes.size()))
+      .bind(6, static_cast<std::int64_t>(bytes.size()));
+  insert.bind(7, now_us()).bind_blob(8, body).run();
+  failpoint("journal-after-append");
+  return sequence;
+}
+
+void Journal::trim(std::uint64_t applied, std::chrono::seconds retention) {
+  auto remove = state_.prepare(
+      "DELETE FROM journal WHERE seq <= ?1 AND written_at < ?2 AND seq < (SELECT max(seq) FROM journal)");
+  remove.bind(1, static_cast<std::int64_t>(applied));
+  remove.bind(2, now_us() - std::chrono::duration_cast<std::chrono::microseconds>(retention).count()).run();
+}
+
+JournalReader::JournalReader(const std::string& state_path)
+    : state_(state_path, sqlite::Database::Mode::read_write, state_busy_timeout) {
+  state_.execute("PRAGMA query_only = ON");
+}
+
+std::uint64_t JournalReader::end() {
+  return static_cast<std::uint64_t>(state_.integer(
+      "SELECT coalesce((SELECT seq FROM journal WHERE closes = 1 ORDER BY seq DESC LIMIT 1), 0)"));
+}
+
+std::optional<JournalReader::Entry> JournalReader::next(std::uint64_t sequence) {
+  if (sequence >= end()) return std::nullopt;
+  auto row = state_.prepare("SELECT previous, digest, closes, written_at, body FROM journal WHERE seq = ?");
+  row.bind(1, static_cast<std::int64_t>(sequence) + 1);
+  if (!row.step()) {
+    throw Error(fmt::format("the journal in {} no longer holds entry {}, which the target still needs",
+                            state_.path(), sequence + 1),
+                "", Advice::stop);
+  }
+  Entry entry{sequence + 1, row.text(1), row.integer(2) != 0, row.integer(3), {}};
+  if (digest_of(row.bytes(0), entry.sequence, entry.closes, row.bytes(4)) != entry.digest) {
+    throw damaged(entry.sequence, state_.path(), "its digest does not match");
+  }
+  try {
+    entry.part = decode_part(decompress(row.bytes(4)));
+  } catch (const std::invalid_argument& error) {
+    throw damaged(entry.sequence, state_.path(), error.what());
+  }
+  return entry;
+}
+
+std::string JournalReader::incarnation() {
+  return state_.text("SELECT incarnation FROM journal_meta");
+}
+
+std::optional<std::string> JournalReader::digest_at(std::uint64_t sequence) {
+  if (sequence == 0) return "";
+  auto row = state_.prepare("SELECT digest FROM journal WHERE seq = ?");
+  row.bind(1, static_cast<std::int64_t>(sequence));
+  if (row.step()) return row.text(0);
+  // The row before the oldest one that is left is known by the digest that this one follows on.
+  auto follower = state_.prepare("SELECT previous FROM journal WHERE seq = ?");
+  follower.bind(1, static_cast<std::int64_t>(sequence) + 1);
+  if (follower.step()) return follower.text(0);
+  return std::nullopt;
+}
+
+JournalReader::Backlog JournalReader::backlog_after(std::uint64_t sequence) {
+  auto row = state_.prepare(
+      "SELECT count(*), coalesce(sum(rows), 0), coalesce(sum(bytes), 0), coalesce(min(written_at), 0) FROM "
+      "journal"
+      " WHERE seq > ?");
+  row.bind(1, static_cast<std::int64_t>(sequence)).step();
+  return {static_cast<std::uint64_t>(row.integer(0)), static_cast<std::uint64_t>(row.integer(1)),
+          static_cast<std::uint64_t>(row.integer(2)), row.integer(3)};
+}
+
+}  // namespace tidegate

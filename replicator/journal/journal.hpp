@@ -1,0 +1,74 @@
+// The durable outbox between capture and apply. README.md describes the format.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "capture/source.hpp"
+#include "db/sqlite.hpp"
+
+namespace tidegate {
+
+// Opens or makes a SQLite database of the state directory: WAL, synchronous=FULL, mode 0600.
+sqlite::Database open_state(const std::string& path);
+
+// A place in the journal's history. Sequence 0 with an empty digest is the beginning.
+struct Position {
+  std::string incarnation;
+  std::uint64_t sequence = 0;
+  std::string digest;  // hex
+  bool operator==(const Position&) const = default;
+};
+
+// The writing side; shares capture's connection and thread.
+class Journal : public Outbox {
+ public:
+  // Makes the tables and a new incarnation where they are not there yet.
+  explicit Journal(sqlite::Database& state);
+  std::uint64_t append(const TransactionPart& part) override;
+  const std::string& incarnation() const { return incarnation_; }
+
+  // Removes what is at or before `applied` and older than `retention`, but for the last row. Its own
+  // transaction.
+  void trim(std::uint64_t applied, std::chrono::seconds retention);
+
+ private:
+  sqlite::Database& state_;
+  std::string incarnation_;
+};
+
+// The reading side, on a connection of its own.
+class JournalReader {
+ public:
+  explicit JournalReader(const std::string& state_path);
+
+  struct Entry {
+    std::uint64_t sequence = 0;
+    std::string digest;
+    bool closes = true;
+    std::int64_t written_at_us = 0;
+    TransactionPart part;
+  };
+  // The entry after `sequence`, if it belongs to a transaction that is closed. Throws Error (stop) on a
+  // damaged row, and where the row after `sequence` was trimmed.
+  std::optional<Entry> next(std::uint64_t sequence);
+
+  std::string incarnation();
+  // The last sequence that closes a transaction; 0 where there is none.
+  std::uint64_t end();
+  // Empty where that row is not there (never written, or trimmed).
+  std::optional<std::string> digest_at(std::uint64_t sequence);
+
+  struct Backlog {
+    std::uint64_t entries = 0, rows = 0, bytes = 0;
+    std::int64_t oldest_written_at_us = 0;  // 0: nothing waits
+  };
+  Backlog backlog_after(std::uint64_t sequence);
+
+ private:
+  sqlite::Database state_;
+};
+
+}  // namespace tidegate
