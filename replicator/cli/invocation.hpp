@@ -1,0 +1,41 @@
+// One command line, read. Verbs get this and nothing else.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "replicator/config/load.hpp"
+
+namespace tidegate::cli {
+
+struct Invocation {
+  std::string verb;  // "status", "quarantine list"
+  Flags flags;
+  bool yes = false, json = false;
+  int verbose = 0;
+  std::filesystem::path folder;  // where it was typed
+  Environment environment;       // of the process
+
+  // Each is set by the verbs named beside it only.
+  bool watch = false;                                // status
+  bool follow = false, values = false;               // events
+  bool all = false;                                  // quarantine retry, accept
+  bool force = false;                                // init
+  std::optional<std::chrono::milliseconds> timeout;  // sync, stop
+  std::optional<std::uint64_t> rate;                 // throttle: rows per second; absent: off
+  std::vector<std::string> ids;                      // quarantine show, retry, accept
+  std::string word;                                  // explain CODE; try DB ("" where it was not given)
+};
+
+// The settings in force, with the verb's purpose; see config/load.hpp.
+Settings settings_of(const Invocation& invocation, Purpose purpose);
+
+// The state directory that a verb means: what flags, environment and file name; else the only one under
+// ./.tidegate; else the only running pipeline of this machine. Throws Usage that lists the candidates.
+std::filesystem::path find_state_dir(const Invocation& invocation);
+
+}  // namespace tidegate::cli

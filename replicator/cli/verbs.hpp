@@ -1,0 +1,44 @@
+// The verbs. Each returns its exit code, prints what it found to stdout, and throws for failures (see
+// failure.hpp).
+#pragma once
+
+#include "replicator/cli/invocation.hpp"
+
+namespace tidegate::cli {
+
+using Verb = int (*)(const Invocation&);
+
+struct VerbEntry {
+  const char* name;
+  Verb act;
+  bool acts_on_data;  // what is of a later release in the file refuses it
+};
+
+// Written with the pipeline.
+int try_out(const Invocation& invocation);
+int run(const Invocation& invocation);
+int plan(const Invocation& invocation);
+int doctor(const Invocation& invocation);
+int events(const Invocation& invocation);
+
+// Written here.
+int init(const Invocation& invocation);
+int config_check(const Invocation& invocation);
+int config_show(const Invocation& invocation);
+int explain(const Invocation& invocation);
+int version(const Invocation& invocation);
+int list(const Invocation& invocation);
+int status(const Invocation& invocation);
+
+// What the daemon is asked over its socket.
+int stop(const Invocation& invocation);
+int sync(const Invocation& invocation);
+int pause(const Invocation& invocation);
+int resume(const Invocation& invocation);
+int throttle(const Invocation& invocation);
+int quarantine_list(const Invocation& invocation);
+int quarantine_show(const Invocation& invocation);
+int quarantine_retry(const Invocation& invocation);
+int quarantine_accept(const Invocation& invocation);
+
+}  // namespace tidegate::cli

@@ -1,0 +1,108 @@
+#include "replicator/config/settings.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "replicator/config/units.hpp"
+#include "replicator/failure.hpp"
+
+namespace tidegate {
+
+namespace {
+
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+std::string quoted_toml(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted + "\"";
+}
+
+std::string list_toml(const std::vector<std::string>& items) {
+  std::vector<std::string> quoted;
+  for (const auto& item : items) quoted.push_back(quoted_toml(item));
+  return fmt::format("[{}]", fmt::join(quoted, ", "));
+}
+
+std::string level_name(LogLevel level) {
+  constexpr const char* names[] = {"debug", "info", "warn", "error"};
+  return names[static_cast<int>(level)];
+}
+
+}  // namespace
+
+bool matches_pattern(std::string_view pattern, std::string_view name) {
+  if (pattern.empty()) return name.empty();
+  if (pattern.front() == '*') {
+    for (std::size_t skip = 0; skip <= name.size(); ++skip)
+      if (matches_pattern(pattern.substr(1), name.substr(skip))) return true;
+    return false;
+  }
+  if (name.empty() || (pattern.front() != '?' && lower(pattern.front()) != lower(name.front()))) return false;
+  return matches_pattern(pattern.substr(1), name.substr(1));
+}
+
+bool chosen(const TableChoice& choice, std::string_view table) {
+  const auto any = [&](const std::vector<std::string>& patterns) {
+    return std::any_of(patterns.begin(), patterns.end(),
+                       [&](const auto& p) { return matches_pattern(p, table); });
+  };
+  return any(choice.include) && !any(choice.exclude);
+}
+
+void refuse_what_is_later(const Settings& settings) {
+  const auto refuse = [](const std::string& what) {
+    throw Coded<Refused>("not-in-this-release", "not in this release yet: " + what,
+                         "take it out, or wait for it");
+  };
+  if (settings.source.end.kind == Endpoint::Kind::postgres) refuse("a Postgres source");
+  if (settings.later.empty()) return;
+  std::vector<std::string> all;
+  for (const auto& item : settings.later) all.push_back(item.what + " at " + item.where);
+  refuse(fmt::format("{}", fmt::join(all, ", ")));
+}
+
+std::vector<Shown> show(const Settings& s) {
+  std::vector<Shown> lines;
+  const auto add = [&](const std::string& name, std::string value) {
+    const auto origin = s.origins.find(name);
+    lines.push_back({name, std::move(value), origin == s.origins.end() ? "default" : origin->second});
+  };
+  add("pipeline.name", quoted_toml(s.pipeline));
+  add("pipeline.state_dir", quoted_toml(s.state_dir.string()));
+  add("source.url", quoted_toml(masked(s.source.end)));
+  add("source.writers", s.source.writers == Writers::waits ? "\"waits\"" : "\"upgrades\"");
+  add("source.on_schema_change",
+      s.source.on_schema_change == OnSchemaChange::carry ? "\"carry\"" : "\"pause\"");
+  add("source.allow_wal", s.source.allow_wal ? "true" : "false");
+  add("target.url", quoted_toml(masked(s.target.end)));
+  add("target.ca_file", quoted_toml(s.target.ca_file));
+  add("target.schema", s.target.schema == TargetSchema::create ? "\"create\"" : "\"existing\"");
+  for (const auto& grant : s.target.grants)
+    add("target.grants", fmt::format("{{ role = {}, privileges = {} }}", quoted_toml(grant.role),
+                                     list_toml(grant.privileges)));
+  add("tables.include", list_toml(s.tables.include));
+  add("tables.exclude", list_toml(s.tables.exclude));
+  for (const auto& rule : s.rules)
+    add("rule",
+        fmt::format("{{ table = {}, column = {}, on = \"{}\", do = \"{}\" }}", quoted_toml(rule.table),
+                    quoted_toml(rule.column), name_of(rule.on), name_of(rule.remedy)));
+  add("apply.max_rows", fmt::format("{}", s.apply.max_rows));
+  add("apply.max_bytes", quoted_toml(format_size(s.apply.max_bytes)));
+  add("apply.max_delay", quoted_toml(format_duration(s.apply.max_delay)));
+  add("journal.retention", quoted_toml(format_duration(s.journal.retention)));
+  add("log.format", s.log.format == LogFormat::json ? "\"json\"" : "\"text\"");
+  add("log.level", quoted_toml(level_name(s.log.level)));
+  add("log.file", quoted_toml(s.log.file));
+  add("adopt", s.adopt ? "true" : "false");
+  return lines;
+}
+
+}  // namespace tidegate

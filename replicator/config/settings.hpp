@@ -1,0 +1,107 @@
+// All that an operator can set, after flags, environment and file have been weighed. Plain data; load.hpp
+// fills it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "apply/plan.hpp"
+#include "replicator/config/url.hpp"
+
+namespace tidegate {
+
+enum class Writers { upgrades, waits };  // upgrades: transactions that read first and write later
+enum class OnSchemaChange { carry, pause };
+enum class TargetSchema { create, existing };
+enum class LogFormat { text, json };
+enum class LogLevel { debug, info, warn, error };
+
+struct SourceSettings {
+  Endpoint end;
+  Writers writers = Writers::upgrades;
+  OnSchemaChange on_schema_change = OnSchemaChange::carry;
+  bool allow_wal = false;  // consent to switch the file to WAL
+};
+
+struct Grant {  // [[target.grants]]: on every table that tidegate creates
+  std::string role;
+  std::vector<std::string> privileges;  // upper case, as SQL names them
+};
+
+struct TargetSettings {
+  Endpoint end;
+  std::string ca_file;
+  TargetSchema schema = TargetSchema::create;
+  std::vector<Grant> grants;
+};
+
+struct TableChoice {  // patterns with * and ?, compared without case as SQLite's names are
+  std::vector<std::string> include = {"*"};
+  std::vector<std::string> exclude;
+};
+bool chosen(const TableChoice& choice, std::string_view table);
+bool matches_pattern(std::string_view pattern, std::string_view name);
+
+struct Rule {  // [[rule]]
+  std::string table, column;
+  Misfit on;
+  Remedy remedy;
+};
+
+struct ApplySettings {
+  std::uint64_t max_rows = 10'000;
+  std::uint64_t max_bytes = 16 << 20;
+  std::chrono::milliseconds max_delay{50};
+};
+
+struct JournalSettings {
+  std::chrono::milliseconds retention = std::chrono::hours(24);
+};
+
+struct LogSettings {
+  LogFormat format = LogFormat::text;
+  LogLevel level = LogLevel::info;
+  std::string file;  // empty: stderr
+};
+
+// Something in the file that cannot be acted on yet.
+struct Unusable {
+  std::string what;   // "[[map]]", "${SUPABASE_DB_URL}"
+  std::string where;  // "tidegate.toml:12:1"
+};
+
+struct Settings {
+  std::string pipeline;
+  SourceSettings source;
+  TargetSettings target;
+  TableChoice tables;
+  std::vector<Rule> rules;
+  ApplySettings apply;
+  JournalSettings journal;
+  LogSettings log;
+  std::filesystem::path
+      state_dir;       // absolute; empty only where load() could not know the pipeline (Purpose::find)
+  bool adopt = false;  // write into tables that hold rows which tidegate did not write
+
+  std::string file;  // the configuration file that was read; empty: none
+  std::map<std::string, std::string>
+      origins;                  // dotted name -> "flag --source", "environment X", "file:line:column"
+  std::vector<Unusable> later;  // sections and keys of later releases
+};
+
+// Throws Refused for what this release cannot do ("not in this release yet: [[map]] at tidegate.toml:12:1"),
+// so that nothing in the file is silently ignored. Verbs that act on the data call it first.
+void refuse_what_is_later(const Settings& settings);
+
+// One line of `config show`: value as written in TOML, secrets masked; origin "default" where nobody set it.
+struct Shown {
+  std::string name, value, origin;
+};
+std::vector<Shown> show(const Settings& settings);
+
+}  // namespace tidegate

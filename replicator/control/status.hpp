@@ -1,0 +1,93 @@
+// The state of a pipeline as everybody sees it: `status`, the API, the metrics. Field names in JSON are a
+// promise.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tidegate {
+
+struct Lag {
+  std::optional<double> seconds;  // absent where it is not known yet
+  std::optional<std::uint64_t> bytes, transactions;
+  bool operator==(const Lag&) const = default;
+};
+
+struct TableStatus {
+  std::string source, target;
+  std::string state = "pending";  // pending, copying, copied, indexing, streaming, resync, failed
+  std::uint64_t rows_copied = 0;
+  std::optional<std::uint64_t> rows_total;  // as counted or estimated; absent before that
+  std::uint64_t rows_quarantined = 0;
+  bool operator==(const TableStatus&) const = default;
+};
+
+struct Stages {  // each: pending, in_progress, completed, failed
+  std::string schema = "pending", data = "pending", verification = "pending";
+  bool operator==(const Stages&) const = default;
+};
+
+struct Totals {  // since the pipeline began
+  std::uint64_t rows_copied = 0;
+  std::optional<std::uint64_t> rows_total;
+  std::uint64_t transactions = 0;  // applied after the snapshot
+  std::uint64_t changes = 0;       // rows that they inserted, updated or deleted
+  bool operator==(const Totals&) const = default;
+};
+
+struct JournalStatus {
+  std::uint64_t bytes = 0;
+  std::optional<std::uint64_t> free_bytes;  // of its file system
+  std::optional<double> bytes_per_second;   // how fast it grows
+  bool operator==(const JournalStatus&) const = default;
+};
+
+struct StatusError {
+  std::string at, code, message, table;  // no row value
+  bool operator==(const StatusError&) const = default;
+};
+
+struct RollbackStatus {
+  bool ready = false;
+  std::optional<double> lag_seconds;
+  bool operator==(const RollbackStatus&) const = default;
+};
+
+struct Status {
+  std::string pipeline;
+  std::string live = "source";  // source or target
+  std::string phase =
+      "new";  // new, snapshot, catching_up, streaming, paused, cutover, reversed, rollback, finalized, failed
+  std::string step;
+  Lag lag;
+  std::vector<TableStatus> tables;
+  Stages stages;
+  std::optional<std::string> started_at, ended_at;  // ISO 8601, UTC
+  Totals totals;
+  std::vector<StatusError> errors;  // the newest last, bounded by the daemon
+  std::uint64_t quarantined = 0;
+  std::string position;  // opaque; equal strings are equal positions
+  RollbackStatus rollback;
+  std::vector<std::string> next_steps;
+
+  // Beyond DESIGN's list.
+  std::string source, target;  // masked
+  bool running = true;         // false: written by `status` for a daemon that has ended
+  long pid = 0;
+  std::string version;
+  std::int64_t sampled_at_ms = 0;  // Unix time of this sample, for rates
+  std::optional<std::uint64_t> throttle_rows_per_second;
+  JournalStatus journal;
+
+  bool operator==(const Status&) const = default;
+};
+
+std::string to_json(const Status& status);
+// Fields that are absent keep their defaults, unknown ones are passed over: an older or newer daemon can be
+// asked. Throws std::invalid_argument on what is not a status.
+Status status_from_json(std::string_view json);
+
+}  // namespace tidegate
