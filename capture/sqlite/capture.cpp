@@ -34,7 +34,7 @@ sqlite::Database open_read_only(const std::string& path) {
 }
 
 std::vector<SourceTable> tables_of(sqlite::Database& live, const CaptureOptions& options) {
-  return read_catalog(live, options.include, options.exclude).tables;
+  return capture::read_catalog(live, options.include, options.exclude);
 }
 
 // Visits every row of the live table in key order.

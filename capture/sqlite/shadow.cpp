@@ -68,21 +68,21 @@ std::string ShadowTable::shadow_columns() const {
 
 std::string ShadowTable::live_columns() const {
   std::vector<std::string> names;
-  if (source_.identity == Identity::rowid) names.push_back(rowid_alias(source_));
+  if (source_.identity == Identity::rowid) names.push_back(capture::rowid_alias(source_));
   for (const auto& source_column : source_.columns) names.push_back(sqlite::quoted(source_column.name));
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
 // The shadow's order is BINARY, whatever collations the source's columns have.
 std::string ShadowTable::live_order() const {
-  if (keyed_by_rowid()) return rowid_alias(source_);
+  if (keyed_by_rowid()) return capture::rowid_alias(source_);
   std::vector<std::string> parts;
   for (const auto& name : source_.primary_key) parts.push_back(sqlite::quoted(name) + " COLLATE BINARY");
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
 std::string ShadowTable::select_live(bool in_rowid_range) const {
-  std::string where = in_rowid_range ? fmt::format(" WHERE {} BETWEEN ?1 AND ?2", rowid_alias(source_)) : "";
+  std::string where = in_rowid_range ? fmt::format(" WHERE {} BETWEEN ?1 AND ?2", capture::rowid_alias(source_)) : "";
   return fmt::format("SELECT {} FROM main.{}{} ORDER BY {}", live_columns(), sqlite::quoted(source_.name),
                      where, live_order());
 }
@@ -141,7 +141,7 @@ std::vector<ShadowTable> Shadow::load(sqlite::Database& state) {
 
 ShadowTable Shadow::add(sqlite::Database& state, const SourceTable& source) {
   auto id = static_cast<std::uint32_t>(state.integer("SELECT coalesce(max(id), 0) + 1 FROM source_tables"));
-  ShadowTable table(id, source, fingerprint(source));
+  ShadowTable table(id, source, capture::fingerprint(source));
   auto insert =
       state.prepare("INSERT INTO source_tables(id, name, fingerprint, description) VALUES (?, ?, ?, ?)");
   insert.bind(1, static_cast<std::int64_t>(id)).bind(2, std::string_view(source.name));
@@ -151,7 +151,7 @@ ShadowTable Shadow::add(sqlite::Database& state, const SourceTable& source) {
 }
 
 ShadowTable Shadow::extend(sqlite::Database& state, const ShadowTable& before, const SourceTable& now) {
-  ShadowTable table(before.id(), now, fingerprint(now));
+  ShadowTable table(before.id(), now, capture::fingerprint(now));
   for (auto i = before.width(); i < table.width(); ++i) {
     state.execute(
         fmt::format("ALTER TABLE {} ADD COLUMN {}", table.name(), column(static_cast<std::size_t>(i))));

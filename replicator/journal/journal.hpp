@@ -8,19 +8,12 @@
 
 #include "capture/source.hpp"
 #include "db/sqlite.hpp"
+#include "proto/position.hpp"
 
 namespace tidegate {
 
 // Opens or makes a SQLite database of the state directory: WAL, synchronous=FULL, mode 0600.
 sqlite::Database open_state(const std::string& path);
-
-// A place in the journal's history. Sequence 0 with an empty digest is the beginning.
-struct Position {
-  std::string incarnation;
-  std::uint64_t sequence = 0;
-  std::string digest;  // hex
-  bool operator==(const Position&) const = default;
-};
 
 // The writing side; shares capture's connection and thread.
 class Journal : public Outbox {

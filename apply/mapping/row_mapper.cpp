@@ -1,0 +1,106 @@
+#include "apply/mapping/row_mapper.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <stdexcept>
+
+namespace tidegate {
+namespace {
+
+std::size_t place_of(const std::string& column, const Relation& relation) {
+  auto found = std::find(relation.columns.begin(), relation.columns.end(), column);
+  if (found == relation.columns.end()) {
+    throw std::invalid_argument("table " + relation.table + " has no column " + column + ", which its plan reads");
+  }
+  return static_cast<std::size_t>(found - relation.columns.begin());
+}
+
+std::size_t plan_place(const std::string& target, const TablePlan& plan) {
+  for (std::size_t i = 0; i < plan.columns.size(); ++i) {
+    if (plan.columns[i].target == target) return i;
+  }
+  throw std::invalid_argument("the plan of table " + plan.source + " has no column for its key " + target);
+}
+
+bool is_textual(TargetType type) { return type == TargetType::text || type == TargetType::varchar; }
+
+}  // namespace
+
+RowMapper::RowMapper(const TablePlan& plan, const Relation& relation) : plan_(&plan), relation_(relation) {
+  for (const auto& column : plan.columns) source_.push_back(place_of(column.source, relation));
+  for (const auto& name : plan.key) key_.push_back(plan_place(name, plan));
+  all_.resize(plan.columns.size());
+  std::iota(all_.begin(), all_.end(), 0);
+}
+
+std::string RowMapper::source_key(const Row& row) const { return key_as_json(key_of(relation_, row)); }
+
+void RowMapper::explain(const Row& row, std::size_t column, Misfit misfit, Reject& why) const {
+  why = {source_key(row), plan_->columns[column].source, std::string(name_of(misfit)), {}, {}, {}};
+}
+
+// A key column takes a text only from a text: 1 and '1' are two keys in SQLite and must not become one row.
+Encoded RowMapper::encode_place(const Row& row, std::size_t column, std::string& out,
+                                Encoded (*form)(const Value&, const ColumnPlan&, std::string&)) const {
+  const ColumnPlan& plan = plan_->columns[column];
+  const Value& value = row[source_[column]];
+  bool is_key = std::find(key_.begin(), key_.end(), column) != key_.end();
+  if (is_key && is_null(value)) return {Encoded::State::misfit, Misfit::null_key};
+  if (is_key && is_textual(plan.type) && !std::holds_alternative<std::string>(value)) {
+    return {Encoded::State::misfit, Misfit::wrong_class};
+  }
+  return form(value, plan, out);
+}
+
+std::optional<std::string> RowMapper::target_key(const Row& row, Reject& why) const {
+  std::string key;
+  for (auto column : key_) {
+    Encoded encoded = encode_place(row, column, key, encode_array_element);
+    if (encoded.state == Encoded::State::misfit) {
+      explain(row, column, encoded.misfit, why);
+      return std::nullopt;
+    }
+    key += ',';
+  }
+  return key;
+}
+
+bool RowMapper::append(const Row& row, const std::vector<std::size_t>& columns, std::vector<std::string>& arrays,
+                       Reject& why) const {
+  arrays.resize(columns.size(), "{");
+  std::vector<std::size_t> before;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    before.push_back(arrays[i].size());
+    if (arrays[i].size() > 1) arrays[i] += ',';
+    Encoded encoded = encode_place(row, columns[i], arrays[i], encode_array_element);
+    if (encoded.state != Encoded::State::misfit) continue;
+    for (std::size_t j = 0; j <= i; ++j) arrays[j].resize(before[j]);
+    explain(row, columns[i], encoded.misfit, why);
+    return false;
+  }
+  return true;
+}
+
+bool RowMapper::append_row(const Row& row, std::vector<std::string>& arrays, Reject& why) const {
+  return append(row, all_, arrays, why);
+}
+
+bool RowMapper::append_key(const Row& row, std::vector<std::string>& arrays, Reject& why) const {
+  return append(row, key_, arrays, why);
+}
+
+bool RowMapper::append_copy_line(const Row& row, std::string& lines, Reject& why) const {
+  std::size_t before = lines.size();
+  for (auto column : all_) {
+    if (column) lines += '\t';
+    Encoded encoded = encode_place(row, column, lines, encode_copy_field);
+    if (encoded.state != Encoded::State::misfit) continue;
+    lines.resize(before);
+    explain(row, column, encoded.misfit, why);
+    return false;
+  }
+  lines += '\n';
+  return true;
+}
+
+}  // namespace tidegate

@@ -1,0 +1,60 @@
+// The net change of a batch: for each target row what it is at the end, whatever happened to it in between. Pure.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "apply/mapping/row_mapper.hpp"
+#include "apply/plan.hpp"
+#include "proto/change.hpp"
+
+namespace tidegate {
+
+// Where the source's rows of a change came from; kept so that a row can be found again in the journal.
+struct NetRow {
+  bool remove = false;
+  Row row;  // the last one; of a removed row, as it was
+};
+
+class TableNet {
+ public:
+  TableNet(const TablePlan& plan, const Relation& relation) : mapper_(plan, relation) {}
+
+  void add(Change change);
+  const RowMapper& mapper() const { return mapper_; }
+  const std::vector<NetRow>& rows() const { return rows_; }
+  // Rows whose key the target cannot hold. A removed one is in `gone` instead.
+  const std::vector<Reject>& rejects() const { return rejects_; }
+  const std::vector<std::string>& gone() const { return gone_; }
+
+ private:
+  RowMapper mapper_;
+  std::vector<NetRow> rows_;
+  std::unordered_map<std::string, std::size_t> by_key_;
+  std::vector<Reject> rejects_;
+  std::vector<std::string> gone_;  // source keys
+};
+
+// Plans by source table; a table without a plan is not replicated.
+using Plans = std::unordered_map<std::string, TablePlan>;
+
+class NetChanges {
+ public:
+  explicit NetChanges(const Plans& plans) : plans_(&plans) {}
+
+  void add(const Relation& relation, Change change);
+  // In the order in which the tables first appeared.
+  const std::vector<std::unique_ptr<TableNet>>& tables() const { return tables_; }
+  std::size_t rows() const { return rows_; }    // changes taken in
+  std::size_t bytes() const { return bytes_; }  // memory held, about
+  bool empty() const { return rows_ == 0; }
+
+ private:
+  const Plans* plans_;
+  std::vector<std::unique_ptr<TableNet>> tables_;
+  std::size_t rows_ = 0, bytes_ = 0;
+};
+
+}  // namespace tidegate

@@ -1,0 +1,139 @@
+#include "apply/postgres/control_schema.hpp"
+
+#include "db/error.hpp"
+
+namespace tidegate {
+namespace {
+
+constexpr int schema_version = 1;
+
+// Two daemons that start at once must not both make the schema; any constant that is ours will do.
+constexpr const char* lock_schema = "SELECT pg_advisory_xact_lock(7221003218841)";
+
+constexpr const char* tables = R"sql(
+CREATE SCHEMA tidegate;
+REVOKE ALL ON SCHEMA tidegate FROM PUBLIC;
+
+CREATE TABLE tidegate.version (number int NOT NULL);
+
+-- One row per pipeline: who may write (epoch), and how far the target is (sequence, digest).
+CREATE TABLE tidegate.pipelines (
+  pipeline text PRIMARY KEY,
+  incarnation text NOT NULL,
+  direction text NOT NULL DEFAULT 'forward' CHECK (direction IN ('forward', 'backward')),
+  epoch bigint NOT NULL DEFAULT 0,
+  sequence bigint NOT NULL DEFAULT 0,
+  digest text NOT NULL DEFAULT '',
+  phase text NOT NULL DEFAULT 'new' CHECK (phase IN ('new', 'loading', 'catching_up', 'building', 'streaming')),
+  created_at timestamptz NOT NULL DEFAULT now(),
+  updated_at timestamptz NOT NULL DEFAULT now());
+
+-- Every transaction of tidegate begins with this: it waits for a transaction of an older session that is still open,
+-- and refuses when another session has taken over or the position is not the one that the caller believes in.
+CREATE FUNCTION tidegate.enter(p text, my_epoch bigint, my_sequence bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE now_is tidegate.pipelines;
+BEGIN
+  SELECT * INTO now_is FROM tidegate.pipelines WHERE pipeline = p FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the control row of pipeline % is gone', p USING ERRCODE = 'TG002';
+  ELSIF now_is.epoch <> my_epoch THEN
+    RAISE EXCEPTION 'another tidegate has taken over pipeline % (epoch %, ours is %)', p, now_is.epoch, my_epoch
+      USING ERRCODE = 'TG001';
+  ELSIF now_is.sequence <> my_sequence THEN
+    RAISE EXCEPTION 'pipeline % is at position %, not at %', p, now_is.sequence, my_sequence USING ERRCODE = 'TG003';
+  END IF;
+END $$;
+
+-- Tables that tidegate fills.
+CREATE TABLE tidegate.tables (
+  pipeline text NOT NULL REFERENCES tidegate.pipelines ON DELETE CASCADE,
+  source_table text NOT NULL,
+  target_table text NOT NULL,
+  plan jsonb NOT NULL,
+  created_by_us boolean NOT NULL,
+  loaded boolean NOT NULL DEFAULT false,
+  PRIMARY KEY (pipeline, source_table));
+
+CREATE TABLE tidegate.chunks (
+  pipeline text NOT NULL REFERENCES tidegate.pipelines ON DELETE CASCADE,
+  source_table text NOT NULL,
+  number int NOT NULL,
+  up_to bytea,             -- the last key covered, in tidegate's encoding; NULL: to the table's end
+  sequence bigint NOT NULL,  -- the journal's position at which the chunk was read
+  rows bigint NOT NULL,
+  PRIMARY KEY (pipeline, source_table, number));
+
+-- Indexes, constraints and the like that are built after the load.
+CREATE TABLE tidegate.objects (
+  pipeline text NOT NULL REFERENCES tidegate.pipelines ON DELETE CASCADE,
+  name text NOT NULL,
+  kind text NOT NULL,
+  table_name text NOT NULL,
+  state text NOT NULL CHECK (state IN ('done', 'failed')),
+  error text,
+  PRIMARY KEY (pipeline, kind, table_name, name));
+
+-- Rows that do not fit, by key and reason; no values.
+CREATE TABLE tidegate.quarantine (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  pipeline text NOT NULL REFERENCES tidegate.pipelines ON DELETE CASCADE,
+  source_table text NOT NULL,
+  source_key text NOT NULL,
+  target_table text NOT NULL,
+  column_name text NOT NULL,
+  reason text NOT NULL,
+  sqlstate text NOT NULL DEFAULT '',
+  constraint_name text NOT NULL DEFAULT '',
+  sequence bigint NOT NULL,
+  target_holds text NOT NULL CHECK (target_holds IN ('none', 'old row')),
+  state text NOT NULL DEFAULT 'held' CHECK (state IN ('held', 'accepted')),
+  accepted_reason text,
+  first_seen timestamptz NOT NULL DEFAULT now(),
+  last_seen timestamptz NOT NULL DEFAULT now(),
+  UNIQUE (pipeline, source_table, source_key));
+
+-- The summary per table that operators know from migration scripts; the truth is in chunks and pipelines.
+CREATE TABLE tidegate.migration_checkpoints (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  table_name text NOT NULL UNIQUE,
+  last_record_id bigint,
+  last_key text,
+  batch_number bigint NOT NULL DEFAULT 0 CHECK (batch_number >= 0),
+  records_migrated bigint NOT NULL DEFAULT 0 CHECK (records_migrated >= 0),
+  status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'in_progress', 'completed', 'failed')),
+  error_message text,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  updated_at timestamptz NOT NULL DEFAULT now());
+CREATE INDEX migration_checkpoints_status_idx ON tidegate.migration_checkpoints (status);
+
+-- Supabase's default privileges may have granted these to the API's roles.
+REVOKE ALL ON ALL TABLES IN SCHEMA tidegate FROM PUBLIC;
+DO $$
+DECLARE api_role text;
+BEGIN
+  FOREACH api_role IN ARRAY ARRAY['anon', 'authenticated', 'service_role'] LOOP
+    IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = api_role) THEN
+      EXECUTE format('REVOKE ALL ON SCHEMA tidegate FROM %I', api_role);
+      EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA tidegate FROM %I', api_role);
+    END IF;
+  END LOOP;
+END $$;
+)sql";
+
+}  // namespace
+
+void install_control_schema(postgres::Connection& target) {
+  postgres::Transaction transaction(target);
+  target.run(lock_schema);
+  bool there = target.run("SELECT pg_catalog.to_regclass('tidegate.version') IS NOT NULL").boolean(0, 0);
+  if (!there) {
+    target.run(tables);
+    target.run("INSERT INTO tidegate.version VALUES (" + std::to_string(schema_version) + ")");
+  } else if (target.run("SELECT max(number) FROM tidegate.version").integer(0, 0) > schema_version) {
+    throw Refused("the target's schema tidegate was made by a newer tidegate; use that version");
+  }
+  transaction.commit();
+}
+
+}  // namespace tidegate

@@ -1,0 +1,70 @@
+#include "apply/postgres/quarantine.hpp"
+
+namespace tidegate {
+namespace {
+
+std::string held_name(const std::string& table, const std::string& key) { return table + '\0' + key; }
+
+}  // namespace
+
+Quarantine::Quarantine(TargetSession& session) : session_(session) {
+  auto rows = session_.connection().run("SELECT source_table, source_key FROM tidegate.quarantine WHERE pipeline = $1",
+                                        {session_.pipeline()});
+  for (int i = 0; i < rows.rows(); ++i) {
+    held_.insert(held_name(std::string(rows.text(i, 0)), std::string(rows.text(i, 1))));
+  }
+}
+
+bool Quarantine::holds(const std::string& table, const std::string& key) const {
+  return held_.contains(held_name(table, key));
+}
+
+postgres::Command Quarantine::hold(const TablePlan& plan, const Reject& reject, std::uint64_t sequence,
+                                   bool may_be_in_target) {
+  added_.push_back(held_name(plan.source, reject.source_key));
+  return {
+      "INSERT INTO tidegate.quarantine AS q (pipeline, source_table, source_key, target_table, column_name, reason,"
+      " sqlstate, constraint_name, sequence, target_holds) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+      " ON CONFLICT (pipeline, source_table, source_key) DO UPDATE SET column_name = excluded.column_name,"
+      " reason = excluded.reason, sqlstate = excluded.sqlstate, constraint_name = excluded.constraint_name,"
+      " sequence = excluded.sequence, state = 'held', accepted_reason = NULL, last_seen = now(),"
+      " target_holds = CASE WHEN q.target_holds = 'none' THEN 'none' ELSE excluded.target_holds END",
+      {session_.pipeline(), plan.source, reject.source_key, plan.schema + "." + plan.target, reject.column,
+       reject.reason, reject.sqlstate, reject.constraint, std::to_string(sequence),
+       may_be_in_target ? "old row" : "none"}};
+}
+
+postgres::Command Quarantine::release(const std::string& table, const std::string& key) {
+  removed_.push_back(held_name(table, key));
+  return {"DELETE FROM tidegate.quarantine WHERE pipeline = $1 AND source_table = $2 AND source_key = $3",
+          {session_.pipeline(), table, key}};
+}
+
+void Quarantine::committed() {
+  for (const auto& name : removed_) held_.erase(name);
+  for (const auto& name : added_) held_.insert(name);
+  rolled_back();
+}
+
+void Quarantine::rolled_back() {
+  added_.clear();
+  removed_.clear();
+}
+
+std::vector<QuarantineEntry> list_quarantine(postgres::Connection& target, const std::string& pipeline) {
+  auto rows = target.run(
+      "SELECT id, source_table, source_key, target_table, column_name, reason, sqlstate, constraint_name, target_holds,"
+      " state, coalesce(accepted_reason, ''), to_char(first_seen, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),"
+      " to_char(last_seen, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), sequence"
+      " FROM tidegate.quarantine WHERE pipeline = $1 ORDER BY id",
+      {pipeline});
+  std::vector<QuarantineEntry> entries;
+  for (int i = 0; i < rows.rows(); ++i) {
+    auto text = [&](int column) { return std::string(rows.text(i, column)); };
+    entries.push_back({rows.integer(i, 0), text(1), text(2), text(3), text(4), text(5), text(6), text(7), text(8),
+                       text(9), text(10), text(11), text(12), static_cast<std::uint64_t>(rows.integer(i, 13))});
+  }
+  return entries;
+}
+
+}  // namespace tidegate

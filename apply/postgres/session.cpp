@@ -1,0 +1,83 @@
+#include "apply/postgres/session.hpp"
+
+#include <array>
+
+#include "apply/postgres/control_schema.hpp"
+#include "db/error.hpp"
+#include "db/failpoint.hpp"
+
+namespace tidegate {
+namespace {
+
+constexpr std::array<std::string_view, 5> phase_names{"new", "loading", "catching_up", "building", "streaming"};
+
+TargetPhase phase_named(std::string_view name) {
+  for (std::size_t i = 0; i < phase_names.size(); ++i) {
+    if (phase_names[i] == name) return static_cast<TargetPhase>(i);
+  }
+  throw Refused("the target is in phase '" + std::string(name) + "', which this tidegate does not know");
+}
+
+}  // namespace
+
+std::string_view name_of(TargetPhase phase) { return phase_names[static_cast<std::size_t>(phase)]; }
+
+TargetSession::TargetSession(const TargetOptions& options, const std::string& incarnation)
+    : options_(options), connection_(options.connect) {
+  install_control_schema(connection_);
+  take_lease(incarnation);
+  try_replica_mode();
+}
+
+void TargetSession::take_lease(const std::string& incarnation) {
+  postgres::Transaction transaction(connection_);
+  connection_.run("INSERT INTO tidegate.pipelines(pipeline, incarnation) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                  {options_.pipeline, incarnation});
+  auto row = connection_.run(
+      "SELECT incarnation, epoch, sequence, digest, phase FROM tidegate.pipelines WHERE pipeline = $1 FOR UPDATE",
+      {options_.pipeline});
+  if (row.text(0, 0) != incarnation) {
+    throw Refused("the target holds pipeline '" + options_.pipeline +
+                  "' of another state directory; run tidegate with that one (--state), or give this pipeline another "
+                  "name ([pipeline] name)");
+  }
+  epoch_ = row.integer(0, 1) + 1;
+  position_ = {incarnation, static_cast<std::uint64_t>(row.integer(0, 2)), std::string(row.text(0, 3))};
+  phase_ = phase_named(row.text(0, 4));
+  connection_.run("UPDATE tidegate.pipelines SET epoch = $2, updated_at = now() WHERE pipeline = $1",
+                  {options_.pipeline, std::to_string(epoch_)});
+  transaction.commit();
+  failpoint("apply-after-lease");
+}
+
+void TargetSession::try_replica_mode() {
+  try {
+    // Supabase allows the plain SET only; set_config() and start-up options are refused there.
+    connection_.run("SET session_replication_role = replica");
+    replica_mode_ = true;
+  } catch (const Error& error) {
+    if (error.code() != "42501") throw;
+  }
+}
+
+postgres::Command TargetSession::enter() const {
+  return {"SELECT tidegate.enter($1, $2, $3)",
+          {options_.pipeline, std::to_string(epoch_), std::to_string(position_.sequence)}};
+}
+
+postgres::Command TargetSession::advance_to(const Position& next) const {
+  return {"UPDATE tidegate.pipelines SET sequence = $2, digest = $3, updated_at = now() WHERE pipeline = $1",
+          {options_.pipeline, std::to_string(next.sequence), next.digest}};
+}
+
+postgres::Command TargetSession::change_phase(TargetPhase next) const {
+  return {"UPDATE tidegate.pipelines SET phase = $2, updated_at = now() WHERE pipeline = $1",
+          {options_.pipeline, std::string(name_of(next))}};
+}
+
+TargetTransaction::TargetTransaction(TargetSession& session) : transaction_(session.connection()) {
+  auto command = session.enter();
+  session.connection().run(command.sql, command.parameters);
+}
+
+}  // namespace tidegate

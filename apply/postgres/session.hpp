@@ -1,0 +1,65 @@
+// A connection to the target that holds the pipeline's lease. Every transaction made through it begins by locking the
+// control row and checking that this session is still the one that may write (a zombie of an earlier process is waited
+// for, or refused by the server), so it needs no clock and no lock that could be left behind.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "db/postgres.hpp"
+#include "proto/position.hpp"
+
+namespace tidegate {
+
+struct TargetOptions {
+  postgres::ConnectOptions connect;
+  std::string pipeline;
+};
+
+enum class TargetPhase { fresh, loading, catching_up, building, streaming };
+std::string_view name_of(TargetPhase phase);
+
+class TargetSession {
+ public:
+  // Connects, makes the control schema, and takes the lease: epoch + 1, in a transaction that waited for the control
+  // row. Throws Refused where the target belongs to a journal of another incarnation.
+  TargetSession(const TargetOptions& options, const std::string& incarnation);
+
+  postgres::Connection& connection() { return connection_; }
+  const std::string& pipeline() const { return options_.pipeline; }
+  const Position& position() const { return position_; }  // what the target has, all of it and no more
+  TargetPhase phase() const { return phase_; }
+  // May this role switch triggers and foreign keys off for its session?
+  bool replica_mode() const { return replica_mode_; }
+
+  // First command of every transaction.
+  postgres::Command enter() const;
+  // Last commands before COMMIT; the caller calls moved() once that has succeeded.
+  postgres::Command advance_to(const Position& next) const;
+  postgres::Command change_phase(TargetPhase next) const;
+  void moved(const Position& next) { position_ = next; }
+  void phase_changed(TargetPhase next) { phase_ = next; }
+
+ private:
+  void take_lease(const std::string& incarnation);
+  void try_replica_mode();
+
+  TargetOptions options_;
+  postgres::Connection connection_;
+  Position position_;
+  TargetPhase phase_ = TargetPhase::fresh;
+  std::int64_t epoch_ = 0;
+  bool replica_mode_ = false;
+};
+
+// BEGIN, enter; rolls back unless committed.
+class TargetTransaction {
+ public:
+  explicit TargetTransaction(TargetSession& session);
+  void commit() { transaction_.commit(); }
+
+ private:
+  postgres::Transaction transaction_;
+};
+
+}  // namespace tidegate

@@ -1,0 +1,21 @@
+// The SQL for one target table, from its plan. Pure.
+#pragma once
+
+#include <string>
+
+#include "apply/plan.hpp"
+
+namespace tidegate {
+
+// COPY t (columns) FROM STDIN, text format.
+std::string copy_sql(const TablePlan& plan);
+// One array parameter per plan column. Whole rows; existing ones get the plan's columns, and keep all others.
+std::string upsert_sql(const TablePlan& plan);
+// One array parameter per key column.
+std::string delete_sql(const TablePlan& plan);
+// One array parameter per key column: the rows' values of `column` are replaced by values that no other row has, so that
+// a set of rows can exchange unique values among themselves. Empty where the column's type or its place in the key
+// leaves no such value.
+std::string park_sql(const TablePlan& plan, const ColumnPlan& column);
+
+}  // namespace tidegate
