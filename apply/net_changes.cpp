@@ -2,8 +2,9 @@
 
 namespace tidegate {
 
-// Within one source transaction a key appears once, but for a key that changed its bytes and not its value (1 to 1.0),
-// which is removed and then inserted; over several transactions they follow in commit order. So the last one counts.
+// Within one source transaction a key appears once, but for a key that changed its bytes and not its value (1
+// to 1.0), which is removed and then inserted; over several transactions they follow in commit order. So the
+// last one counts.
 void TableNet::add(Change change) {
   Reject why;
   bool remove = change.operation == Operation::remove;
@@ -18,9 +19,11 @@ void TableNet::add(Change change) {
   }
   auto [found, is_new] = by_key_.emplace(std::move(*key), rows_.size());
   if (is_new) {
-    rows_.push_back({remove, std::move(change.row)});
+    rows_.push_back({remove, change.operation == Operation::insert, std::move(change.row)});
   } else {
-    rows_[found->second] = {remove, std::move(change.row)};
+    NetRow& known = rows_[found->second];
+    known.remove = remove;
+    known.row = std::move(change.row);
   }
 }
 

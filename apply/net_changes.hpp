@@ -1,4 +1,5 @@
-// The net change of a batch: for each target row what it is at the end, whatever happened to it in between. Pure.
+// The net change of a batch: for each target row what it is at the end, whatever happened to it in between.
+// Pure.
 #pragma once
 
 #include <memory>
@@ -12,10 +13,10 @@
 
 namespace tidegate {
 
-// Where the source's rows of a change came from; kept so that a row can be found again in the journal.
 struct NetRow {
   bool remove = false;
-  Row row;  // the last one; of a removed row, as it was
+  bool born = false;  // its first change in the batch was an insert, so the target did not hold it before
+  Row row;            // the last one; of a removed row, as it was
 };
 
 class TableNet {

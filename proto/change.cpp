@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "proto/text.hpp"
+
 namespace tidegate {
 namespace {
 
@@ -32,7 +34,7 @@ void append_json(std::string& out, const Value& value) {
   } else if (auto* real = std::get_if<double>(&value)) {
     out += fmt::format("{}", *real);
   } else if (auto* text = std::get_if<std::string>(&value)) {
-    append_json_string(out, *text);
+    append_json_string(out, is_valid_utf8(*text) ? *text : hex(*text));
   } else if (auto* blob = std::get_if<Blob>(&value)) {
     append_json_string(out, hex(blob->bytes));
   } else {

@@ -56,10 +56,15 @@ struct TransactionPart {
 std::string encode(const TransactionPart& part);
 TransactionPart decode_part(std::string_view bytes);
 
+// A key by itself: the bounds of chunks.
+std::string encode(const Row& row);
+Row decode_row(std::string_view bytes);
+
 std::string encode(const SourceTable& table);
 SourceTable decode_table(std::string_view bytes);
 
-// A key as people and the quarantine see it: a JSON array of its values; blobs as "\\x…" hex.
+// A key as people and the quarantine see it: a JSON array of its values; blobs, and texts that are not UTF-8, as
+// "\\x…" hex.
 std::string key_as_json(const Row& key);
 Row key_of(const Relation& relation, const Row& row);
 

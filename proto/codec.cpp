@@ -246,6 +246,19 @@ TransactionPart decode_part(std::string_view bytes) {
   return part;
 }
 
+std::string encode(const Row& row) {
+  v1::Row out;
+  for (const Value& value : row) fill(*out.add_values(), value);
+  return bytes_of(out);
+}
+
+Row decode_row(std::string_view bytes) {
+  Row row;
+  auto in = parsed<v1::Row>(bytes);
+  for (const auto& value : in.values()) row.push_back(read(value));
+  return row;
+}
+
 std::string encode(const SourceTable& table) {
   v1::Table out;
   fill(out, table);

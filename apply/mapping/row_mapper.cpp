@@ -10,7 +10,8 @@ namespace {
 std::size_t place_of(const std::string& column, const Relation& relation) {
   auto found = std::find(relation.columns.begin(), relation.columns.end(), column);
   if (found == relation.columns.end()) {
-    throw std::invalid_argument("table " + relation.table + " has no column " + column + ", which its plan reads");
+    throw std::invalid_argument("table " + relation.table + " has no column " + column +
+                                ", which its plan reads");
   }
   return static_cast<std::size_t>(found - relation.columns.begin());
 }
@@ -22,7 +23,9 @@ std::size_t plan_place(const std::string& target, const TablePlan& plan) {
   throw std::invalid_argument("the plan of table " + plan.source + " has no column for its key " + target);
 }
 
-bool is_textual(TargetType type) { return type == TargetType::text || type == TargetType::varchar; }
+bool is_textual(TargetType type) {
+  return type == TargetType::text || type == TargetType::varchar;
+}
 
 }  // namespace
 
@@ -33,7 +36,9 @@ RowMapper::RowMapper(const TablePlan& plan, const Relation& relation) : plan_(&p
   std::iota(all_.begin(), all_.end(), 0);
 }
 
-std::string RowMapper::source_key(const Row& row) const { return key_as_json(key_of(relation_, row)); }
+std::string RowMapper::source_key(const Row& row) const {
+  return key_as_json(key_of(relation_, row));
+}
 
 void RowMapper::explain(const Row& row, std::size_t column, Misfit misfit, Reject& why) const {
   why = {source_key(row), plan_->columns[column].source, std::string(name_of(misfit)), {}, {}, {}};
@@ -65,8 +70,8 @@ std::optional<std::string> RowMapper::target_key(const Row& row, Reject& why) co
   return key;
 }
 
-bool RowMapper::append(const Row& row, const std::vector<std::size_t>& columns, std::vector<std::string>& arrays,
-                       Reject& why) const {
+bool RowMapper::append(const Row& row, const std::vector<std::size_t>& columns,
+                       std::vector<std::string>& arrays, Reject& why) const {
   arrays.resize(columns.size(), "{");
   std::vector<std::size_t> before;
   for (std::size_t i = 0; i < columns.size(); ++i) {

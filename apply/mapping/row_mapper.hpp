@@ -13,11 +13,12 @@ namespace tidegate {
 
 // Why a row cannot be written: named by its source key, never by a value.
 struct Reject {
-  std::string source_key;  // JSON array
-  std::string column;      // of the source; empty where the whole row was refused
-  std::string reason;      // a Misfit's name
-  std::string sqlstate, constraint;          // where the target refused it
-  std::optional<std::string> target_key;     // the target key's text form, JSON array; absent where there is none
+  std::string source_key;            // JSON array
+  std::string column;                // of the source; empty where the whole row was refused
+  std::string reason;                // a Misfit's name
+  std::string sqlstate, constraint;  // where the target refused it
+  std::optional<std::string>
+      target_key;  // the target key's text form, JSON array; absent where there is none
 };
 
 class RowMapper {
@@ -28,12 +29,12 @@ class RowMapper {
   const TablePlan& plan() const { return *plan_; }
   const Relation& relation() const { return relation_; }
 
-  // The row's key as the target compares it: equal strings are one target row. Absent, with `why`, where the key does
-  // not fit the target's key columns.
+  // The row's key as the target compares it: equal strings are one target row. Absent, with `why`, where the
+  // key does not fit the target's key columns.
   std::optional<std::string> target_key(const Row& row, Reject& why) const;
 
-  // Appends the row to array literals, one for each plan column (or key column). On a misfit nothing is appended to any
-  // of them, and `why` says which.
+  // Appends the row to array literals, one for each plan column (or key column). On a misfit nothing is
+  // appended to any of them, and `why` says which.
   bool append_row(const Row& row, std::vector<std::string>& arrays, Reject& why) const;
   bool append_key(const Row& row, std::vector<std::string>& arrays, Reject& why) const;
   // The same as one line of COPY text format, newline included.

@@ -45,6 +45,12 @@ BEGIN
   END IF;
 END $$;
 
+-- Where foreign keys are switched off, says what they would have said.
+CREATE FUNCTION tidegate.still_referenced(child text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'a row that the source deleted is still referenced from %', child USING ERRCODE = '23503';
+END $$;
+
 -- Tables that tidegate fills.
 CREATE TABLE tidegate.tables (
   pipeline text NOT NULL REFERENCES tidegate.pipelines ON DELETE CASCADE,

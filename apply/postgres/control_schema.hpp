@@ -1,5 +1,5 @@
-// The schema `tidegate` in the target: the control row with the position, chunk progress, quarantine and the summary
-// that operators read.
+// The schema `tidegate` in the target: the control row with the position, chunk progress, quarantine and the
+// summary that operators read.
 #pragma once
 
 #include "db/postgres.hpp"

@@ -3,13 +3,15 @@
 namespace tidegate {
 namespace {
 
-std::string held_name(const std::string& table, const std::string& key) { return table + '\0' + key; }
+std::string held_name(const std::string& table, const std::string& key) {
+  return table + '\0' + key;
+}
 
 }  // namespace
 
 Quarantine::Quarantine(TargetSession& session) : session_(session) {
-  auto rows = session_.connection().run("SELECT source_table, source_key FROM tidegate.quarantine WHERE pipeline = $1",
-                                        {session_.pipeline()});
+  auto rows = session_.connection().run(
+      "SELECT source_table, source_key FROM tidegate.quarantine WHERE pipeline = $1", {session_.pipeline()});
   for (int i = 0; i < rows.rows(); ++i) {
     held_.insert(held_name(std::string(rows.text(i, 0)), std::string(rows.text(i, 1))));
   }
@@ -23,7 +25,8 @@ postgres::Command Quarantine::hold(const TablePlan& plan, const Reject& reject, 
                                    bool may_be_in_target) {
   added_.push_back(held_name(plan.source, reject.source_key));
   return {
-      "INSERT INTO tidegate.quarantine AS q (pipeline, source_table, source_key, target_table, column_name, reason,"
+      "INSERT INTO tidegate.quarantine AS q (pipeline, source_table, source_key, target_table, column_name, "
+      "reason,"
       " sqlstate, constraint_name, sequence, target_holds) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
       " ON CONFLICT (pipeline, source_table, source_key) DO UPDATE SET column_name = excluded.column_name,"
       " reason = excluded.reason, sqlstate = excluded.sqlstate, constraint_name = excluded.constraint_name,"
@@ -53,7 +56,8 @@ void Quarantine::rolled_back() {
 
 std::vector<QuarantineEntry> list_quarantine(postgres::Connection& target, const std::string& pipeline) {
   auto rows = target.run(
-      "SELECT id, source_table, source_key, target_table, column_name, reason, sqlstate, constraint_name, target_holds,"
+      "SELECT id, source_table, source_key, target_table, column_name, reason, sqlstate, constraint_name, "
+      "target_holds,"
       " state, coalesce(accepted_reason, ''), to_char(first_seen, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),"
       " to_char(last_seen, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), sequence"
       " FROM tidegate.quarantine WHERE pipeline = $1 ORDER BY id",
@@ -61,8 +65,9 @@ std::vector<QuarantineEntry> list_quarantine(postgres::Connection& target, const
   std::vector<QuarantineEntry> entries;
   for (int i = 0; i < rows.rows(); ++i) {
     auto text = [&](int column) { return std::string(rows.text(i, column)); };
-    entries.push_back({rows.integer(i, 0), text(1), text(2), text(3), text(4), text(5), text(6), text(7), text(8),
-                       text(9), text(10), text(11), text(12), static_cast<std::uint64_t>(rows.integer(i, 13))});
+    entries.push_back({rows.integer(i, 0), text(1), text(2), text(3), text(4), text(5), text(6), text(7),
+                       text(8), text(9), text(10), text(11), text(12),
+                       static_cast<std::uint64_t>(rows.integer(i, 13))});
   }
   return entries;
 }

@@ -1,5 +1,5 @@
-// The quarantine in the target: which rows are not there as the source has them, and why. Entries commit with the batch
-// that met them.
+// The quarantine in the target: which rows are not there as the source has them, and why. Entries commit with
+// the batch that met them.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,8 @@ class Quarantine {
   std::size_t size() const { return held_.size(); }
 
   // Commands for the caller's transaction; call committed() or rolled_back() after it.
-  postgres::Command hold(const TablePlan& plan, const Reject& reject, std::uint64_t sequence, bool may_be_in_target);
+  postgres::Command hold(const TablePlan& plan, const Reject& reject, std::uint64_t sequence,
+                         bool may_be_in_target);
   postgres::Command release(const std::string& source_table, const std::string& source_key);
   void committed();
   void rolled_back();
@@ -36,8 +37,8 @@ class Quarantine {
 // What an operator sees; read on any connection.
 struct QuarantineEntry {
   std::int64_t id = 0;
-  std::string source_table, source_key, target_table, column, reason, sqlstate, constraint, target_holds, state,
-      accepted_reason, first_seen, last_seen;
+  std::string source_table, source_key, target_table, column, reason, sqlstate, constraint, target_holds,
+      state, accepted_reason, first_seen, last_seen;
   std::uint64_t sequence = 0;
 };
 std::vector<QuarantineEntry> list_quarantine(postgres::Connection& target, const std::string& pipeline);

@@ -9,7 +9,8 @@
 namespace tidegate {
 namespace {
 
-constexpr std::array<std::string_view, 5> phase_names{"new", "loading", "catching_up", "building", "streaming"};
+constexpr std::array<std::string_view, 5> phase_names{"new", "loading", "catching_up", "building",
+                                                      "streaming"};
 
 TargetPhase phase_named(std::string_view name) {
   for (std::size_t i = 0; i < phase_names.size(); ++i) {
@@ -20,7 +21,9 @@ TargetPhase phase_named(std::string_view name) {
 
 }  // namespace
 
-std::string_view name_of(TargetPhase phase) { return phase_names[static_cast<std::size_t>(phase)]; }
+std::string_view name_of(TargetPhase phase) {
+  return phase_names[static_cast<std::size_t>(phase)];
+}
 
 TargetSession::TargetSession(const TargetOptions& options, const std::string& incarnation)
     : options_(options), connection_(options.connect) {
@@ -31,15 +34,18 @@ TargetSession::TargetSession(const TargetOptions& options, const std::string& in
 
 void TargetSession::take_lease(const std::string& incarnation) {
   postgres::Transaction transaction(connection_);
-  connection_.run("INSERT INTO tidegate.pipelines(pipeline, incarnation) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-                  {options_.pipeline, incarnation});
+  connection_.run(
+      "INSERT INTO tidegate.pipelines(pipeline, incarnation) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+      {options_.pipeline, incarnation});
   auto row = connection_.run(
-      "SELECT incarnation, epoch, sequence, digest, phase FROM tidegate.pipelines WHERE pipeline = $1 FOR UPDATE",
+      "SELECT incarnation, epoch, sequence, digest, phase FROM tidegate.pipelines WHERE pipeline = $1 FOR "
+      "UPDATE",
       {options_.pipeline});
   if (row.text(0, 0) != incarnation) {
-    throw Refused("the target holds pipeline '" + options_.pipeline +
-                  "' of another state directory; run tidegate with that one (--state), or give this pipeline another "
-                  "name ([pipeline] name)");
+    throw Refused(
+        "the target holds pipeline '" + options_.pipeline +
+        "' of another state directory; run tidegate with that one (--state), or give this pipeline another "
+        "name ([pipeline] name)");
   }
   epoch_ = row.integer(0, 1) + 1;
   position_ = {incarnation, static_cast<std::uint64_t>(row.integer(0, 2)), std::string(row.text(0, 3))};

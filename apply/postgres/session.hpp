@@ -1,6 +1,7 @@
-// A connection to the target that holds the pipeline's lease. Every transaction made through it begins by locking the
-// control row and checking that this session is still the one that may write (a zombie of an earlier process is waited
-// for, or refused by the server), so it needs no clock and no lock that could be left behind.
+// A connection to the target that holds the pipeline's lease. Every transaction made through it begins by
+// locking the control row and checking that this session is still the one that may write (a zombie of an
+// earlier process is waited for, or refused by the server), so it needs no clock and no lock that could be
+// left behind.
 #pragma once
 
 #include <memory>
@@ -21,8 +22,8 @@ std::string_view name_of(TargetPhase phase);
 
 class TargetSession {
  public:
-  // Connects, makes the control schema, and takes the lease: epoch + 1, in a transaction that waited for the control
-  // row. Throws Refused where the target belongs to a journal of another incarnation.
+  // Connects, makes the control schema, and takes the lease: epoch + 1, in a transaction that waited for the
+  // control row. Throws Refused where the target belongs to a journal of another incarnation.
   TargetSession(const TargetOptions& options, const std::string& incarnation);
 
   postgres::Connection& connection() { return connection_; }

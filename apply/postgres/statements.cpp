@@ -9,13 +9,16 @@
 namespace tidegate {
 namespace {
 
-// The type of array elements. Without length or scale: a cast to varchar(3) or numeric(6,2) would cut or round in
-// silence where the assignment to the column reports.
+// The type of array elements. Without length or scale: a cast to varchar(3) or numeric(6,2) would cut or
+// round in silence where the assignment to the column reports.
 std::string element_type(const ColumnPlan& column) {
   switch (column.type) {
-    case TargetType::varchar: return "text";
-    case TargetType::numeric: return "numeric";
-    default: return sql_type(column);
+    case TargetType::varchar:
+      return "text";
+    case TargetType::numeric:
+      return "numeric";
+    default:
+      return sql_type(column);
   }
 }
 
@@ -40,7 +43,24 @@ std::string key_list(const TablePlan& plan) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-// unnest($1::bigint[], …) AS k(k1, …) WHERE t.id = k.k1 AND …
+std::string parked_value(const ColumnPlan& column) {
+  if (!column.not_null) return "NULL";
+  switch (column.type) {
+    case TargetType::text:
+      return "'parked:' || pg_catalog.gen_random_uuid()";
+    case TargetType::bytea:
+      return "pg_catalog.uuid_send(pg_catalog.gen_random_uuid())";
+    case TargetType::bigint:
+      return "-9223372036854775807 + (pg_catalog.random() * 4611686018427387904)::bigint";
+    case TargetType::double_precision:
+      return "-1e300 * (1 + pg_catalog.random())";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
 std::string matching_keys(const TablePlan& plan) {
   std::vector<std::string> arrays, names, matches;
   for (std::size_t i = 0; i < plan.key.size(); ++i) {
@@ -48,22 +68,9 @@ std::string matching_keys(const TablePlan& plan) {
     names.push_back(fmt::format("k{}", i + 1));
     matches.push_back(fmt::format("t.{} = k.k{}", quoted(plan.key[i]), i + 1));
   }
-  return fmt::format("pg_catalog.unnest({}) AS k({}) WHERE {}", fmt::join(arrays, ", "), fmt::join(names, ", "),
-                     fmt::join(matches, " AND "));
+  return fmt::format("pg_catalog.unnest({}) AS k({}) WHERE {}", fmt::join(arrays, ", "),
+                     fmt::join(names, ", "), fmt::join(matches, " AND "));
 }
-
-std::string parked_value(const ColumnPlan& column) {
-  if (!column.not_null) return "NULL";
-  switch (column.type) {
-    case TargetType::text: return "'parked:' || pg_catalog.gen_random_uuid()";
-    case TargetType::bytea: return "pg_catalog.uuid_send(pg_catalog.gen_random_uuid())";
-    case TargetType::bigint: return "-9223372036854775807 + (pg_catalog.random() * 4611686018427387904)::bigint";
-    case TargetType::double_precision: return "-1e300 * (1 + pg_catalog.random())";
-    default: return "";
-  }
-}
-
-}  // namespace
 
 std::string copy_sql(const TablePlan& plan) {
   return fmt::format("COPY {} ({}) FROM STDIN", quoted_name(plan), column_list(plan));
@@ -80,7 +87,8 @@ std::string upsert_sql(const TablePlan& plan) {
   }
   std::string action = sets.empty() ? "NOTHING" : fmt::format("UPDATE SET {}", fmt::join(sets, ", "));
   return fmt::format(
-      "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT * FROM pg_catalog.unnest({}) ON CONFLICT ({}) DO {}",
+      "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT * FROM pg_catalog.unnest({}) ON CONFLICT ({}) DO "
+      "{}",
       quoted_name(plan), column_list(plan), fmt::join(arrays, ", "), key_list(plan), action);
 }
 

@@ -1,0 +1,222 @@
+#include "apply/postgres/batch_writer.hpp"
+
+#include <algorithm>
+
+#include "apply/postgres/row_errors.hpp"
+#include "apply/postgres/statements.hpp"
+#include "db/failpoint.hpp"
+
+namespace tidegate {
+namespace {
+
+std::vector<postgres::Parameter> closed(std::vector<std::string> arrays) {
+  std::vector<postgres::Parameter> parameters;
+  for (auto& array : arrays) parameters.emplace_back(std::move(array) + "}");
+  return parameters;
+}
+
+const ColumnPlan* identity_column(const TablePlan& plan) {
+  for (const auto& column : plan.columns) {
+    if (column.identity) return &column;
+  }
+  return nullptr;
+}
+
+std::int64_t highest(const TableNet& net, const std::string& source_column,
+                     const std::vector<std::size_t>& rows) {
+  const auto& columns = net.mapper().relation().columns;
+  auto place =
+      static_cast<std::size_t>(std::find(columns.begin(), columns.end(), source_column) - columns.begin());
+  std::int64_t most = 0;
+  for (auto row : rows) {
+    if (auto* id = std::get_if<std::int64_t>(&net.rows()[row].row[place])) most = std::max(most, *id);
+  }
+  return most;
+}
+
+}  // namespace
+
+// The commands' parameters for one table, and which of its rows they hold.
+struct BatchWriter::Part {
+  const TableNet* net;
+  std::vector<std::size_t> upserts, removes;  // places in net->rows()
+  std::vector<std::string> upsert_arrays, remove_arrays;
+  std::vector<postgres::Command> quarantine;  // rows that do not fit, and rows that fit again or are gone
+
+  const TablePlan& plan() const { return net->mapper().plan(); }
+};
+
+BatchWriter::BatchWriter(TargetSession& session, Quarantine& quarantine, const Plans& plans)
+    : session_(session),
+      quarantine_(quarantine),
+      references_(session, plans),
+      deferred_(session, quarantine) {}
+
+std::vector<BatchWriter::Part> BatchWriter::parts_of(const NetChanges& changes, std::uint64_t sequence) {
+  std::vector<Part> parts;
+  for (const auto& net : changes.tables()) {
+    Part& part = parts.emplace_back(Part{net.get(), {}, {}, {}, {}, {}});
+    const RowMapper& mapper = net->mapper();
+    auto hold = [&](const Reject& why, bool born) {
+      part.quarantine.push_back(quarantine_.hold(part.plan(), why, sequence, !born));
+    };
+    auto release = [&](const std::string& key) {
+      if (quarantine_.holds(part.plan().source, key)) {
+        part.quarantine.push_back(quarantine_.release(part.plan().source, key));
+      }
+    };
+    for (std::size_t i = 0; i < net->rows().size(); ++i) {
+      const NetRow& row = net->rows()[i];
+      Reject why;
+      bool fits = row.remove ? mapper.append_key(row.row, part.remove_arrays, why)
+                             : mapper.append_row(row.row, part.upsert_arrays, why);
+      if (!fits) {
+        hold(why, row.born);
+        continue;
+      }
+      (row.remove ? part.removes : part.upserts).push_back(i);
+      if (!quarantine_.empty()) release(mapper.source_key(row.row));
+    }
+    for (const Reject& why : net->rejects()) hold(why, true);
+    for (const auto& key : net->gone()) release(key);
+  }
+  return parts;
+}
+
+// Deletes of all tables first: what they free (a unique value) may be taken by the others.
+std::vector<postgres::Command> BatchWriter::commands(const std::vector<Part>& parts) {
+  std::vector<postgres::Command> out;
+  for (const Part& part : parts) {
+    if (part.removes.empty()) continue;
+    std::vector<std::string> keys = part.remove_arrays;
+    for (auto& array : keys) array += '}';
+    references_.before_delete(part.plan(), keys, out);
+    out.push_back({delete_sql(part.plan()), {keys.begin(), keys.end()}});
+  }
+  for (const Part& part : parts) {
+    if (!part.upserts.empty()) out.push_back({upsert_sql(part.plan()), closed(part.upsert_arrays)});
+  }
+  for (const Part& part : parts) {
+    out.insert(out.end(), part.quarantine.begin(), part.quarantine.end());
+    const ColumnPlan* identity = identity_column(part.plan());
+    if (!identity || part.upserts.empty()) continue;
+    std::int64_t most = highest(*part.net, identity->source, part.upserts);
+    std::int64_t& reached = highest_id_[quoted_name(part.plan())];
+    if (most <= reached) continue;
+    reached = most;
+    // A sequence may be ahead already: ids that the source gave out and deleted again are not given out
+    // twice.
+    out.push_back(
+        {"SELECT pg_catalog.setval(s, $3) FROM pg_catalog.pg_get_serial_sequence($1, $2) AS s"
+         " WHERE s IS NOT NULL AND $3 > coalesce(pg_catalog.pg_sequence_last_value(s::pg_catalog.regclass), "
+         "0)",
+         {quoted_name(part.plan()), identity->target, std::to_string(most)}});
+  }
+  return out;
+}
+
+void BatchWriter::write(const NetChanges& changes, const Position& to) {
+  quarantine_.rolled_back();
+  deferred_.forget();
+  auto parts = parts_of(changes, to.sequence);
+  std::vector<postgres::Command> all{{"BEGIN", {}}, session_.enter(), {"SAVEPOINT tidegate_batch", {}}};
+  for (auto& command : commands(parts)) all.push_back(std::move(command));
+  all.push_back({"RELEASE SAVEPOINT tidegate_batch", {}});
+  all.push_back(session_.advance_to(to));
+  failpoint("apply-before-batch");
+  try {
+    session_.connection().pipeline(all);
+    failpoint("apply-before-commit");
+    session_.connection().pipeline({{"COMMIT", {}}});
+  } catch (const Error& error) {
+    if (!is_row_error(error)) throw;
+    session_.connection().run("ROLLBACK TO SAVEPOINT tidegate_batch");
+    quarantine_.rolled_back();
+    write_carefully(parts, to.sequence);
+    finish(to);
+  }
+  failpoint("apply-after-commit");
+  session_.moved(to);
+  quarantine_.committed();
+}
+
+void BatchWriter::finish(const Position& to) {
+  deferred_.settle();
+  session_.connection().pipeline({session_.advance_to(to)});
+  failpoint("apply-before-commit");
+  if (session_.connection().run("COMMIT").command() != "COMMIT") {
+    throw Error("commit of a batch: the transaction had failed", "25P02", Advice::stop);
+  }
+}
+
+void BatchWriter::begin_long() {
+  quarantine_.rolled_back();
+  deferred_.forget();
+  session_.connection().pipeline({{"BEGIN", {}}, session_.enter()});
+}
+
+void BatchWriter::add(const NetChanges& changes, std::uint64_t sequence) {
+  auto parts = parts_of(changes, sequence);
+  auto& target = session_.connection();
+  auto error = attempt(target, [&] { target.pipeline(commands(parts)); });
+  if (error) write_carefully(parts, sequence);
+  failpoint("apply-in-long-transaction");
+}
+
+void BatchWriter::commit_long(const Position& to) {
+  finish(to);
+  failpoint("apply-after-commit");
+  session_.moved(to);
+  quarantine_.committed();
+}
+
+void BatchWriter::write_carefully(const std::vector<Part>& parts, std::uint64_t sequence) {
+  for (const Part& part : parts) {
+    if (!part.quarantine.empty()) session_.connection().pipeline(part.quarantine);
+  }
+  for (const Part& part : parts) delete_carefully(part, sequence);
+  for (const Part& part : parts) upsert_carefully(part, sequence);
+}
+
+void BatchWriter::delete_carefully(const Part& part, std::uint64_t sequence) {
+  const RowMapper& mapper = part.net->mapper();
+  bisect(
+      session_.connection(), 0, part.removes.size(),
+      [&](std::size_t first, std::size_t last) {
+        std::vector<std::string> keys;
+        Reject why;
+        for (; first < last; ++first) mapper.append_key(part.net->rows()[part.removes[first]].row, keys, why);
+        for (auto& array : keys) array += '}';
+        std::vector<postgres::Command> commands;
+        references_.before_delete(part.plan(), keys, commands);
+        commands.push_back({delete_sql(part.plan()), {keys.begin(), keys.end()}});
+        session_.connection().pipeline(commands);
+      },
+      [&](std::size_t i, const Error& error) {
+        Reject why = rejected_by_target(error, mapper.source_key(part.net->rows()[part.removes[i]].row));
+        session_.connection().pipeline({quarantine_.hold(part.plan(), why, sequence, true)});
+      });
+}
+
+void BatchWriter::upsert_carefully(const Part& part, std::uint64_t sequence) {
+  const RowMapper& mapper = part.net->mapper();
+  bisect(
+      session_.connection(), 0, part.upserts.size(),
+      [&](std::size_t first, std::size_t last) {
+        std::vector<std::string> arrays;
+        Reject why;
+        for (; first < last; ++first)
+          mapper.append_row(part.net->rows()[part.upserts[first]].row, arrays, why);
+        session_.connection().pipeline({{upsert_sql(part.plan()), closed(std::move(arrays))}});
+      },
+      [&](std::size_t i, const Error& error) {
+        const NetRow& row = part.net->rows()[part.upserts[i]];
+        if (DeferredRows::may_succeed_later(error) &&
+            deferred_.add(mapper, row.row, row.born, sequence, error))
+          return;
+        Reject why = rejected_by_target(error, mapper.source_key(row.row));
+        session_.connection().pipeline({quarantine_.hold(part.plan(), why, sequence, !row.born)});
+      });
+}
+
+}  // namespace tidegate

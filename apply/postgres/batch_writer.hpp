@@ -1,0 +1,48 @@
+// Writes net changes to the target: set-based, in one round trip where all goes well; row by row under
+// savepoints, in the same transaction, where the target refuses some.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "apply/net_changes.hpp"
+#include "apply/postgres/deferred_rows.hpp"
+#include "apply/postgres/outside_references.hpp"
+#include "apply/postgres/quarantine.hpp"
+#include "apply/postgres/session.hpp"
+
+namespace tidegate {
+
+class BatchWriter {
+ public:
+  BatchWriter(TargetSession& session, Quarantine& quarantine, const Plans& plans);
+
+  // One target transaction for whole source transactions: the rows, the quarantine, and the position `to`.
+  // Throws Error; then nothing was written, unless the advice is in_doubt.
+  void write(const NetChanges& changes, const Position& to);
+
+  // A source transaction that is too long for one batch: begin, add its parts, commit. All or nothing as
+  // well. After an Error the caller gives the session up.
+  void begin_long();
+  void add(const NetChanges& changes, std::uint64_t sequence);
+  void commit_long(const Position& to);
+
+ private:
+  struct Part;
+  std::vector<Part> parts_of(const NetChanges& changes, std::uint64_t sequence);
+  std::vector<postgres::Command> commands(const std::vector<Part>& parts);
+  void write_carefully(const std::vector<Part>& parts, std::uint64_t sequence);
+  void delete_carefully(const Part& part, std::uint64_t sequence);
+  void upsert_carefully(const Part& part, std::uint64_t sequence);
+  void finish(const Position& to);
+  postgres::Command begin() const;
+
+  TargetSession& session_;
+  Quarantine& quarantine_;
+  OutsideReferences references_;
+  DeferredRows deferred_;
+  std::map<std::string, std::int64_t> highest_id_;  // per identity column: what its sequence has reached
+};
+
+}  // namespace tidegate

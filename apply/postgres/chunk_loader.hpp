@@ -1,0 +1,50 @@
+// The snapshot's way in: COPY, chunk by chunk, each with its own progress row in the same target transaction.
+// A crash leaves whole chunks; the next start goes on behind the last one.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "apply/mapping/row_mapper.hpp"
+#include "apply/postgres/quarantine.hpp"
+#include "apply/postgres/session.hpp"
+
+namespace tidegate {
+
+struct LoadedChunk {
+  std::string table;
+  int number = 0;
+  Row up_to;  // the last key covered; empty: to the table's end
+  std::uint64_t sequence = 0, rows = 0;
+};
+
+// All that are recorded, by table and number.
+std::vector<LoadedChunk> loaded_chunks(TargetSession& session);
+
+class ChunkLoader {
+ public:
+  ChunkLoader(TargetSession& session, Quarantine& quarantine) : session_(session), quarantine_(quarantine) {}
+
+  // Rows that do not fit go to the quarantine in the same transaction. Returns the rows that are in the
+  // target now. Throws Error; nothing of the chunk is there then, unless the advice is in_doubt.
+  std::uint64_t load(const RowMapper& mapper, const std::vector<Row>& rows, const LoadedChunk& chunk);
+
+ private:
+  struct Lines {
+    std::string text;
+    std::vector<std::size_t> starts;  // one more than lines
+    std::vector<const Row*> rows;
+    std::vector<Reject> rejects;
+  };
+  static Lines encode_lines(const RowMapper& mapper, const std::vector<Row>& rows);
+  void copy(const RowMapper& mapper, const Lines& lines, std::size_t first, std::size_t last);
+  std::uint64_t load_carefully(const RowMapper& mapper, Lines& lines, const LoadedChunk& chunk);
+  void record(const RowMapper& mapper, const std::vector<Reject>& rejects, const LoadedChunk& chunk,
+              std::uint64_t rows);
+
+  TargetSession& session_;
+  Quarantine& quarantine_;
+};
+
+}  // namespace tidegate

@@ -1,0 +1,127 @@
+#include "apply/postgres/deferred_rows.hpp"
+
+#include <algorithm>
+
+#include "apply/postgres/row_errors.hpp"
+#include "apply/postgres/statements.hpp"
+
+namespace tidegate {
+namespace {
+
+// A conflict between rows of one cut is rare; what is beyond this is refused, and can be retried from the
+// quarantine.
+constexpr std::size_t max_waiting_bytes = std::size_t{32} << 20;
+// Exchanging values parks every row of the set before each try, and a row that cannot succeed costs a try.
+constexpr std::size_t max_exchanged_rows = 500;
+
+constexpr const char* index_columns_sql = R"sql(
+SELECT DISTINCT a.attname FROM pg_catalog.pg_index i
+JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid AND c.relname = $2
+JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum > 0
+WHERE i.indrelid = pg_catalog.to_regclass($1)
+  AND (a.attnum = ANY (i.indkey) OR EXISTS (
+    SELECT FROM pg_catalog.pg_depend d
+    WHERE d.objid = i.indexrelid AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum)))sql";
+
+std::vector<postgres::Parameter> closed(const std::vector<std::string>& arrays) {
+  std::vector<postgres::Parameter> parameters;
+  for (const auto& array : arrays) parameters.push_back(array + "}");
+  return parameters;
+}
+
+}  // namespace
+
+bool DeferredRows::may_succeed_later(const Error& error) {
+  return error.code() == "23505" || error.code() == "23503";
+}
+
+bool DeferredRows::add(const RowMapper& mapper, const Row& row, bool born, std::uint64_t sequence,
+                       const Error& error) {
+  if (bytes_ >= max_waiting_bytes) return false;
+  bytes_ += size_in_memory(row);
+  waiting_.push_back({mapper, row, born, sequence, error});
+  return true;
+}
+
+void DeferredRows::upsert(const Waiting& waiting) {
+  std::vector<std::string> arrays;
+  Reject why;
+  waiting.mapper.append_row(waiting.row, arrays, why);  // fitted before, when the target refused it
+  session_.connection().pipeline({{upsert_sql(waiting.mapper.plan()), closed(arrays)}});
+  std::string key = waiting.mapper.source_key(waiting.row);
+  const std::string& table = waiting.mapper.plan().source;
+  if (quarantine_.holds(table, key)) session_.connection().pipeline({quarantine_.release(table, key)});
+}
+
+void DeferredRows::retry_until_no_progress() {
+  for (std::size_t before = waiting_.size() + 1; waiting_.size() < before;) {
+    before = waiting_.size();
+    std::erase_if(waiting_, [this](Waiting& waiting) {
+      auto error = attempt(session_.connection(), [&] { upsert(waiting); });
+      if (error) waiting.error = *error;
+      return !error;
+    });
+  }
+}
+
+std::vector<std::string> DeferredRows::columns_of_index(const Waiting& waiting) {
+  auto rows = session_.connection().run(index_columns_sql,
+                                        {quoted_name(waiting.mapper.plan()), waiting.error.constraint});
+  std::vector<std::string> columns;
+  for (int i = 0; i < rows.rows(); ++i) columns.emplace_back(rows.text(i, 0));
+  return columns;
+}
+
+// Takes the row's old unique value out of the others' way. One column of the violated index is enough.
+void DeferredRows::park(const Waiting& waiting) {
+  std::vector<std::string> columns = columns_of_index(waiting), keys;
+  Reject why;
+  waiting.mapper.append_key(waiting.row, keys, why);
+  for (const ColumnPlan& column : waiting.mapper.plan().columns) {
+    if (std::find(columns.begin(), columns.end(), column.target) == columns.end()) continue;
+    std::string sql = park_sql(waiting.mapper.plan(), column);
+    if (sql.empty()) continue;
+    if (!attempt(session_.connection(), [&] { session_.connection().pipeline({{sql, closed(keys)}}); }))
+      return;
+  }
+}
+
+// Rows that hold each other's unique values: all are parked, then all are written. If one of them is refused
+// even then, everything is undone, so that no parked value stays, and the others try again without it.
+void DeferredRows::exchange_through_parked_values() {
+  std::vector<Waiting> refused;
+  while (!waiting_.empty() && waiting_.size() <= max_exchanged_rows) {
+    std::size_t at = 0;
+    auto error = attempt(session_.connection(), [&] {
+      for (const Waiting& waiting : waiting_) park(waiting);
+      for (at = 0; at < waiting_.size(); ++at) upsert(waiting_[at]);
+    });
+    if (!error) {
+      waiting_.clear();
+      break;
+    }
+    waiting_[at].error = *error;
+    refused.push_back(std::move(waiting_[at]));
+    waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(at));
+  }
+  waiting_.insert(waiting_.end(), std::make_move_iterator(refused.begin()),
+                  std::make_move_iterator(refused.end()));
+}
+
+void DeferredRows::refuse_rest() {
+  for (const Waiting& waiting : waiting_) {
+    Reject reject = rejected_by_target(waiting.error, waiting.mapper.source_key(waiting.row));
+    session_.connection().pipeline(
+        {quarantine_.hold(waiting.mapper.plan(), reject, waiting.sequence, !waiting.born)});
+  }
+}
+
+void DeferredRows::settle() {
+  retry_until_no_progress();
+  exchange_through_parked_values();
+  refuse_rest();
+  waiting_.clear();
+  bytes_ = 0;
+}
+
+}  // namespace tidegate
