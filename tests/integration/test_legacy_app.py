@@ -54,21 +54,24 @@ class LegacyAppTest(unittest.TestCase):
             app.start()
             self.assertEqual(app.url, url)
             written = post(url + "/schools", {"code": "S-1", "name": "Zweite Schule"})["written"]
-            self.assertEqual([(entry["op"], entry["table"], entry["row"]["name"]) for entry in written], [("insert", "school", "Zweite Schule")])
+            self.assertEqual([(entry["op"], entry["table"], entry["row"]["name"]) for entry in written],
+                             [("insert", "school", "Zweite Schule")])
             self.assertEqual(sqlite3.connect(app.path).execute("SELECT count(*) FROM user").fetchone(), (5,))
 
     def test_a_key_that_changes_is_a_delete_and_an_insert(self):
         with LegacyApp() as app:
-            family = post(app.url + "/families", {"user": {"email": "a@example.test", "username": "a"}, "password": "x", "token": "t",
-                                                  "children": [{"name": "A", "age": 7}]})["written"]
+            family = post(app.url + "/families", {"user": {"email": "a@example.test", "username": "a"}, "password": "x",
+                                                  "token": "t", "children": [{"name": "A", "age": 7}]})["written"]
             child = next(entry["row"]["id"] for entry in family if entry["table"] == "child_profile")
-            first, second = (post(app.url + "/achievements", {"slug": slug, "name": slug})["written"][0]["row"]["id"] for slug in "xy")
+            first, second = (post(app.url + "/achievements", {"slug": slug, "name": slug})["written"][0]["row"]["id"]
+                             for slug in "xy")
             post(app.url + "/awards", {"child_id": child, "achievement_id": first})
             request = urllib.request.Request(f"{app.url}/awards/{child},{first}", json.dumps({"achievement_id": second}).encode(),
                                              {"Content-Type": "application/json"}, method="PUT")
             with urllib.request.urlopen(request, timeout=30) as answer:
                 written = json.load(answer)["written"]
-            self.assertEqual([(entry["op"], entry["key"]["achievement_id"]) for entry in written], [("delete", first), ("insert", second)])
+            self.assertEqual([(entry["op"], entry["key"]["achievement_id"]) for entry in written],
+                             [("delete", first), ("insert", second)])
 
 
 if __name__ == "__main__":
