@@ -1,0 +1,84 @@
+"""A throw-away Supabase-like target for tests: deploy/supabase-local as a context manager."""
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+
+import psycopg2
+
+from support.guard import guard
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TOOL = ROOT / "deploy" / "supabase-local" / "supabase-local"
+
+
+class Target:
+    """with Target() as target: ... target.url, target.connect(). Each has a folder and a port of its own."""
+
+    def __init__(self):
+        self.dir = self._url = self._handle = None
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def start(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-target-"))
+        self._handle = guard.run_later(TOOL, "stop", "--dir", self.dir)
+        try:
+            self._tool("start", "--dir", self.dir, "--quiet")
+            self._url = self._tool("url", "--dir", self.dir).strip()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self):
+        """Stops and removes; harmless when there is nothing to stop."""
+        if self.dir and self.dir.exists():
+            subprocess.run([TOOL, "stop", "--dir", self.dir], capture_output=True, check=False)
+        guard.forget(self._handle)
+        self.dir = self._handle = None
+
+    def restart(self, immediate=False):
+        """Same port, same data. immediate: as after a crash of the server. Also brings a killed server back."""
+        self._tool("restart", "--dir", self.dir, *(["--immediate"] if immediate else []))
+
+    def kill(self):
+        """SIGKILL to the server; its sessions die as soon as they notice."""
+        os.kill(int((self.dir / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+
+    @property
+    def url(self):
+        return self._url
+
+    @property
+    def log(self):
+        return (self.dir / "log" / "postgres.log").read_text(errors="replace")
+
+    def connect(self, name="tidegate-test", **options):
+        """As the role postgres, with the certificate checked in full. Never a superuser."""
+        return psycopg2.connect(self.url, application_name=name, **options)
+
+    def query(self, text, parameters=None):
+        """Rows of one statement in a transaction of its own."""
+        connection = self.connect()
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(text, parameters)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def env(self, **more):
+        """The environment for a child that is to find this target; the password is nowhere else."""
+        return {**os.environ, "TIDEGATE_TARGET_URL": self.url, **more}
+
+    def _tool(self, *arguments):
+        done = subprocess.run([TOOL, *arguments], capture_output=True, text=True, timeout=90, check=False)
+        if done.returncode:
+            raise RuntimeError(f"supabase-local {arguments[0]}: {done.stderr.strip()}")
+        return done.stdout
