@@ -1,0 +1,76 @@
+#include "replicator/pipeline/applier.hpp"
+
+namespace tidegate {
+
+struct Applier::Batch {
+  NetChanges net;
+  Position to;
+  bool is_long = false;  // a target transaction is open, and earlier parts are in it
+  BatchOutcome outcome;
+};
+
+Applier::Applier(TargetSession& session, JournalReader& journal, Quarantine& quarantine, const Plans& plans,
+                 ChunkMap copied, BatchLimits limits, CarrySchema carry)
+    : session_(session),
+      journal_(journal),
+      quarantine_(quarantine),
+      plans_(plans),
+      copied_(std::move(copied)),
+      limits_(limits),
+      carry_(std::move(carry)),
+      writer_(std::make_unique<BatchWriter>(session, quarantine, plans)) {}
+
+bool Applier::full(const Batch& batch) const {
+  return batch.net.rows() >= limits_.max_rows || batch.net.bytes() >= limits_.max_bytes;
+}
+
+void Applier::spill(Batch& batch) {
+  if (!batch.is_long) writer_->begin_long();
+  batch.is_long = true;
+  writer_->add(batch.net, batch.to.sequence);
+  batch.net = NetChanges(plans_);
+}
+
+// A schema change comes first in its transaction: the tables are made to fit before its rows, in the same target
+// transaction.
+void Applier::take(Batch& batch, JournalReader::Entry entry) {
+  batch.to.sequence = entry.sequence;
+  batch.to.digest = std::move(entry.digest);
+  if (entry.part.schema_change) {
+    spill(batch);
+    carry_(*entry.part.schema_change);
+  }
+  std::unordered_map<std::uint32_t, const Relation*> relations;
+  for (const Relation& relation : entry.part.relations) relations.emplace(relation.id, &relation);
+  for (Change& change : entry.part.changes) {
+    const Relation& relation = *relations.at(change.relation);
+    if (copied_.already_copied(relation, change, entry.sequence)) continue;
+    ++batch.outcome.changes;
+    batch.net.add(relation, std::move(change));
+  }
+  if (entry.closes) ++batch.outcome.transactions;
+}
+
+void Applier::write(Batch& batch) {
+  if (!batch.is_long) return writer_->write(batch.net, batch.to);
+  writer_->add(batch.net, batch.to.sequence);
+  writer_->commit_long(batch.to);
+}
+
+bool Applier::step(BatchOutcome& outcome) {
+  Batch batch{NetChanges(plans_), session_.position(), false, {}};
+  bool at_boundary = true;
+  while (auto entry = journal_.next(batch.to.sequence)) {
+    bool begun = batch.to.sequence != session_.position().sequence;
+    if (at_boundary && begun && (entry->part.schema_change || full(batch) || batch.is_long)) break;
+    if (full(batch)) spill(batch);
+    at_boundary = entry->closes;
+    take(batch, std::move(*entry));
+  }
+  if (batch.to.sequence == session_.position().sequence) return false;
+  write(batch);
+  outcome = batch.outcome;
+  return true;
+}
+
+}  // namespace tidegate

@@ -1,0 +1,54 @@
+// From the journal to the target, one target transaction at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "apply/chunk_map.hpp"
+#include "apply/postgres/batch_writer.hpp"
+#include "replicator/journal/journal.hpp"
+
+namespace tidegate {
+
+struct BatchLimits {
+  std::size_t max_rows = 10000;
+  std::size_t max_bytes = 16 << 20;
+};
+
+// What a batch did, for the counters.
+struct BatchOutcome {
+  std::uint64_t transactions = 0, changes = 0;
+};
+
+class Applier {
+ public:
+  // `carry` makes the target follow a schema change: it runs in the open target transaction, and may change the plans.
+  using CarrySchema = std::function<void(const SchemaChange&)>;
+  Applier(TargetSession& session, JournalReader& journal, Quarantine& quarantine, const Plans& plans, ChunkMap copied,
+          BatchLimits limits, CarrySchema carry);
+
+  // Applies whole source transactions from the session's position on, as many as the limits allow. False where nothing
+  // waits. After an Error the session must be given up; its position in the target says what was committed.
+  bool step(BatchOutcome& outcome);
+
+  // Nothing of the snapshot's chunks lies ahead of the stream any more.
+  bool passed_all_chunks() const { return session_.position().sequence >= copied_.newest(); }
+
+ private:
+  struct Batch;
+  void take(Batch& batch, JournalReader::Entry entry);
+  void spill(Batch& batch);
+  bool full(const Batch& batch) const;
+  void write(Batch& batch);
+
+  TargetSession& session_;
+  JournalReader& journal_;
+  Quarantine& quarantine_;
+  const Plans& plans_;
+  ChunkMap copied_;
+  BatchLimits limits_;
+  CarrySchema carry_;
+  std::unique_ptr<BatchWriter> writer_;
+};
+
+}  // namespace tidegate
