@@ -1,0 +1,103 @@
+#include "replicator/pipeline/capture_worker.hpp"
+
+#include <algorithm>
+#include <thread>
+
+#include "db/error.hpp"
+#include "replicator/log.hpp"
+
+namespace tidegate {
+namespace {
+
+using namespace std::chrono_literals;
+
+// How often the source is asked whether anything was committed (1.6 µs each in WAL mode, measured).
+constexpr auto poll_interval = 5ms;
+// A cut may take a fifth of one core at most: after it capture rests four times as long as it worked.
+constexpr int rest_factor = 4;
+constexpr auto longest_rest = 10s;
+constexpr auto trim_interval = 60s;
+constexpr auto first_pause = 100ms, longest_pause = 5000ms;
+
+// What an operator may mend while the daemon waits: locks, a full disk, a schema that needs a decision.
+bool may_pass(const std::exception& failure) {
+  if (dynamic_cast<const SchemaNeedsOperator*>(&failure)) return true;
+  auto* error = dynamic_cast<const Error*>(&failure);
+  if (!error) return false;
+  return error->advice() == Advice::retry || error->code() == "SQLITE_FULL" || error->code() == "SQLITE_IOERR" ||
+         error->code() == "SQLITE_CANTOPEN";
+}
+
+}  // namespace
+
+void CaptureWorker::reopen() {
+  capture_.reset();
+  reader_.reset();
+  journal_.reset();
+  state_ = std::make_unique<sqlite::Database>(open_state(options_.state_path));
+  journal_ = std::make_unique<Journal>(*state_);
+  reader_ = std::make_unique<JournalReader>(options_.state_path);
+  capture_ = std::make_unique<SqliteCapture>(options_.capture, *state_, *journal_);
+}
+
+std::optional<std::vector<FilledTable>> CaptureWorker::open() {
+  reopen();
+  if (capture_->filled()) return std::nullopt;
+  coordination_.update([](Status& status) { status.step = "reading the source"; });
+  return capture_->fill([this](const std::string& table, std::uint64_t rows) {
+    if (coordination_.stop_token().stop_requested()) throw Refused("stopped while reading the source");
+    coordination_.update(
+        [&](Status& status) { status.step = "reading the source: table " + table + ", " + std::to_string(rows) + " rows"; });
+  });
+}
+
+bool CaptureWorker::cut_if_due() {
+  if (!coordination_.cut_wanted() && !capture_->source_moved()) return false;
+  auto wish = coordination_.begin_cut();
+  auto cut = capture_->cut();
+  coordination_.cut_done(wish, reader_->end());
+  coordination_.clear_report("capture");
+  if (cut.changed) {
+    log_debug("cut: {} changes, {} rows compared, {} us", cut.changes, cut.rows_compared, cut.duration.count());
+  }
+  wait(cut.duration);
+  return true;
+}
+
+// A sync does not wait for the rest to be over.
+void CaptureWorker::wait(std::chrono::microseconds last_cut) {
+  auto stop = coordination_.stop_token();
+  auto until = std::chrono::steady_clock::now() + std::min<std::chrono::microseconds>(last_cut * rest_factor, longest_rest);
+  while (std::chrono::steady_clock::now() < until && !coordination_.cut_wanted() && !stop.stop_requested()) {
+    std::this_thread::sleep_for(std::min<std::chrono::microseconds>(poll_interval, last_cut * rest_factor));
+  }
+}
+
+void CaptureWorker::trim_now_and_then() {
+  auto now = std::chrono::steady_clock::now();
+  if (now - trimmed_ < trim_interval) return;
+  trimmed_ = now;
+  journal_->trim(coordination_.applied(), options_.journal_retention);
+}
+
+void CaptureWorker::run() {
+  auto stop = coordination_.stop_token();
+  auto pause = std::chrono::milliseconds(first_pause);
+  while (!stop.stop_requested()) {
+    try {
+      if (!capture_) reopen();
+      if (!cut_if_due()) std::this_thread::sleep_for(poll_interval);
+      trim_now_and_then();
+      pause = first_pause;
+    } catch (const std::exception& failure) {
+      if (!may_pass(failure)) throw;
+      log_warn("capture: {}", failure.what());
+      coordination_.report("capture", failure.what());
+      capture_.reset();
+      std::this_thread::sleep_for(pause);
+      pause = std::min(pause * 2, std::chrono::milliseconds(longest_pause));
+    }
+  }
+}
+
+}  // namespace tidegate
