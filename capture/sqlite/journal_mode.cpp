@@ -1,5 +1,6 @@
 #include "capture/sqlite/journal_mode.hpp"
 
+#include <random>
 #include <thread>
 
 #include "db/error.hpp"
@@ -9,11 +10,16 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using sqlite::Database;
+using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-// Between tries. Long against the few microseconds in which a try that fails holds its lock, so that the
-// application hardly meets one; short enough for the gaps between the transactions of a busy writer.
-constexpr std::chrono::microseconds pause(700);
+// Between tries that do not wait. Each holds its lock for some microseconds; at random moments, so that it
+// falls into the gaps of a writer that works in a steady beat.
+constexpr microseconds shortest_pause(500), longest_pause(5000);
+// After a try that waited: more than the longest sleep of SQLite's own busy handler (100 ms), so that an
+// application which met the try gets its turn before the next one. Without it tries in a row starve the
+// application until its timeout.
+constexpr milliseconds pause_after_waiting(250);
 
 class BusyTimeout {
  public:
@@ -37,29 +43,45 @@ class BusyTimeout {
   std::int64_t before_;
 };
 
-// False where others hold the file. The lock that a failed try took ends with its statement.
-bool try_switch(Database& database) {
+// The mode that `pragma` answers with, the connection primed; empty where others hold the file. A lock that
+// was taken in vain ends with its statement.
+std::string mode_after(Database& database, const char* pragma) {
   try {
-    if (database.text("PRAGMA main.journal_mode = WAL") == "wal") return true;
+    prime(database);
+    std::string mode = database.text(pragma);
+    prime(database);
+    return mode;
   } catch (const Error& error) {
-    if (error.code() == "SQLITE_BUSY") return false;
+    if (error.code() == "SQLITE_BUSY") return "";
     throw;
   }
-  throw Refused("SQLite cannot keep " + database.path() +
-                " in WAL mode: it needs a file on a local disk with shared memory");
 }
 
-bool switch_within(Database& database, WalPatience patience) {
-  BusyTimeout timeout(database);
-  const auto start = Clock::now(), end = start + patience.total;
-  do {
-    bool waits = Clock::now() - start > patience.total / 2;
-    timeout.set(waits ? patience.per_try : milliseconds(0));
-    if (try_switch(database)) return true;
-    std::this_thread::sleep_for(pause);
-  } while (Clock::now() < end);
-  return false;
-}
+class Tries {
+ public:
+  Tries(Database& database, WalPatience patience)
+      : database_(database), timeout_(database), patience_(patience) {}
+
+  // Repeats until the pragma is answered; empty where time ran out.
+  std::string mode_after_any(const char* pragma) {
+    for (;;) {
+      bool waits = Clock::now() - start_ > patience_.total / 2 && patience_.per_try.count() > 0;
+      timeout_.set(waits ? patience_.per_try : milliseconds(0));
+      std::string mode = mode_after(database_, pragma);
+      microseconds pause = waits ? pause_after_waiting : microseconds(pause_(random_));
+      if (!mode.empty() || Clock::now() + pause - start_ > patience_.total) return mode;
+      std::this_thread::sleep_for(pause);
+    }
+  }
+
+ private:
+  Database& database_;
+  BusyTimeout timeout_;
+  WalPatience patience_;
+  Clock::time_point start_ = Clock::now();
+  std::mt19937 random_{std::random_device()()};
+  std::uniform_int_distribution<microseconds::rep> pause_{shortest_pause.count(), longest_pause.count()};
+};
 
 }  // namespace
 
@@ -68,12 +90,16 @@ void prime(Database& database) {
 }
 
 WalOutcome ensure_wal(Database& database, Consent consent, WalPatience patience) {
-  prime(database);
-  if (database.text("PRAGMA main.journal_mode") == "wal") return WalOutcome::already_wal;
+  Tries tries(database, patience);
+  std::string mode = tries.mode_after_any("PRAGMA main.journal_mode");
+  if (mode == "wal") return WalOutcome::already_wal;
+  if (mode.empty()) return WalOutcome::refused_by_readers;
   if (consent == Consent::withheld) return WalOutcome::not_allowed;
-  if (!switch_within(database, patience)) return WalOutcome::refused_by_readers;
-  prime(database);
-  return WalOutcome::switched;
+  mode = tries.mode_after_any("PRAGMA main.journal_mode = WAL");
+  if (mode == "wal") return WalOutcome::switched;
+  if (mode.empty()) return WalOutcome::refused_by_readers;
+  throw Refused("SQLite cannot keep " + database.path() +
+                " in WAL mode: it needs a file on a local disk with shared memory");
 }
 
 }  // namespace tidegate::capture

@@ -20,14 +20,14 @@ enum class WalOutcome {
 struct WalPatience {
   // Over all tries.
   std::chrono::milliseconds total{2000};
-  // How long one try may hold back new readers and writers while it waits for those at work; used only in the
-  // second half of `total`, the first tries do not wait. Zero where writers read first and write later: such
-  // a transaction fails at once when it meets a try.
+  // How long one try may hold back new readers and writers while it waits for the readers at work. Used only
+  // in the second half of `total`, a few times a second; the tries before do not wait. Zero where writers
+  // read first and write later: such a transaction fails at once when it meets a try.
   std::chrono::milliseconds per_try{20};
 };
 
-// In every case the connection has read something afterwards (see prime), and its busy timeout is as before.
-// No transaction may be open on it. Throws Refused where the file cannot be in WAL mode at all (a database in
+// Where the mode could be read, the connection is primed afterwards; its busy timeout is as before. No
+// transaction may be open on it. Throws Refused where the file cannot be in WAL mode at all (a database in
 // memory, say). A crash at any point leaves a sound database in the old mode or the new.
 WalOutcome ensure_wal(sqlite::Database& database, Consent consent, WalPatience patience = {});
 

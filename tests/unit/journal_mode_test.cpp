@@ -101,57 +101,93 @@ TEST_F(JournalMode, RefusesWhatCannotBeWal) {
   EXPECT_THROW(ensure_wal(memory, Consent::given), Refused);
 }
 
-// The application in a process of its own: writes as fast as it can, half of it as read-then-write on the
-// connection, with a second one that reads, until a file named stop appears. Prints errors and its longest
-// wait.
+// The application in a process of its own, in rollback mode: one connection writes as fast as it can (or
+// reads, as asked), another reads, until a file named stop appears. Prints errors and the longest wait.
 constexpr const char* hammer = R"(
 import os, sqlite3, sys, threading, time
-path, errors, longest, writes = sys.argv[1], [], 0.0, 0
-stop = path + '.stop'
+path, writing, errors, longest, rounds = sys.argv[1], sys.argv[2] == 'writes', [], 0.0, 0
+timeout = 5 if writing else 1
+end = time.monotonic() + 60
+def going():
+    return time.monotonic() < end and not os.path.exists(path + '.stop')
 def read():
     try:
-        db = sqlite3.connect(path)
-        while not os.path.exists(stop):
+        db = sqlite3.connect(path, timeout)
+        while going():
             db.execute('SELECT count(*) FROM t').fetchall()
             time.sleep(0.001)
     except Exception as e:
-        errors.append(repr(e))
+        errors.append('reading: ' + repr(e))
 reader = threading.Thread(target=read)
 reader.start()
-db = sqlite3.connect(path)
-while not os.path.exists(stop):
+db = sqlite3.connect(path, timeout)
+while going():
     start = time.monotonic()
     try:
         db.execute('SELECT max(a) FROM t').fetchall()
-        db.execute('INSERT INTO t VALUES (2)')
-        db.commit()
-        writes += 1
+        if writing:
+            db.execute('INSERT INTO t VALUES (2)')
+            db.commit()
+        rounds += 1
     except Exception as e:
-        errors.append(repr(e))
+        errors.append('main: ' + repr(e))
         db.rollback()
     longest = max(longest, time.monotonic() - start)
-    if writes == 20:
+    if rounds == 20:
         open(path + '.going', 'w').close()
 reader.join()
-print(f'{writes} writes, longest {longest * 1000:.1f} ms, errors: {errors}')
-print('rows', db.execute('SELECT count(*) - 1 FROM t').fetchone()[0] - writes)
+print(f'{rounds} rounds, longest {longest * 1000:.1f} ms, errors: {errors}')
+rows = db.execute('SELECT count(*) - 1 FROM t').fetchone()[0]
+print('rows ' + ('ok' if rows == (rounds if writing else 0) else f'{rows} for {rounds}'))
 )";
 
+// Started in its constructor, ended in stop() or the destructor.
+class HammeringApp {
+ public:
+  HammeringApp(const std::string& path, const std::string& work) : path_(path) {
+    std::ofstream(path + ".py") << hammer;
+    app_ = popen(("/usr/bin/python3 " + path + ".py " + path + " " + work).c_str(), "r");
+    for (int i = 0; i < 3000 && !fs::exists(path + ".going"); ++i)
+      std::this_thread::sleep_for(milliseconds(10));
+  }
+  ~HammeringApp() {
+    if (app_) stop();
+  }
+  std::string stop() {
+    std::ofstream(path_ + ".stop") << "";
+    std::string said;
+    for (char buffer[256]; std::fgets(buffer, sizeof buffer, app_);) said += buffer;
+    EXPECT_EQ(pclose(app_), 0);
+    app_ = nullptr;
+    return said;
+  }
+
+ private:
+  std::string path_;
+  std::FILE* app_ = nullptr;
+};
+
 TEST_F(JournalMode, AnAppThatIsWritingSeesNoError) {
-  std::ofstream(directory_ + "/hammer.py") << hammer;
-  std::FILE* app = popen(("/usr/bin/python3 " + directory_ + "/hammer.py " + path_).c_str(), "r");
-  ASSERT_NE(app, nullptr);
-  for (int i = 0; i < 3000 && !fs::exists(path_ + ".going"); ++i)
-    std::this_thread::sleep_for(milliseconds(10));
+  HammeringApp app(path_, "writes");
   Database ours = open();
   EXPECT_EQ(ensure_wal(ours, Consent::given, {milliseconds(30'000), milliseconds(20)}), WalOutcome::switched);
   std::this_thread::sleep_for(milliseconds(200));  // time for writes in the new mode
-  std::ofstream(path_ + ".stop") << "";
-  std::string said;
-  for (char buffer[256]; std::fgets(buffer, sizeof buffer, app);) said += buffer;
-  EXPECT_EQ(pclose(app), 0);
+  std::string said = app.stop();
   std::cout << said;
-  EXPECT_THAT(said, ::testing::HasSubstr("errors: []\nrows 0\n"));
+  EXPECT_THAT(said, ::testing::HasSubstr("errors: []\nrows ok\n"));
+}
+
+// Tries that wait, one after another, hold back new readers: without a pause between them these never get in.
+TEST_F(JournalMode, TriesInVainDoNotStarveOtherReaders) {
+  Database reader = open(), ours = open();
+  sqlite::Transaction reading(reader);
+  EXPECT_EQ(reader.integer("SELECT a FROM t"), 1);
+  HammeringApp app(path_, "reads");
+  EXPECT_EQ(ensure_wal(ours, Consent::given, {milliseconds(3000), milliseconds(20)}),
+            WalOutcome::refused_by_readers);
+  std::string said = app.stop();
+  std::cout << said;
+  EXPECT_THAT(said, ::testing::HasSubstr("errors: []\nrows ok\n"));
 }
 
 }  // namespace
