@@ -338,6 +338,24 @@ void Transaction::commit() {
   }
 }
 
+std::string bytea(std::string_view bytes) {
+  constexpr const char* digits = "0123456789abcdef";
+  std::string out = "\\x";
+  for (unsigned char c : bytes) {
+    out += digits[c >> 4];
+    out += digits[c & 15];
+  }
+  return out;
+}
+
+std::string from_bytea(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 2; i + 1 < text.size(); i += 2) {
+    out += static_cast<char>(std::stoi(std::string(text.substr(i, 2)), nullptr, 16));
+  }
+  return out;
+}
+
 std::string literal(std::string_view text) {
   std::string out = "'";
   for (char c : text) {

@@ -112,5 +112,8 @@ class Transaction {
 
 // 'text' as a literal, for the few statements that take no parameters.
 std::string literal(std::string_view text);
+// A bytea's text form, and back.
+std::string bytea(std::string_view bytes);
+std::string from_bytea(std::string_view text);
 
 }  // namespace tidegate::postgres

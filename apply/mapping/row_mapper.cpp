@@ -40,8 +40,17 @@ std::string RowMapper::source_key(const Row& row) const {
   return key_as_json(key_of(relation_, row));
 }
 
+Reject RowMapper::reject(const Row& row) const {
+  Reject reject;
+  reject.source_key = source_key(row);
+  reject.key_bytes = encode(key_of(relation_, row));
+  return reject;
+}
+
 void RowMapper::explain(const Row& row, std::size_t column, Misfit misfit, Reject& why) const {
-  why = {source_key(row), plan_->columns[column].source, std::string(name_of(misfit)), {}, {}, {}};
+  why = reject(row);
+  why.column = plan_->columns[column].source;
+  why.reason = name_of(misfit);
 }
 
 // A key column takes a text only from a text: 1 and '1' are two keys in SQLite and must not become one row.

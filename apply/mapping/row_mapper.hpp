@@ -14,11 +14,10 @@ namespace tidegate {
 // Why a row cannot be written: named by its source key, never by a value.
 struct Reject {
   std::string source_key;            // JSON array
+  std::string key_bytes;             // the same key, encoded: to find the row again
   std::string column;                // of the source; empty where the whole row was refused
   std::string reason;                // a Misfit's name
   std::string sqlstate, constraint;  // where the target refused it
-  std::optional<std::string>
-      target_key;  // the target key's text form, JSON array; absent where there is none
 };
 
 class RowMapper {
@@ -41,6 +40,7 @@ class RowMapper {
   bool append_copy_line(const Row& row, std::string& lines, Reject& why) const;
 
   std::string source_key(const Row& row) const;
+  Reject reject(const Row& row) const;  // names the row; the reason is the caller's
   const std::vector<std::size_t>& key_columns() const { return key_; }  // places in plan().columns
 
  private:

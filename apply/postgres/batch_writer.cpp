@@ -193,7 +193,7 @@ void BatchWriter::delete_carefully(const Part& part, std::uint64_t sequence) {
         session_.connection().pipeline(commands);
       },
       [&](std::size_t i, const Error& error) {
-        Reject why = rejected_by_target(error, mapper.source_key(part.net->rows()[part.removes[i]].row));
+        Reject why = rejected_by_target(error, mapper.reject(part.net->rows()[part.removes[i]].row));
         session_.connection().pipeline({quarantine_.hold(part.plan(), why, sequence, true)});
       });
 }
@@ -214,7 +214,7 @@ void BatchWriter::upsert_carefully(const Part& part, std::uint64_t sequence) {
         if (DeferredRows::may_succeed_later(error) &&
             deferred_.add(mapper, row.row, row.born, sequence, error))
           return;
-        Reject why = rejected_by_target(error, mapper.source_key(row.row));
+        Reject why = rejected_by_target(error, mapper.reject(row.row));
         session_.connection().pipeline({quarantine_.hold(part.plan(), why, sequence, !row.born)});
       });
 }

@@ -1,29 +1,12 @@
 #include "apply/postgres/chunk_loader.hpp"
 
-#include <fmt/format.h>
+#include <algorithm>
 
 #include "apply/postgres/row_errors.hpp"
 #include "apply/postgres/statements.hpp"
 #include "db/failpoint.hpp"
 
 namespace tidegate {
-namespace {
-
-std::string bytea(const std::string& bytes) {
-  std::string out = "\\x";
-  for (unsigned char c : bytes) out += fmt::format("{:02x}", c);
-  return out;
-}
-
-std::string from_hex(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 2; i + 1 < text.size(); i += 2) {
-    out += static_cast<char>(std::stoi(std::string(text.substr(i, 2)), nullptr, 16));
-  }
-  return out;
-}
-
-}  // namespace
 
 std::vector<LoadedChunk> loaded_chunks(TargetSession& session) {
   auto rows = session.connection().run(
@@ -33,7 +16,7 @@ std::vector<LoadedChunk> loaded_chunks(TargetSession& session) {
   std::vector<LoadedChunk> chunks;
   for (int i = 0; i < rows.rows(); ++i) {
     Row up_to;
-    if (!rows.is_null(i, 2)) up_to = decode_row(from_hex(rows.text(i, 2)));
+    if (!rows.is_null(i, 2)) up_to = decode_row(postgres::from_bytea(rows.text(i, 2)));
     chunks.push_back({std::string(rows.text(i, 0)), static_cast<int>(rows.integer(i, 1)), std::move(up_to),
                       static_cast<std::uint64_t>(rows.integer(i, 3)),
                       static_cast<std::uint64_t>(rows.integer(i, 4))});
@@ -76,7 +59,7 @@ void ChunkLoader::record(const RowMapper& mapper, const std::vector<Reject>& rej
     commands.push_back(quarantine_.hold(mapper.plan(), reject, chunk.sequence, false));
   }
   postgres::Parameter up_to;
-  if (!chunk.up_to.empty()) up_to = bytea(encode(chunk.up_to));
+  if (!chunk.up_to.empty()) up_to = postgres::bytea(encode(chunk.up_to));
   commands.push_back(
       {"INSERT INTO tidegate.chunks(pipeline, source_table, number, up_to, sequence, rows)"
        " VALUES ($1, $2, $3, $4, $5, $6)",
@@ -93,7 +76,7 @@ std::uint64_t ChunkLoader::load_carefully(const RowMapper& mapper, Lines& lines,
       [&](std::size_t first, std::size_t last) { copy(mapper, lines, first, last); },
       [&](std::size_t row, const Error& error) {
         ++refused;
-        lines.rejects.push_back(rejected_by_target(error, mapper.source_key(*lines.rows[row])));
+        lines.rejects.push_back(rejected_by_target(error, mapper.reject(*lines.rows[row])));
       });
   std::uint64_t rows = lines.rows.size() - refused;
   record(mapper, lines.rejects, chunk, rows);

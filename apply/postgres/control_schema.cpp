@@ -56,7 +56,7 @@ CREATE TABLE tidegate.tables (
   pipeline text NOT NULL REFERENCES tidegate.pipelines ON DELETE CASCADE,
   source_table text NOT NULL,
   target_table text NOT NULL,
-  plan jsonb NOT NULL,
+  plan json NOT NULL,
   created_by_us boolean NOT NULL,
   loaded boolean NOT NULL DEFAULT false,
   PRIMARY KEY (pipeline, source_table));
@@ -85,7 +85,8 @@ CREATE TABLE tidegate.quarantine (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   pipeline text NOT NULL REFERENCES tidegate.pipelines ON DELETE CASCADE,
   source_table text NOT NULL,
-  source_key text NOT NULL,
+  source_key text NOT NULL,   -- as people read it
+  key_bytes bytea NOT NULL,   -- the same, to find the row again
   target_table text NOT NULL,
   column_name text NOT NULL,
   reason text NOT NULL,

@@ -110,7 +110,7 @@ void DeferredRows::exchange_through_parked_values() {
 
 void DeferredRows::refuse_rest() {
   for (const Waiting& waiting : waiting_) {
-    Reject reject = rejected_by_target(waiting.error, waiting.mapper.source_key(waiting.row));
+    Reject reject = rejected_by_target(waiting.error, waiting.mapper.reject(waiting.row));
     session_.connection().pipeline(
         {quarantine_.hold(waiting.mapper.plan(), reject, waiting.sequence, !waiting.born)});
   }

@@ -27,14 +27,15 @@ postgres::Command Quarantine::hold(const TablePlan& plan, const Reject& reject, 
   return {
       "INSERT INTO tidegate.quarantine AS q (pipeline, source_table, source_key, target_table, column_name, "
       "reason,"
-      " sqlstate, constraint_name, sequence, target_holds) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+      " sqlstate, constraint_name, sequence, target_holds, key_bytes)"
+      " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
       " ON CONFLICT (pipeline, source_table, source_key) DO UPDATE SET column_name = excluded.column_name,"
       " reason = excluded.reason, sqlstate = excluded.sqlstate, constraint_name = excluded.constraint_name,"
       " sequence = excluded.sequence, state = 'held', accepted_reason = NULL, last_seen = now(),"
       " target_holds = CASE WHEN q.target_holds = 'none' THEN 'none' ELSE excluded.target_holds END",
       {session_.pipeline(), plan.source, reject.source_key, plan.schema + "." + plan.target, reject.column,
        reject.reason, reject.sqlstate, reject.constraint, std::to_string(sequence),
-       may_be_in_target ? "old row" : "none"}};
+       may_be_in_target ? "old row" : "none", postgres::bytea(reject.key_bytes)}};
 }
 
 postgres::Command Quarantine::release(const std::string& table, const std::string& key) {
@@ -60,14 +61,15 @@ std::vector<QuarantineEntry> list_quarantine(postgres::Connection& target, const
       "target_holds,"
       " state, coalesce(accepted_reason, ''), to_char(first_seen, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),"
       " to_char(last_seen, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), sequence"
-      " FROM tidegate.quarantine WHERE pipeline = $1 ORDER BY id",
+      ", key_bytes FROM tidegate.quarantine WHERE pipeline = $1 ORDER BY id",
       {pipeline});
   std::vector<QuarantineEntry> entries;
   for (int i = 0; i < rows.rows(); ++i) {
     auto text = [&](int column) { return std::string(rows.text(i, column)); };
     entries.push_back({rows.integer(i, 0), text(1), text(2), text(3), text(4), text(5), text(6), text(7),
                        text(8), text(9), text(10), text(11), text(12),
-                       static_cast<std::uint64_t>(rows.integer(i, 13))});
+                       static_cast<std::uint64_t>(rows.integer(i, 13)),
+                       postgres::from_bytea(rows.text(i, 14))});
   }
   return entries;
 }

@@ -40,6 +40,7 @@ struct QuarantineEntry {
   std::string source_table, source_key, target_table, column, reason, sqlstate, constraint, target_holds,
       state, accepted_reason, first_seen, last_seen;
   std::uint64_t sequence = 0;
+  std::string key_bytes;
 };
 std::vector<QuarantineEntry> list_quarantine(postgres::Connection& target, const std::string& pipeline);
 

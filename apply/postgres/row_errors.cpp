@@ -9,9 +9,12 @@ bool is_row_error(const Error& error) {
          state.starts_with("P0");
 }
 
-Reject rejected_by_target(const Error& error, std::string source_key) {
-  return {std::move(source_key), error.column,     std::string(name_of(Misfit::rejected)),
-          error.code(),          error.constraint, {}};
+Reject rejected_by_target(const Error& error, Reject row) {
+  row.column = error.column;
+  row.reason = name_of(Misfit::rejected);
+  row.sqlstate = error.code();
+  row.constraint = error.constraint;
+  return row;
 }
 
 std::optional<Error> attempt(postgres::Connection& target, const std::function<void()>& work) {

@@ -15,7 +15,7 @@ namespace tidegate {
 bool is_row_error(const Error& error);
 
 // Fills in what the server said, without its values.
-Reject rejected_by_target(const Error& error, std::string source_key);
+Reject rejected_by_target(const Error& error, Reject row);
 
 // Runs `work` under a savepoint; after a row error the savepoint is rolled back and the error returned.
 std::optional<Error> attempt(postgres::Connection& target, const std::function<void()>& work);

@@ -80,7 +80,7 @@ SqliteCapture::SqliteCapture(const CaptureOptions& options, sqlite::Database& st
 SqliteCapture::~SqliteCapture() = default;
 
 void SqliteCapture::open_live() {
-  identity_ = identity_of(options_.path);
+  identity_ = capture::identity_of(options_.path);
   live_ = std::make_unique<sqlite::Database>(open_read_only(options_.path));
   shadow_ = std::make_unique<sqlite::Database>(state_.path(), sqlite::Database::Mode::read_write,
                                                shadow_busy_timeout);
@@ -93,7 +93,7 @@ bool SqliteCapture::filled() {
 }
 
 void SqliteCapture::begin_snapshot() {
-  if (identity_of(options_.path) != identity_) {
+  if (capture::identity_of(options_.path) != identity_) {
     throw Refused(
         "the source file " + options_.path +
         " was replaced by another file while tidegate ran; make sure that it is the one you want, then start "

@@ -81,7 +81,7 @@ class SqliteCapture {
   Outbox& outbox_;
   std::unique_ptr<sqlite::Database> live_, shadow_;
   std::vector<ShadowTable> tables_;
-  FileIdentity identity_;
+  std::optional<capture::FileIdentity> identity_;
   std::uint64_t transaction_ = 0;  // the last one that capture began
   bool transaction_open_ = false;  // its last part is not in the outbox yet
   bool wal_mode_ = false;

@@ -1,0 +1,66 @@
+// The target's tables: made or checked before the first row, completed after the load, changed when the source's schema
+// changes. What was made, and how rows become theirs, is recorded in the target in the same transaction.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "apply/net_changes.hpp"
+#include "apply/postgres/session.hpp"
+#include "apply/schema/ddl.hpp"
+
+namespace tidegate {
+
+struct TargetTablesOptions {
+  PlanOptions plan;
+  bool create = true;  // false: the tables are there already, made by migrations, and are checked for fit
+  bool adopt = false;  // accept tables that hold rows which tidegate did not write
+};
+
+class TargetTables {
+ public:
+  TargetTables(TargetSession& session, const TargetTablesOptions& options) : session_(session), options_(options) {}
+
+  // One transaction: tables, their plans, the checkpoint summary, and phase `loading`. Throws Refused, having changed
+  // nothing, where a table is in the way or does not fit.
+  void create(const std::vector<SourceTable>& tables, std::vector<TablePlan> plans);
+
+  // The plans as recorded.
+  std::vector<TablePlan> recorded();
+
+  // Uniques, indexes, checks, foreign keys, sequences, statistics: each object in a transaction of its own and recorded,
+  // so that a restart goes on. What the target refuses is recorded and returned as a finding; the rest goes on.
+  std::vector<Finding> build_objects(const std::vector<SourceTable>& tables, const std::vector<TablePlan>& plans,
+                                     const std::function<void(const std::string&)>& progress);
+
+  // Within the caller's transaction: makes new tables and columns, records their plans, and changes `plans`.
+  std::vector<Finding> carry(const std::vector<SourceTable>& changed, const std::vector<SourceTable>& all, Plans& plans);
+
+ private:
+  bool exists(const TablePlan& plan);
+  void refuse_rows(const TablePlan& plan);
+  void check_fit(TablePlan& plan);
+  void record(const TablePlan& plan, bool created);
+  void build(const DdlObject& object, std::vector<Finding>& findings);
+  bool built(const DdlObject& object);
+
+  TargetSession& session_;
+  TargetTablesOptions options_;
+};
+
+// The state of each table's load, as operators read it in tidegate.migration_checkpoints.
+class CheckpointSummary {
+ public:
+  explicit CheckpointSummary(TargetSession& session) : session_(session) {}
+  void begin(const std::string& table);
+  void progress(const std::string& table, std::uint64_t rows, int batches, const std::string& last_key,
+                const std::optional<std::int64_t>& last_id);
+  void complete(const std::string& table);
+  void fail_unfinished(const std::string& message);
+
+ private:
+  TargetSession& session_;
+};
+
+}  // namespace tidegate

@@ -1,0 +1,35 @@
+// control.db: what the daemon decided and did. A file of its own, so that a cutover's step never waits for capture's long
+// transactions. Usable from any thread.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apply/plan.hpp"
+#include "db/sqlite.hpp"
+
+namespace tidegate {
+
+class ControlStore {
+ public:
+  explicit ControlStore(const std::string& path);
+
+  // The plans as the operator approved them, before anything is written to the target. Saved all at once.
+  std::vector<TablePlan> plans();
+  void save_plans(const std::vector<TablePlan>& plans);
+
+  std::optional<std::string> fact(const std::string& name);
+  void set_fact(const std::string& name, const std::string& value);
+
+  // One line of the audit: a command that changed something, by whom, and why. Durable when it returns.
+  void audit(const std::string& action, const std::string& by, const std::string& reason, const std::string& detail);
+
+ private:
+  std::mutex mutex_;
+  sqlite::Database database_;
+};
+
+}  // namespace tidegate
