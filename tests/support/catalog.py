@@ -70,3 +70,11 @@ def target_rows(cursor, schema, table, names):
 def table_exists(cursor, name):
     cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (name,))
     return cursor.fetchone()[0]
+
+
+def count(cursor, schema, table):
+    """Rows of a table, or None if there is no such table."""
+    if not target_columns(cursor, schema, table):
+        return None
+    cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, table)))
+    return cursor.fetchone()[0]
