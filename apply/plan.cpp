@@ -66,6 +66,7 @@ json::object column_to_json(const ColumnPlan& column) {
           {"time_form", name_in(kTimeForms, column.time_form)},
           {"not_null", column.not_null},
           {"identity", column.identity},
+          {"existing_type", column.existing_type},
           {"rules", rules_to_json(column.rules)}};
 }
 
@@ -79,6 +80,7 @@ ColumnPlan column_from_json(const json::value& value) {
   column.time_form = required_in<TimeForm>(kTimeForms, value.at("time_form"));
   column.not_null = value.at("not_null").as_bool();
   column.identity = value.at("identity").as_bool();
+  column.existing_type = json::value_to<std::string>(value.at("existing_type"));
   column.rules = rules_from_json(value.at("rules").as_array());
   return column;
 }

@@ -55,6 +55,28 @@ void Quarantine::rolled_back() {
   removed_.clear();
 }
 
+std::map<std::string, std::uint64_t> count_quarantine(TargetSession& session) {
+  auto rows = session.connection().run(
+      "SELECT source_table, count(*) FROM tidegate.quarantine WHERE pipeline = $1 AND state = 'held' GROUP BY 1",
+      {session.pipeline()});
+  std::map<std::string, std::uint64_t> counts;
+  for (int i = 0; i < rows.rows(); ++i) {
+    counts.emplace(rows.text(i, 0), static_cast<std::uint64_t>(rows.integer(i, 1)));
+  }
+  return counts;
+}
+
+std::int64_t accept_quarantine(postgres::Connection& target, const std::string& pipeline,
+                               const std::vector<std::int64_t>& ids, const std::string& reason) {
+  std::string array = "{";
+  for (auto id : ids) array += (array.size() > 1 ? "," : "") + std::to_string(id);
+  return target
+      .run("UPDATE tidegate.quarantine SET state = 'accepted', accepted_reason = $2 WHERE pipeline = $1"
+           " AND state = 'held' AND ($3::bigint[] = '{}' OR id = ANY ($3::bigint[]))",
+           {pipeline, reason, array + "}"})
+      .affected();
+}
+
 std::vector<QuarantineEntry> list_quarantine(postgres::Connection& target, const std::string& pipeline) {
   auto rows = target.run(
       "SELECT id, source_table, source_key, target_table, column_name, reason, sqlstate, constraint_name, "

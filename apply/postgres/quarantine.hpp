@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -42,6 +43,11 @@ struct QuarantineEntry {
   std::uint64_t sequence = 0;
   std::string key_bytes;
 };
+// Held rows by source table; accepted ones do not count.
+std::map<std::string, std::uint64_t> count_quarantine(TargetSession& session);
+// Marks rows (all held ones, where `ids` is empty) as left out for good. Returns how many.
+std::int64_t accept_quarantine(postgres::Connection& target, const std::string& pipeline,
+                               const std::vector<std::int64_t>& ids, const std::string& reason);
 std::vector<QuarantineEntry> list_quarantine(postgres::Connection& target, const std::string& pipeline);
 
 }  // namespace tidegate

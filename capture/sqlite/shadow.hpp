@@ -69,6 +69,8 @@ class ShadowReader : public SnapshotReader {
                    std::size_t max_bytes) override;
   std::uint64_t count(const std::string& table) override;
   RowAt read_row(const std::string& table, const Row& key) override;
+  std::vector<ShadowTable> tables() { return Shadow::load(state_); }
+  const Relation& relation(const std::string& name) { return table(name).relation(); }
 
  private:
   const ShadowTable& table(const std::string& name);

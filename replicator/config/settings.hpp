@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "apply/plan.hpp"
+#include "apply/schema/planner.hpp"
 #include "replicator/config/url.hpp"
 
 namespace tidegate {
@@ -28,16 +29,11 @@ struct SourceSettings {
   bool allow_wal = false;  // consent to switch the file to WAL
 };
 
-struct Grant {  // [[target.grants]]: on every table that tidegate creates
-  std::string role;
-  std::vector<std::string> privileges;  // upper case, as SQL names them
-};
-
 struct TargetSettings {
   Endpoint end;
   std::string ca_file;
   TargetSchema schema = TargetSchema::create;
-  std::vector<Grant> grants;
+  std::vector<Grant> grants;  // [[target.grants]]: on every table that tidegate creates
 };
 
 struct TableChoice {  // patterns with * and ?, compared without case as SQLite's names are

@@ -139,6 +139,10 @@ std::uint64_t JournalReader::end() {
       "SELECT coalesce((SELECT seq FROM journal WHERE closes = 1 ORDER BY seq DESC LIMIT 1), 0)"));
 }
 
+std::uint64_t JournalReader::first() {
+  return static_cast<std::uint64_t>(state_.integer("SELECT coalesce(min(seq), 1) FROM journal"));
+}
+
 std::optional<JournalReader::Entry> JournalReader::next(std::uint64_t sequence) {
   if (sequence >= end()) return std::nullopt;
   auto row = state_.prepare("SELECT previous, digest, closes, written_at, body FROM journal WHERE seq = ?");
@@ -182,8 +186,12 @@ JournalReader::Backlog JournalReader::backlog_after(std::uint64_t sequence) {
       "journal"
       " WHERE seq > ?");
   row.bind(1, static_cast<std::int64_t>(sequence)).step();
-  return {static_cast<std::uint64_t>(row.integer(0)), static_cast<std::uint64_t>(row.integer(1)),
-          static_cast<std::uint64_t>(row.integer(2)), row.integer(3)};
+  auto number = [&](int column) { return static_cast<std::uint64_t>(row.integer(column)); };
+  return {number(0), number(4), number(1), number(2), row.integer(3)};
+}
+
+std::uint64_t JournalReader::total_bytes() {
+  return static_cast<std::uint64_t>(state_.integer("SELECT coalesce(sum(length(body)), 0) FROM journal"));
 }
 
 }  // namespace tidegate

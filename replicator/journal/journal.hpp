@@ -49,16 +49,19 @@ class JournalReader {
   std::optional<Entry> next(std::uint64_t sequence);
 
   std::string incarnation();
+  // The oldest sequence that is kept; 1 where there is none.
+  std::uint64_t first();
   // The last sequence that closes a transaction; 0 where there is none.
   std::uint64_t end();
   // Empty where that row is not there (never written, or trimmed).
   std::optional<std::string> digest_at(std::uint64_t sequence);
 
   struct Backlog {
-    std::uint64_t entries = 0, rows = 0, bytes = 0;
+    std::uint64_t entries = 0, transactions = 0, rows = 0, bytes = 0;
     std::int64_t oldest_written_at_us = 0;  // 0: nothing waits
   };
   Backlog backlog_after(std::uint64_t sequence);
+  std::uint64_t total_bytes();  // of all bodies that are kept, as stored
 
  private:
   sqlite::Database state_;

@@ -73,4 +73,18 @@ bool Applier::step(BatchOutcome& outcome) {
   return true;
 }
 
+bool Applier::retry(const QuarantineEntry& entry, const Relation& relation, std::optional<Row> row) {
+  if (row) {
+    NetChanges net(plans_);
+    net.add(relation, Change{Operation::update, relation.id, std::move(*row), {}, {}});
+    writer_->write(net, session_.position());
+  } else {
+    TargetTransaction transaction(session_);
+    session_.connection().pipeline({quarantine_.release(entry.source_table, entry.source_key)});
+    transaction.commit();
+    quarantine_.committed();
+  }
+  return !quarantine_.holds(entry.source_table, entry.source_key);
+}
+
 }  // namespace tidegate

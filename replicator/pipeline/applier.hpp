@@ -31,6 +31,10 @@ class Applier {
   // waits. After an Error the session must be given up; its position in the target says what was committed.
   bool step(BatchOutcome& outcome);
 
+  // Tries a quarantined row again, as the source has it now (absent: it is gone there), at the session's position. True
+  // where the row is in quarantine no more.
+  bool retry(const QuarantineEntry& entry, const Relation& relation, std::optional<Row> row);
+
   // Nothing of the snapshot's chunks lies ahead of the stream any more.
   bool passed_all_chunks() const { return session_.position().sequence >= copied_.newest(); }
 

@@ -1,0 +1,87 @@
+#include "replicator/cli/plan_text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+#include "apply/schema/ddl.hpp"
+#include "replicator/config/units.hpp"
+
+namespace tidegate::cli {
+namespace {
+
+namespace json = boost::json;
+
+std::string_view level_name(Finding::Level level) {
+  switch (level) {
+    case Finding::Level::note: return "note";
+    case Finding::Level::warn: return "warns";
+    case Finding::Level::block: return "blocks";
+  }
+  return "";
+}
+
+std::uint64_t total_rows(const PlannedPipeline& planned) {
+  std::uint64_t rows = 0;
+  for (const auto& measure : planned.measures) rows += measure.rows;
+  return rows;
+}
+
+}  // namespace
+
+std::string findings_text(const std::vector<Finding>& findings) {
+  std::string text;
+  for (auto level : {Finding::Level::block, Finding::Level::warn, Finding::Level::note}) {
+    for (const auto& finding : findings) {
+      if (finding.level != level) continue;
+      text += fmt::format("  {:<6} {}  [{}]\n", level_name(level), finding.message, finding.code);
+      if (!finding.mend.empty() && level != Finding::Level::note) text += fmt::format("         {}\n", finding.mend);
+    }
+  }
+  return text;
+}
+
+std::string plan_text(const PlannedPipeline& planned, const Settings& settings) {
+  std::string text = fmt::format("{} -> {}\n\n", masked(settings.source.end), masked(settings.target.end));
+  std::size_t width = 5;
+  for (const auto& plan : planned.plans) width = std::max(width, plan.source.size());
+  for (std::size_t i = 0; i < planned.plans.size(); ++i) {
+    const TablePlan& plan = planned.plans[i];
+    text += fmt::format("  {:<{}}  {:>12} rows  ->  {}.{}\n", plan.source, width, format_count(planned.measures[i].rows),
+                        plan.schema, plan.target);
+  }
+  text += fmt::format("\n{} tables, {} rows\n", planned.plans.size(), format_count(total_rows(planned)));
+  if (!planned.findings.empty()) text += "\nWhat is not carried over as it is, and what to know:\n" + findings_text(planned.findings);
+  return text + "\n";
+}
+
+std::string ddl_text(const PlannedPipeline& planned, const Settings& settings) {
+  if (settings.target.schema == TargetSchema::existing) return "The target's tables are used as they are.\n";
+  auto ddl = make_ddl(planned.tables, planned.plans, plan_options(settings));
+  std::string text = "-- before the load\n";
+  for (const auto& statement : ddl.before_load) text += statement + ";\n";
+  text += "\n-- after the load\n";
+  for (const auto& object : ddl.after_load) {
+    for (const auto& statement : object.statements) text += statement + ";\n";
+  }
+  return text;
+}
+
+std::string plan_json(const PlannedPipeline& planned, const Settings& settings) {
+  json::array tables, findings;
+  for (std::size_t i = 0; i < planned.plans.size(); ++i) {
+    json::object table = json::parse(to_json(planned.plans[i])).as_object();
+    table["rows"] = planned.measures[i].rows;
+    tables.push_back(std::move(table));
+  }
+  for (const auto& finding : planned.findings) {
+    findings.push_back({{"level", level_name(finding.level)}, {"code", finding.code}, {"table", finding.table},
+                        {"column", finding.column}, {"message", finding.message}, {"mend", finding.mend}});
+  }
+  json::object out{{"source", masked(settings.source.end)}, {"target", masked(settings.target.end)},
+                   {"tables", tables}, {"findings", findings}, {"ddl", ddl_text(planned, settings)}};
+  return json::serialize(out) + "\n";
+}
+
+}  // namespace tidegate::cli

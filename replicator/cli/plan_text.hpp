@@ -1,0 +1,19 @@
+// A plan for eyes, and as JSON. Pure.
+#pragma once
+
+#include <string>
+
+#include "replicator/pipeline/daemon.hpp"
+
+namespace tidegate::cli {
+
+// Tables with their rows, and what is not carried over as it is.
+std::string plan_text(const PlannedPipeline& planned, const Settings& settings);
+// The SQL that `run` would execute.
+std::string ddl_text(const PlannedPipeline& planned, const Settings& settings);
+std::string plan_json(const PlannedPipeline& planned, const Settings& settings);
+
+// Findings by level, each with its mend.
+std::string findings_text(const std::vector<Finding>& findings);
+
+}  // namespace tidegate::cli

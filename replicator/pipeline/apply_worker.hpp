@@ -1,0 +1,73 @@
+// The thread that fills the target: tables, snapshot, indexes, then the stream, from wherever the target says it is.
+#pragma once
+
+#include <atomic>
+#include <future>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apply/postgres/target_tables.hpp"
+#include "capture/sqlite/shadow.hpp"
+#include "replicator/control/store.hpp"
+#include "replicator/pipeline/applier.hpp"
+#include "replicator/pipeline/coordination.hpp"
+
+namespace tidegate {
+
+struct ApplyWorkerOptions {
+  TargetOptions target;
+  TargetTablesOptions tables;
+  BatchLimits limits;
+  std::string state_path;
+};
+
+class ApplyWorker {
+ public:
+  ApplyWorker(const ApplyWorkerOptions& options, Coordination& coordination, ControlStore& store)
+      : options_(options), coordination_(coordination), store_(store) {}
+
+  // Until the stop. A target that is away is waited for, with growing pauses; each time the position is read from the
+  // target again. Throws what an operator must decide.
+  void run();
+
+  // Applies the held rows with these ids again (all, where empty) once the stream has caught up; the answer counts.
+  struct Retried {
+    std::uint64_t retried = 0, applied = 0;
+  };
+  std::future<Retried> retry_quarantined(std::vector<std::int64_t> ids);
+  // The counts in status are to be read again.
+  void refresh_quarantine() { quarantine_changed_ = true; }
+
+ private:
+  struct Session;  // all that lives as long as one connection
+  struct RetryOrder {
+    std::vector<std::int64_t> ids;
+    std::promise<Retried> answer;
+  };
+  void work(Session& session);
+  void check_position(Session& session);
+  void create_tables(Session& session);
+  void load(Session& session);
+  void load_table(Session& session, const ShadowTable& table);
+  void catch_up(Session& session);
+  void build(Session& session);
+  void stream(Session& session);
+  bool apply_once(Session& session);
+  void serve_retries(Session& session);
+  Retried retry(Session& session, const std::vector<std::int64_t>& ids);
+  void enter_phase(Session& session, TargetPhase phase);
+  void show_tables(Session& session);
+  void show_quarantine(Session& session);
+  void limit_rate(std::uint64_t rows, Coordination::Clock::time_point since);
+  bool wait_while_paused();
+
+  ApplyWorkerOptions options_;
+  Coordination& coordination_;
+  ControlStore& store_;
+  std::mutex retries_mutex_;
+  std::vector<RetryOrder> retries_;
+  std::atomic<bool> quarantine_changed_ = false;
+};
+
+}  // namespace tidegate

@@ -1,0 +1,205 @@
+#include "replicator/pipeline/daemon_api.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <filesystem>
+
+#include "replicator/control/metrics.hpp"
+#include "replicator/failure.hpp"
+
+namespace tidegate {
+namespace {
+
+namespace json = boost::json;
+using namespace std::chrono_literals;
+
+control::Response ok(const json::value& body) { return {200, "application/json", json::serialize(body)}; }
+
+json::object body_of(const control::Request& request) {
+  if (request.body.empty()) return {};
+  boost::system::error_code error;
+  json::value value = json::parse(request.body, error);
+  if (error || !value.is_object()) throw Usage("the request's body is no JSON object");
+  return value.get_object();
+}
+
+std::vector<std::int64_t> ids_of(const json::object& body) {
+  std::vector<std::int64_t> ids;
+  const json::value* given = body.if_contains("ids");
+  if (!given || given->is_null()) return ids;
+  for (const auto& id : given->as_array()) {
+    try {
+      ids.push_back(std::stoll(std::string(id.as_string())));
+    } catch (const std::exception&) {
+      throw Usage("an id in the request is no number; `tidegate quarantine list` shows them");
+    }
+  }
+  if (ids.empty()) throw Usage("no ids were given");
+  return ids;
+}
+
+std::string reason_of(const json::object& body) {
+  const json::value* reason = body.if_contains("reason");
+  return reason && reason->is_string() ? std::string(reason->get_string()) : "";
+}
+
+json::object shown(const QuarantineEntry& entry) {
+  json::object out{{"id", std::to_string(entry.id)},
+                   {"table", entry.source_table},
+                   {"key", entry.source_key},
+                   {"column", entry.column},
+                   {"reason", entry.reason},
+                   {"position", std::to_string(entry.sequence)},
+                   {"at", entry.last_seen},
+                   {"first_at", entry.first_seen},
+                   {"holds", entry.target_holds == "none" ? "nothing" : entry.target_holds},
+                   {"state", entry.state}};
+  if (!entry.sqlstate.empty()) out["sqlstate"] = entry.sqlstate;
+  if (!entry.constraint.empty()) out["constraint"] = entry.constraint;
+  if (!entry.accepted_reason.empty()) out["accepted_reason"] = entry.accepted_reason;
+  return out;
+}
+
+double seconds_since_us(std::int64_t then) {
+  using namespace std::chrono;
+  auto now = duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
+  return std::max(0.0, static_cast<double>(now - then) / 1e6);
+}
+
+std::vector<std::string> next_steps(const Status& status) {
+  if (status.phase == "paused") return {"tidegate resume"};
+  if (status.quarantined > 0) return {"tidegate quarantine list"};
+  if (status.phase == "streaming") return {"tidegate sync", "tidegate status --watch"};
+  return {"tidegate status --watch"};
+}
+
+}  // namespace
+
+Status DaemonApi::status() {
+  Status status = coordination_.status();
+  JournalReader journal(state_path_);
+  auto backlog = journal.backlog_after(coordination_.applied());
+  status.lag.seconds = backlog.entries ? seconds_since_us(backlog.oldest_written_at_us) : 0.0;
+  status.lag.bytes = backlog.bytes;
+  status.lag.transactions = backlog.transactions;
+  std::error_code ignored;
+  auto space = std::filesystem::space(std::filesystem::path(state_path_).parent_path(), ignored);
+  if (!ignored) status.journal.free_bytes = space.available;
+  status.journal.bytes = journal.total_bytes();
+  if (coordination_.paused()) status.phase = "paused";
+  status.sampled_at_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                             std::chrono::system_clock::now().time_since_epoch()).count();
+  status.totals.rows_copied = 0;
+  std::uint64_t total = 0;
+  for (const auto& table : status.tables) {
+    status.totals.rows_copied += table.rows_copied;
+    total += table.rows_total.value_or(0);
+  }
+  if (!status.tables.empty()) status.totals.rows_total = total;
+  status.next_steps = next_steps(status);
+  return status;
+}
+
+void DaemonApi::audit(const char* action, const control::Request& request) {
+  store_.audit(action, "local user", reason_of(body_of(request)), "");
+}
+
+control::Response DaemonApi::sync(const control::Request& request) {
+  auto body = body_of(request);
+  const json::value* given = body.if_contains("timeout_ms");
+  auto until = Coordination::Clock::now() + std::chrono::milliseconds(given ? given->to_number<std::int64_t>() : 60000);
+  auto wish = coordination_.want_cut();
+  auto captured = coordination_.wait_for_cut(wish, until, request.stop);
+  bool there = captured && coordination_.wait_for_applied(*captured, until, request.stop);
+  if (!there) {
+    throw Coded<std::runtime_error>("timed-out", "the time is up and the target is not there yet",
+                                    "`tidegate status` shows what it waits for", Exit::timed_out);
+  }
+  return ok({{"position", std::to_string(*captured)}});
+}
+
+control::Response DaemonApi::pause(const control::Request& request, bool paused) {
+  audit(paused ? "pause" : "resume", request);
+  coordination_.pause(paused);
+  return ok({{"phase", status().phase}});
+}
+
+control::Response DaemonApi::throttle(const control::Request& request) {
+  auto body = body_of(request);
+  const json::value* rate = body.if_contains("rows_per_second");
+  std::optional<std::uint64_t> limit;
+  if (rate && !rate->is_null()) limit = rate->to_number<std::uint64_t>();
+  audit("throttle", request);
+  coordination_.throttle(limit);
+  return ok({{"rows_per_second", limit ? json::value(*limit) : json::value(nullptr)}});
+}
+
+control::Response DaemonApi::stop(const control::Request& request) {
+  audit("stop", request);
+  coordination_.request_stop();
+  return ok({{"phase", coordination_.status().phase}});
+}
+
+control::Response DaemonApi::quarantine(const control::Request& request) {
+  postgres::Connection target(target_.connect);
+  auto entries = list_quarantine(target, target_.pipeline);
+  constexpr std::string_view one = "/v1/quarantine/";
+  if (!request.path.starts_with(one)) {
+    json::array list;
+    for (const auto& entry : entries) list.push_back(shown(entry));
+    return ok({{"entries", list}});
+  }
+  for (const auto& entry : entries) {
+    if (std::to_string(entry.id) == request.path.substr(one.size())) return ok(shown(entry));
+  }
+  return control::not_found(request);
+}
+
+control::Response DaemonApi::accept(const control::Request& request) {
+  auto body = body_of(request);
+  if (reason_of(body).empty()) throw Usage("accepting rows for good needs a --reason");
+  postgres::Connection target(target_.connect);
+  auto accepted = accept_quarantine(target, target_.pipeline, ids_of(body), reason_of(body));
+  audit("quarantine accept", request);
+  apply_.refresh_quarantine();
+  return ok({{"accepted", accepted}});
+}
+
+control::Response DaemonApi::retry(const control::Request& request) {
+  if (!coordination_.is_streaming()) {
+    throw Refused("quarantined rows can be retried once the pipeline is streaming; `tidegate status` shows its phase");
+  }
+  audit("quarantine retry", request);
+  auto answer = apply_.retry_quarantined(ids_of(body_of(request)));
+  while (answer.wait_for(50ms) != std::future_status::ready) {
+    if (request.stop.stop_requested()) throw Refused("the daemon is stopping");
+  }
+  auto counts = answer.get();
+  return ok({{"retried", counts.retried}, {"applied", counts.applied}, {"remaining", counts.retried - counts.applied}});
+}
+
+control::Response DaemonApi::health(bool ready) {
+  if (!ready || coordination_.is_streaming()) return ok({{"ok", true}});
+  return {503, "application/json", json::serialize(json::value{{"ok", false}, {"phase", coordination_.status().phase}})};
+}
+
+control::Response DaemonApi::answer(const control::Request& request) {
+  const std::string& path = request.path;
+  if (request.method == "GET") {
+    if (path == "/v1/status") return {200, "application/json", to_json(status())};
+    if (path == "/metrics") return {200, "text/plain; version=0.0.4", metrics_text(status())};
+    if (path == "/healthz" || path == "/readyz") return health(path == "/readyz");
+    if (path.starts_with("/v1/quarantine")) return quarantine(request);
+  } else if (request.method == "POST") {
+    if (path == "/v1/sync") return sync(request);
+    if (path == "/v1/pause" || path == "/v1/resume") return pause(request, path == "/v1/pause");
+    if (path == "/v1/throttle") return throttle(request);
+    if (path == "/v1/stop") return stop(request);
+    if (path == "/v1/quarantine/retry") return retry(request);
+    if (path == "/v1/quarantine/accept") return accept(request);
+  }
+  return control::not_found(request);
+}
+
+}  // namespace tidegate
