@@ -53,8 +53,9 @@ class ApiServer {
   // at most), and removes the socket. Must not be called by a handler.
   void stop();
 
+  class Impl;  // of api.cpp
+
  private:
-  class Impl;
   std::unique_ptr<Impl> impl_;
 };
 

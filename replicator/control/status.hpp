@@ -75,7 +75,6 @@ struct Status {
 
   // Beyond DESIGN's list.
   std::string source, target;  // masked
-  bool running = true;         // false: written by `status` for a daemon that has ended
   long pid = 0;
   std::string version;
   std::int64_t sampled_at_ms = 0;  // Unix time of this sample, for rates

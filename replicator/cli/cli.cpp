@@ -1,0 +1,81 @@
+#include "replicator/cli/cli.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <iterator>
+
+#include "replicator/cli/command_line.hpp"
+#include "replicator/cli/verbs.hpp"
+#include "replicator/failure.hpp"
+
+namespace tidegate::cli {
+
+namespace {
+
+constexpr VerbEntry verbs[] = {
+    {"try", try_out, true},
+    {"init", init, false},
+    {"config check", config_check, false},
+    {"config show", config_show, false},
+    {"doctor", doctor, true},
+    {"plan", plan, true},
+    {"run", run, true},
+    {"stop", stop, false},
+    {"list", list, false},
+    {"status", status, false},
+    {"sync", sync, false},
+    {"pause", pause, false},
+    {"resume", resume, false},
+    {"throttle", throttle, false},
+    {"events", events, false},
+    {"quarantine list", quarantine_list, false},
+    {"quarantine show", quarantine_show, false},
+    {"quarantine retry", quarantine_retry, false},
+    {"quarantine accept", quarantine_accept, false},
+    {"explain", explain, false},
+    {"version", version, false},
+};
+
+int act(const Invocation& invocation) {
+  const auto* entry = std::find_if(std::begin(verbs), std::end(verbs),
+                                   [&](const VerbEntry& verb) { return invocation.verb == verb.name; });
+  if (entry == std::end(verbs)) throw std::logic_error("a verb without a handler: " + invocation.verb);
+  // `try` may come without any configuration: it makes its own target.
+  if (entry->acts_on_data) refuse_what_is_later(settings_of(invocation, Purpose::find));
+  return entry->act(invocation);
+}
+
+int say(const std::exception& failure, bool json) {
+  const Exit exit = exit_of(failure);
+  if (json)
+    fmt::print(stderr, "{}\n", error_json(told(failure), exit));
+  else
+    fmt::print(stderr, "tidegate: {}\n", failure.what());
+  return static_cast<int>(exit);
+}
+
+int read_and_act(int argc, char** argv) {
+  const auto read = read_command_line(argc, argv);
+  if (const auto* help = std::get_if<Help>(&read)) {
+    fmt::print("{}", help->text);
+    return static_cast<int>(Exit::done);
+  }
+  return act(std::get<Invocation>(read));
+}
+
+}  // namespace
+
+int main_with(int argc, char** argv) {
+  try {
+    const int code = read_and_act(argc, argv);
+    // Output that could not be written (a full disk, say) is a failure too.
+    if (std::fflush(stdout) != 0) throw std::runtime_error("the output could not be written");
+    return code;
+  } catch (const std::exception& failure) {
+    return say(failure, asks_for_json(argc, argv));
+  }
+}
+
+}  // namespace tidegate::cli

@@ -1,0 +1,323 @@
+#include "replicator/cli/command_line.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <memory>
+
+#include "replicator/config/units.hpp"
+#include "replicator/failure.hpp"
+#include "replicator/nearest.hpp"
+#include "replicator/version.hpp"
+
+namespace tidegate::cli {
+
+namespace {
+
+// Words that are turned into something else after the line is read.
+struct Raw {
+  std::optional<std::string> tables, timeout, rate;
+};
+
+struct VerbWords {
+  const char* name;
+  const char* group;
+  const char* what;
+  const char* example;
+};
+
+constexpr VerbWords verb_words[] = {
+    {"try", "Begin", "Replicate a database, or the sample app, into a throw-away local target, and show it",
+     "tidegate try app.db"},
+    {"init", "Begin", "Look at the source and write tidegate.toml and .env.example",
+     "tidegate init --source /srv/app/app.db"},
+    {"config", "Begin", "Validate the configuration, or show what is in force and from where",
+     "tidegate config show --env-file .env"},
+    {"doctor", "Begin", "Check both ends and the data; exit 2 if anything blocks",
+     "tidegate doctor --env-file .env"},
+    {"plan", "Begin", "What would be created, mapped, copied, lost; changes nothing",
+     "tidegate plan --source app.db --tables 'user*,project'"},
+    {"run", "Run", "Snapshot, then stream; resumes where it was",
+     "tidegate run --source /srv/app/app.db --env-file .env --yes"},
+    {"stop", "Run", "End the daemon cleanly", "tidegate stop"},
+    {"pause", "Run", "Stop applying; capture goes on into the journal",
+     "tidegate pause --reason 'target is being restored'"},
+    {"resume", "Run", "Apply again after a pause", "tidegate resume"},
+    {"throttle", "Run", "Limit the rows per second that are written to the target", "tidegate throttle 2000"},
+    {"list", "Watch", "The pipelines of this user on this machine", "tidegate list --json"},
+    {"status", "Watch", "Phase, progress, lag, quarantine, next steps", "tidegate status --watch"},
+    {"sync", "Watch", "Wait until all that was committed before this call is in the target",
+     "tidegate sync --timeout 30"},
+    {"events", "Watch", "The journal as JSON lines", "tidegate events --follow"},
+    {"quarantine", "Mend", "Rows that did not fit: list, show, retry, accept", "tidegate quarantine list"},
+    {"explain", "Mend", "What a finding or error code means and what to do",
+     "tidegate explain transaction-pooler"},
+    {"version", "Mend", "The program's version", "tidegate version --json"},
+};
+
+constexpr const char* later_verbs[] = {
+    "schema",      "backup",  "verify", "repair",   "resync",   "reset",  "keys",  "credentials",
+    "login-check", "cutover", "abort",  "rollback", "finalize", "report", "audit", "support-bundle"};
+
+constexpr VerbWords config_words[] = {
+    {"check", "", "Validate the configuration", "tidegate config check"},
+    {"show", "", "Every setting, its value (secrets masked) and where it comes from", "tidegate config show"},
+};
+constexpr VerbWords quarantine_words[] = {
+    {"list", "", "Every row in quarantine: table, key, column, reason",
+     "tidegate quarantine list --tables user"},
+    {"show", "", "One entry with all that is known", "tidegate quarantine show 17"},
+    {"retry", "", "Read the rows again from the source and apply them", "tidegate quarantine retry --all"},
+    {"accept", "", "Leave the rows out for good; needs --reason",
+     "tidegate quarantine accept 17 --reason 'test data'"},
+};
+
+CLI::App* add_verb(CLI::App& parent, const VerbWords& words) {
+  CLI::App* verb = parent.add_subcommand(words.name, words.what);
+  verb->group(words.group[0] ? words.group : "Verbs");
+  verb->footer(fmt::format("Example:\n  {}\n\nCommon flags: tidegate --help", words.example));
+  return verb;
+}
+
+void add_common_flags(CLI::App& app, Invocation& into, Raw& raw) {
+  Flags& flags = into.flags;
+  const auto add = [&](const char* name, auto& target, const char* what) {
+    app.add_option(name, target, what)->type_name("")->group("Common flags");
+  };
+  add("--config", flags.config, "FILE: the configuration (default tidegate.toml, if it is there)");
+  add("--state", flags.state, "DIR: the state directory (default ./.tidegate/NAME)");
+  add("--source", flags.source, "PATH or URL of the source");
+  add("--target", flags.target, "URL of the target, without its password");
+  add("--tables", raw.tables, "A,B: only these; patterns with * and ?");
+  add("--env-file", flags.env_file, "FILE of NAME=value lines: adds to the environment");
+  add("--log-format", flags.log_format, "text or json");
+  add("--log-level", flags.log_level, "debug, info, warn or error");
+  add("--log-file", flags.log_file, "FILE: the log goes there instead of stderr");
+  add("--reason", flags.reason, "TEXT: why; kept in the audit");
+  app.add_flag("--yes", into.yes, "Answer yes to what would be asked")->group("Common flags");
+  app.add_flag("--json", into.json, "Machine-readable output, errors too")->group("Common flags");
+  app.add_flag("-v,--verbose", into.verbose, "More; twice for still more")->group("Common flags");
+}
+
+void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw& raw) {
+  if (name == "try")
+    verb.add_option("DB", into.word, "The SQLite file; without it, the sample app")->type_name("");
+  if (name == "init") verb.add_flag("--force", into.force, "Overwrite files that are there");
+  if (name == "run" || name == "doctor" || name == "plan" || name == "try") {
+    verb.add_flag("--allow-wal", into.flags.allow_wal, "Consent to switch the source to WAL mode");
+    verb.add_flag("--adopt", into.flags.adopt,
+                  "Write into tables that hold rows which tidegate did not write");
+  }
+  if (name == "status") verb.add_flag("--watch", into.watch, "Draw again every second");
+  if (name == "sync" || name == "stop")
+    verb.add_option("--timeout", raw.timeout, "Seconds, or a duration like 2m (exit 5 when it passes)")
+        ->type_name("");
+  if (name == "throttle")
+    verb.add_option("RATE", raw.rate, "Rows per second, or off")->type_name("")->required();
+  if (name == "events") {
+    verb.add_flag("--follow", into.follow, "Go on as events come");
+    verb.add_flag("--values", into.values, "With the rows' values; this is written to the audit");
+  }
+  if (name == "explain")
+    verb.add_option("CODE", into.word, "As printed with a finding or error")->type_name("")->required();
+}
+
+void add_config_verbs(CLI::App& config) {
+  for (const auto& words : config_words) add_verb(config, words);
+}
+
+void add_quarantine_verbs(CLI::App& quarantine, Invocation& into) {
+  for (const auto& words : quarantine_words) {
+    CLI::App* verb = add_verb(quarantine, words);
+    const std::string name = words.name;
+    if (name == "list") continue;
+    CLI::Option* ids = verb->add_option("ID", into.ids, "As `quarantine list` prints them")->type_name("");
+    if (name == "show")
+      ids->required()->expected(1);
+    else
+      verb->add_flag("--all", into.all, "Every row in quarantine");
+  }
+}
+
+void add_verbs(CLI::App& app, Invocation& into, Raw& raw) {
+  for (const auto& words : verb_words) {
+    CLI::App* verb = add_verb(app, words);
+    add_flags_of(words.name, *verb, into, raw);
+    if (std::string(words.name) == "config") add_config_verbs(*verb);
+    if (std::string(words.name) == "quarantine") add_quarantine_verbs(*verb, into);
+  }
+  for (const char* name : later_verbs) app.add_subcommand(name, "Not in this release")->group("");
+}
+
+std::unique_ptr<CLI::App> make_app(Invocation& into, Raw& raw) {
+  auto app = std::make_unique<CLI::App>(
+      "tidegate replicates a live SQLite database into Supabase while its app keeps running.", "tidegate");
+  app->set_help_flag("-h,--help", "This text, or that of a verb");
+  app->set_version_flag("--version", version_text());
+  app->fallthrough();
+  app->allow_extras();
+  app->require_subcommand(0, 1);
+  app->footer(
+      "Example:\n  tidegate run --source /srv/app/app.db --env-file .env\n\nExit codes: 0 done, 1 failed, 2 "
+      "refused by a check, 3 differences found, 4 usage, 5 timed out.\ntidegate VERB --help says more.");
+  add_common_flags(*app, into, raw);
+  add_verbs(*app, into, raw);
+  return app;
+}
+
+std::vector<std::string> visible_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(verb->get_name());
+  return names;
+}
+
+std::vector<std::string> flag_names(const CLI::App& root, const CLI::App& verb) {
+  std::vector<std::string> names;
+  for (const CLI::App* app : {&root, &verb})
+    for (const CLI::Option* option : app->get_options())
+      for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+  return names;
+}
+
+const CLI::App* parsed_below(const CLI::App& app) {
+  const auto parsed = app.get_subcommands();
+  return parsed.empty() ? nullptr : parsed.front();
+}
+
+// The verbs that were typed, outermost first.
+std::vector<const CLI::App*> verb_path(const CLI::App& root) {
+  std::vector<const CLI::App*> path;
+  for (const CLI::App* app = parsed_below(root); app; app = parsed_below(*app)) path.push_back(app);
+  return path;
+}
+
+[[noreturn]] void refuse(std::string message, std::string mend) {
+  throw Coded<Usage>("usage", std::move(message), std::move(mend));
+}
+
+void refuse_extras(const CLI::App& root, const CLI::App& verb) {
+  const auto extras = root.remaining(true);
+  if (extras.empty()) return;
+  const std::string first = extras.front();
+  const std::string help =
+      fmt::format("see: tidegate {}{}--help", verb.get_name() == "tidegate" ? "" : verb.get_name(),
+                  verb.get_name() == "tidegate" ? "" : " ");
+  if (first.starts_with("-")) {
+    const std::string flag = first.substr(0, first.find('='));
+    refuse(fmt::format("unknown flag '{}'{}", masked_text(flag), did_you_mean(flag, flag_names(root, verb))),
+           help);
+  }
+  const auto known = visible_names(verb);
+  if (known.empty()) refuse(fmt::format("'{}' is one word too many", masked_text(first)), help);
+  refuse(fmt::format("unknown verb '{}'{}", masked_text(first), did_you_mean(first, known)), help);
+}
+
+void refuse_later(const std::vector<const CLI::App*>& path) {
+  if (path.empty()) return;
+  const std::string name = path.front()->get_name();
+  if (std::find(std::begin(later_verbs), std::end(later_verbs), name) != std::end(later_verbs))
+    throw Coded<Refused>("not-in-this-release",
+                         fmt::format("{} is not in this release of tidegate ({})", name, program_version),
+                         "`tidegate --help` lists what is");
+}
+
+std::string full_verb(const CLI::App& root, const std::vector<const CLI::App*>& path) {
+  if (path.empty()) refuse("no verb is given", "see: tidegate --help");
+  const auto below = visible_names(*path.back());
+  if (!below.empty())
+    refuse(fmt::format("{} wants one of: {}", path.back()->get_name(), fmt::join(below, ", ")),
+           fmt::format("see: tidegate {} --help", path.back()->get_name()));
+  std::string verb;
+  for (const CLI::App* app : path) verb += (verb.empty() ? "" : " ") + app->get_name();
+  (void)root;
+  return verb;
+}
+
+std::optional<std::uint64_t> whole_number(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failure != std::errc{} || end != text.data() + text.size()) return {};
+  return number;
+}
+
+void read_timeout(const Raw& raw, Invocation& into) {
+  if (!raw.timeout) return;
+  const auto seconds = whole_number(*raw.timeout);
+  into.timeout =
+      seconds && *seconds < 1'000'000'000 ? std::chrono::seconds(*seconds) : parse_duration(*raw.timeout);
+  if (!into.timeout) refuse("--timeout is not a duration", "write seconds, or a duration like 500ms or 2m");
+}
+
+void read_rate(const Raw& raw, Invocation& into) {
+  if (!raw.rate || *raw.rate == "off") return;
+  std::string_view text = *raw.rate;
+  if (text.ends_with("/s")) text.remove_suffix(2);
+  into.rate = whole_number(text);
+  if (!into.rate || *into.rate == 0)
+    refuse("RATE is not a number of rows per second",
+           "write a whole number like 2000, or off; `tidegate pause` stops applying");
+}
+
+void read_tables(const Raw& raw, Invocation& into) {
+  if (!raw.tables) return;
+  std::string_view rest = *raw.tables;
+  while (!rest.empty()) {
+    const auto comma = rest.find(',');
+    if (comma != 0) into.flags.tables.emplace_back(rest.substr(0, comma));
+    rest = comma == std::string_view::npos ? "" : rest.substr(comma + 1);
+  }
+  if (into.flags.tables.empty())
+    refuse("--tables names no table", "write --tables a,b or a pattern like 'user*'");
+}
+
+void check_quarantine(const Invocation& invocation) {
+  const bool acts = invocation.verb == "quarantine retry" || invocation.verb == "quarantine accept";
+  if (acts && invocation.ids.empty() != invocation.all)
+    refuse(fmt::format("{} wants ids or --all, and not both", invocation.verb),
+           "`tidegate quarantine list` prints the ids");
+  if (invocation.verb == "quarantine accept" && invocation.flags.reason.value_or("").empty())
+    refuse("quarantine accept wants a reason", "add --reason 'why these rows may stay out'");
+}
+
+}  // namespace
+
+std::string version_text() {
+  return fmt::format("tidegate {}", program_version);
+}
+
+bool asks_for_json(int argc, const char* const* argv) {
+  return std::any_of(argv, argv + argc, [](const char* word) { return std::string_view(word) == "--json"; });
+}
+
+std::variant<Invocation, Help> read_command_line(int argc, const char* const* argv) {
+  Invocation invocation;
+  Raw raw;
+  const auto app = make_app(invocation, raw);
+  try {
+    app->parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    const auto path = verb_path(*app);
+    return Help{path.empty() ? app->help() : path.back()->help()};
+  } catch (const CLI::CallForVersion&) {
+    return Help{version_text() + "\n"};
+  } catch (const CLI::ParseError& failure) {
+    refuse_later(verb_path(*app));
+    refuse(masked_text(failure.what()), "see: tidegate --help");
+  }
+  const auto path = verb_path(*app);
+  refuse_later(path);
+  refuse_extras(*app, path.empty() ? *app : *path.back());
+  invocation.verb = full_verb(*app, path);
+  read_timeout(raw, invocation);
+  read_rate(raw, invocation);
+  read_tables(raw, invocation);
+  check_quarantine(invocation);
+  invocation.folder = std::filesystem::current_path();
+  invocation.environment = process_environment();
+  return invocation;
+}
+
+}  // namespace tidegate::cli

@@ -1,0 +1,112 @@
+// The verbs that ask the daemon to do something.
+
+#include <boost/json.hpp>
+
+#include <fmt/format.h>
+
+#include <thread>
+
+#include "replicator/cli/verbs.hpp"
+#include "replicator/config/units.hpp"
+#include "replicator/control/client.hpp"
+#include "replicator/failure.hpp"
+#include "replicator/state_dir.hpp"
+
+namespace tidegate::cli {
+
+namespace {
+
+using namespace std::chrono_literals;
+namespace json = boost::json;
+
+constexpr auto answer_time = 15s;  // of a call that does not wait: the daemon answers from memory
+constexpr auto stop_time = 60s;    // a batch that is being applied ends first
+constexpr auto look_again = 50ms;
+
+json::object with_reason(const Invocation& invocation) {
+  json::object body;
+  if (invocation.flags.reason) body["reason"] = *invocation.flags.reason;
+  return body;
+}
+
+control::Response post(const Invocation& invocation, const std::string& path, const json::object& body,
+                       std::chrono::milliseconds time = answer_time) {
+  return control::call(find_state_dir(invocation), "POST", path, json::serialize(body), time);
+}
+
+// With --json the daemon's own words, else the sentence.
+int done(const Invocation& invocation, const control::Response& response, const std::string& sentence) {
+  fmt::print("{}\n", invocation.json ? response.body : sentence);
+  return 0;
+}
+
+void wait_for_end(const std::filesystem::path& state_dir, std::chrono::milliseconds time) {
+  const auto end = std::chrono::steady_clock::now() + time;
+  while (lock_holder(state_dir)) {
+    if (std::chrono::steady_clock::now() >= end)
+      throw Coded<std::runtime_error>("timed-out", "the daemon was told to stop and has not ended yet",
+                                      "it ends after the batch that it is in; see `tidegate status`",
+                                      Exit::timed_out);
+    std::this_thread::sleep_for(look_again);
+  }
+}
+
+int nothing_to_stop(const Invocation& invocation, const std::filesystem::path& state_dir) {
+  if (!std::filesystem::exists(state_dir))
+    throw Coded<std::runtime_error>("not-running",
+                                    fmt::format("there is no state directory {}", state_dir.string()),
+                                    "`tidegate list` shows what runs; say which with --state DIR");
+  if (invocation.json)
+    fmt::print("{}\n", json::serialize(json::value{{"stopped", false}, {"running", false}}));
+  else
+    fmt::print("nothing to stop: no daemon runs on {}\n", state_dir.string());
+  return 0;
+}
+
+}  // namespace
+
+int stop(const Invocation& invocation) {
+  const auto state_dir = find_state_dir(invocation);
+  const auto time = invocation.timeout.value_or(stop_time);
+  try {
+    const auto response = post(invocation, "/v1/stop", with_reason(invocation));
+    wait_for_end(state_dir, time);
+    return done(invocation, response, "stopped");
+  } catch (const control::NotRunning&) {
+    return nothing_to_stop(invocation, state_dir);
+  }
+}
+
+int sync(const Invocation& invocation) {
+  const auto begin = std::chrono::steady_clock::now();
+  const auto time = invocation.timeout.value_or(60s);
+  json::object body;
+  body["timeout_ms"] = time.count();
+  // The daemon keeps the time; the margin is for its answer.
+  const auto response = post(invocation, "/v1/sync", body, time + answer_time);
+  const auto took =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+  return done(
+      invocation, response,
+      fmt::format("all that was committed before this call is in the target ({})", format_duration(took)));
+}
+
+int pause(const Invocation& invocation) {
+  return done(invocation, post(invocation, "/v1/pause", with_reason(invocation)),
+              "paused: nothing is applied; capture goes on into the journal. Go on with: tidegate resume");
+}
+
+int resume(const Invocation& invocation) {
+  return done(invocation, post(invocation, "/v1/resume", with_reason(invocation)), "resumed");
+}
+
+int throttle(const Invocation& invocation) {
+  json::object body = with_reason(invocation);
+  body["rows_per_second"] = invocation.rate ? json::value(*invocation.rate) : json::value(nullptr);
+  const auto response = post(invocation, "/v1/throttle", body);
+  return done(invocation, response,
+              invocation.rate ? fmt::format("at most {} rows per second", format_count(*invocation.rate))
+                              : "throttle off");
+}
+
+}  // namespace tidegate::cli

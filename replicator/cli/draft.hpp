@@ -1,0 +1,14 @@
+// The files that `init` writes. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "replicator/config/url.hpp"
+
+namespace tidegate::cli {
+
+std::string draft_config(const Endpoint& source, const std::vector<std::string>& tables);
+std::string draft_environment();
+
+}  // namespace tidegate::cli

@@ -1,0 +1,97 @@
+// status and list.
+#include <boost/json.hpp>
+
+#include <fmt/format.h>
+
+#include "replicator/cli/verbs.hpp"
+#include "replicator/cli/watch.hpp"
+#include "replicator/control/client.hpp"
+#include "replicator/control/status.hpp"
+#include "replicator/registry.hpp"
+#include "replicator/state_dir.hpp"
+
+namespace tidegate::cli {
+
+namespace {
+
+namespace json = boost::json;
+
+constexpr auto answer_time = std::chrono::seconds(10);
+
+std::string ask(const std::filesystem::path& state_dir) {
+  return control::call(state_dir, "GET", "/v1/status", "", answer_time).body;
+}
+
+int watch_daemon(const std::filesystem::path& state_dir) {
+  bool seen = false;
+  watch([&]() -> std::optional<Status> {
+    try {
+      auto status = status_from_json(ask(state_dir));
+      seen = true;
+      return status;
+    } catch (const control::NotRunning&) {
+      if (!seen) throw;
+      fmt::print("the daemon has ended\n");
+      return {};
+    }
+  });
+  return 0;
+}
+
+struct Listed {
+  Registered entry;
+  bool running = false;
+  std::string phase;  // "stopped" where no daemon runs, "?" where it does not answer
+};
+
+Listed look_at(const Registered& entry) {
+  if (!lock_holder(entry.state_dir)) return {entry, false, "stopped"};
+  try {
+    return {entry, true, status_from_json(ask(entry.state_dir)).phase};
+  } catch (const std::exception&) {
+    return {entry, true, "?"};  // starting, ending or stuck: listed, with what is known
+  }
+}
+
+void print_json(const std::vector<Listed>& listed) {
+  json::array pipelines;
+  for (const auto& one : listed)
+    pipelines.push_back({{"pipeline", one.entry.pipeline},
+                         {"state_dir", one.entry.state_dir.string()},
+                         {"running", one.running},
+                         {"phase", one.phase}});
+  fmt::print("{}\n", json::serialize(json::value{{"pipelines", std::move(pipelines)}}));
+}
+
+void print_table(const std::vector<Listed>& listed) {
+  std::size_t width = 8;
+  for (const auto& one : listed) width = std::max(width, one.entry.pipeline.size());
+  for (const auto& one : listed)
+    fmt::print("{:<{}}  {:<11}  {}\n", one.entry.pipeline, width, one.phase, one.entry.state_dir.string());
+  if (listed.empty()) fmt::print("no pipelines; begin with: tidegate init, or tidegate try\n");
+}
+
+}  // namespace
+
+int status(const Invocation& invocation) {
+  const auto state_dir = find_state_dir(invocation);
+  if (invocation.watch && !invocation.json) return watch_daemon(state_dir);
+  const std::string body = ask(state_dir);
+  if (invocation.json)
+    fmt::print("{}\n", body);
+  else
+    print_status(status_from_json(body));
+  return 0;
+}
+
+int list(const Invocation& invocation) {
+  std::vector<Listed> listed;
+  for (const auto& entry : Registry(invocation.environment).entries()) listed.push_back(look_at(entry));
+  if (invocation.json)
+    print_json(listed);
+  else
+    print_table(listed);
+  return 0;
+}
+
+}  // namespace tidegate::cli
