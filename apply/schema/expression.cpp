@@ -202,7 +202,13 @@ Piece arithmetic(Piece a, const std::string& op, Piece b) {
   return compound(operand(a) + (wide ? "::bigint " : " ") + op + " " + operand(b), kind);
 }
 
+// An explicit collation reaches out of a function's arguments and of ||, up to the comparison around them.
+void refuse_collation_inside(const Piece& p) {
+  if (p.explicit_collation) refuse("COLLATE inside of an expression");
+}
+
 std::string as_text(const Piece& p) {
+  refuse_collation_inside(p);
   if (p.kind == Kind::text) return operand(p);
   if (p.kind == Kind::integer) return "(" + p.sql + ")::text";
   refuse("a text made of a value that both print differently");
@@ -544,6 +550,7 @@ class Translator {
     do pieces.push_back(disjunction());
     while (take_symbol(","));
     expect(")");
+    std::for_each(pieces.begin(), pieces.end(), refuse_collation_inside);
     return pieces;
   }
 
@@ -588,7 +595,9 @@ class Translator {
     if (name == "trim" && n <= 2 && all_texts(args, 0, n)) return made(call("btrim", args), Kind::text);
     if ((name == "ltrim" || name == "rtrim") && n <= 2 && all_texts(args, 0, n))
       return made(call(name, args), Kind::text);
-    if (name == "replace" && n == 3 && all_texts(args, 0, n)) return made(call("replace", args), Kind::text);
+    // With an empty or NULL pattern or a NULL replacement the two differ.
+    const bool literal = n == 3 && args[1].literal && args[2].literal && !args[1].text.empty();
+    if (name == "replace" && literal && all_texts(args, 0, n)) return made(call("replace", args), Kind::text);
     if (name == "instr" && n == 2 && all_texts(args, 0, n)) return made(call("strpos", args), Kind::integer);
     if (name == "substr" || name == "substring") return part_of_text(args);
     return std::nullopt;
@@ -618,8 +627,8 @@ class Translator {
     for (const Piece& arg : args) {
       if (kind != arg.kind) refuse(name + "() of different types");
     }
-    if (name == "nullif" && kind == Kind::text && !args[0].collation.empty() && args[0].collation != "BINARY")
-      return std::nullopt;
+    const std::string collation = collation_of(args[0], args[1]);
+    if (name == "nullif" && !collation.empty() && collation != "BINARY") return std::nullopt;
     Piece piece = made(call(name == "ifnull" ? "coalesce" : name, args), kind);
     piece.time_form = args[0].time_form;
     piece.type = args[0].type;

@@ -1,0 +1,43 @@
+// The parts of make_ddl(), one per kind of object. `i` counts tables and plans alike.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "apply/schema/ddl.hpp"
+#include "apply/schema/names.hpp"
+
+namespace tidegate::ddl {
+
+struct Schema {
+  const std::vector<SourceTable>& tables;
+  const std::vector<TablePlan>& plans;
+  Names names;
+  std::map<std::string, std::string> key_names;                      // table → its primary key's constraint
+  std::map<std::pair<std::string, std::string>, std::string> given;  // (table, index at the source) → name
+  std::vector<DdlObject> objects;
+  std::vector<Finding> findings;
+
+  void find(Finding::Level level, std::string code, std::size_t i, const std::string& column,
+            std::string message, std::string mend = {}) {
+    findings.push_back({level, std::move(code), tables[i].name, column, std::move(message), std::move(mend)});
+  }
+};
+
+void reserve_key_names(Schema& schema, std::size_t i);
+void reserve_given_names(Schema& schema, std::size_t i);
+
+std::string create_table(Schema& schema, std::size_t i);
+void add_unique_keys(Schema& schema, std::size_t i);
+void add_indexes(Schema& schema, std::size_t i);
+void add_checks(Schema& schema, std::size_t i);
+void add_foreign_keys(Schema& schema, std::size_t i);
+
+// The written column of that name at the source, by SQLite's rule for names; null where there is none.
+const ColumnPlan* written_column(const TablePlan& plan, const std::string& source_name);
+std::string quoted_list(const std::vector<std::string>& names);
+bool same_name(std::string_view a, std::string_view b);
+std::string primary_key_name(const TablePlan& plan);
+
+}  // namespace tidegate::ddl
