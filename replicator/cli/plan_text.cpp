@@ -30,6 +30,15 @@ std::uint64_t total_rows(const PlannedPipeline& planned) {
 
 }  // namespace
 
+json::array findings_json(const std::vector<Finding>& findings) {
+  json::array out;
+  for (const auto& finding : findings) {
+    out.push_back({{"level", level_name(finding.level)}, {"code", finding.code}, {"table", finding.table},
+                   {"column", finding.column}, {"message", finding.message}, {"mend", finding.mend}});
+  }
+  return out;
+}
+
 std::string findings_text(const std::vector<Finding>& findings) {
   std::string text;
   for (auto level : {Finding::Level::block, Finding::Level::warn, Finding::Level::note}) {
@@ -69,18 +78,14 @@ std::string ddl_text(const PlannedPipeline& planned, const Settings& settings) {
 }
 
 std::string plan_json(const PlannedPipeline& planned, const Settings& settings) {
-  json::array tables, findings;
+  json::array tables;
   for (std::size_t i = 0; i < planned.plans.size(); ++i) {
     json::object table = json::parse(to_json(planned.plans[i])).as_object();
     table["rows"] = planned.measures[i].rows;
     tables.push_back(std::move(table));
   }
-  for (const auto& finding : planned.findings) {
-    findings.push_back({{"level", level_name(finding.level)}, {"code", finding.code}, {"table", finding.table},
-                        {"column", finding.column}, {"message", finding.message}, {"mend", finding.mend}});
-  }
   json::object out{{"source", masked(settings.source.end)}, {"target", masked(settings.target.end)},
-                   {"tables", tables}, {"findings", findings}, {"ddl", ddl_text(planned, settings)}};
+                   {"tables", tables}, {"findings", findings_json(planned.findings)}, {"ddl", ddl_text(planned, settings)}};
   return json::serialize(out) + "\n";
 }
 

@@ -1,6 +1,7 @@
 // A plan for eyes, and as JSON. Pure.
 #pragma once
 
+#include <boost/json/fwd.hpp>
 #include <string>
 
 #include "replicator/pipeline/daemon.hpp"
@@ -14,6 +15,7 @@ std::string ddl_text(const PlannedPipeline& planned, const Settings& settings);
 std::string plan_json(const PlannedPipeline& planned, const Settings& settings);
 
 // Findings by level, each with its mend.
+boost::json::array findings_json(const std::vector<Finding>& findings);
 std::string findings_text(const std::vector<Finding>& findings);
 
 }  // namespace tidegate::cli

@@ -106,7 +106,7 @@ void show_identity(Coordination& coordination, const Settings& settings) {
     status.source = masked(settings.source.end);
     status.target = masked(settings.target.end);
     status.pid = getpid();
-    status.version = version_number;
+    status.version = program_version;
     status.phase = "new";
   });
 }

@@ -1,0 +1,18 @@
+// Everything that can be known before a run, on both ends. Writes nothing anywhere.
+#pragma once
+
+#include <vector>
+
+#include "apply/plan.hpp"
+#include "replicator/config/settings.hpp"
+
+namespace tidegate {
+
+// The source file: where it lies, its journal mode, what it holds that is not carried over. Its values, measured.
+std::vector<Finding> examine_source(const Settings& settings);
+// The target: whether it can be reached, what our role may do, what is in the way.
+std::vector<Finding> examine_target(const Settings& settings);
+// This machine: space for the shadow and the journal.
+std::vector<Finding> examine_machine(const Settings& settings);
+
+}  // namespace tidegate
