@@ -318,10 +318,7 @@ class Picture {
   }
 
   void troubles() {
-    if (s_.quarantined > 0)
-      labelled("quarantine",
-               fmt::format("{} {}", format_count(s_.quarantined), s_.quarantined == 1 ? "row" : "rows"),
-               Ink::yellow);
+    if (s_.quarantined > 0) labelled("quarantine", format_rows(s_.quarantined), Ink::yellow);
     const std::size_t from = s_.errors.size() > errors_shown ? s_.errors.size() - errors_shown : 0;
     for (std::size_t i = from; i < s_.errors.size(); ++i) {
       const StatusError& e = s_.errors[i];
