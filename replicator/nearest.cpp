@@ -39,7 +39,7 @@ std::optional<std::string> nearest(std::string_view word, const std::vector<std:
 
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& known) {
   const auto near = nearest(word, known);
-  return near ? "; did you mean '" + *near + "'?" : "";
+  return near ? "did you mean '" + *near + "'?" : "";
 }
 
 }  // namespace tidegate

@@ -12,7 +12,7 @@ namespace tidegate {
 // allowed).
 std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& known);
 
-// "; did you mean 'max_rows'?" or "".
+// "did you mean 'max_rows'?" or "".
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& known);
 
 }  // namespace tidegate

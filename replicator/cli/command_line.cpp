@@ -156,6 +156,8 @@ std::unique_ptr<CLI::App> make_app(Invocation& into, Raw& raw) {
       "tidegate replicates a live SQLite database into Supabase while its app keeps running.", "tidegate");
   app->set_help_flag("-h,--help", "This text, or that of a verb");
   app->set_version_flag("--version", version_text());
+  app->get_formatter()->label("SUBCOMMAND", "VERB");
+  app->get_formatter()->label("OPTIONS", "FLAGS");
   app->fallthrough();
   app->allow_extras();
   app->require_subcommand(0, 1);
@@ -167,7 +169,7 @@ std::unique_ptr<CLI::App> make_app(Invocation& into, Raw& raw) {
   return app;
 }
 
-std::vector<std::string> visible_names(const CLI::App& app) {
+std::vector<std::string> names_below(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; }))
     names.push_back(verb->get_name());
@@ -198,21 +200,24 @@ std::vector<const CLI::App*> verb_path(const CLI::App& root) {
   throw Coded<Usage>("usage", std::move(message), std::move(mend));
 }
 
-void refuse_extras(const CLI::App& root, const CLI::App& verb) {
+// "did you mean 'status'? See: tidegate --help"
+std::string way_out(const std::string& suggestion, const std::string& verb) {
+  const std::string help = fmt::format("ee: tidegate {}--help", verb.empty() ? "" : verb + " ");
+  return suggestion.empty() ? "s" + help : suggestion + " S" + help;
+}
+
+void refuse_extras(const CLI::App& root, const CLI::App& verb, const std::string& typed) {
   const auto extras = root.remaining(true);
   if (extras.empty()) return;
   const std::string first = extras.front();
-  const std::string help =
-      fmt::format("see: tidegate {}{}--help", verb.get_name() == "tidegate" ? "" : verb.get_name(),
-                  verb.get_name() == "tidegate" ? "" : " ");
   if (first.starts_with("-")) {
     const std::string flag = first.substr(0, first.find('='));
-    refuse(fmt::format("unknown flag '{}'{}", masked_text(flag), did_you_mean(flag, flag_names(root, verb))),
-           help);
+    refuse(fmt::format("unknown flag '{}'", masked_text(flag)),
+           way_out(did_you_mean(flag, flag_names(root, verb)), typed));
   }
-  const auto known = visible_names(verb);
-  if (known.empty()) refuse(fmt::format("'{}' is one word too many", masked_text(first)), help);
-  refuse(fmt::format("unknown verb '{}'{}", masked_text(first), did_you_mean(first, known)), help);
+  const auto known = names_below(verb);
+  if (known.empty()) refuse(fmt::format("'{}' is one word too many", masked_text(first)), way_out("", typed));
+  refuse(fmt::format("unknown verb '{}'", masked_text(first)), way_out(did_you_mean(first, known), typed));
 }
 
 void refuse_later(const std::vector<const CLI::App*>& path) {
@@ -224,16 +229,24 @@ void refuse_later(const std::vector<const CLI::App*>& path) {
                          "`tidegate --help` lists what is");
 }
 
-std::string full_verb(const CLI::App& root, const std::vector<const CLI::App*>& path) {
-  if (path.empty()) refuse("no verb is given", "see: tidegate --help");
-  const auto below = visible_names(*path.back());
+std::string words_of(const std::vector<const CLI::App*>& path) {
+  std::string words;
+  for (const CLI::App* app : path) words += (words.empty() ? "" : " ") + app->get_name();
+  return words;
+}
+
+void refuse_incomplete(const std::vector<const CLI::App*>& path) {
+  if (path.empty()) refuse("no verb is given", way_out("", ""));
+  const auto below = names_below(*path.back());
   if (!below.empty())
-    refuse(fmt::format("{} wants one of: {}", path.back()->get_name(), fmt::join(below, ", ")),
-           fmt::format("see: tidegate {} --help", path.back()->get_name()));
-  std::string verb;
-  for (const CLI::App* app : path) verb += (verb.empty() ? "" : " ") + app->get_name();
-  (void)root;
-  return verb;
+    refuse(fmt::format("{} wants one of: {}", words_of(path), fmt::join(below, ", ")),
+           way_out("", words_of(path)));
+}
+
+std::string help_for(const CLI::App& root, const std::vector<const CLI::App*>& path) {
+  if (path.empty()) return root.help();
+  const std::vector<const CLI::App*> above(path.begin(), path.end() - 1);
+  return path.back()->help(above.empty() ? "tidegate" : "tidegate " + words_of(above));
 }
 
 std::optional<std::uint64_t> whole_number(std::string_view text) {
@@ -299,18 +312,18 @@ std::variant<Invocation, Help> read_command_line(int argc, const char* const* ar
   try {
     app->parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    const auto path = verb_path(*app);
-    return Help{path.empty() ? app->help() : path.back()->help()};
+    return Help{help_for(*app, verb_path(*app))};
   } catch (const CLI::CallForVersion&) {
     return Help{version_text() + "\n"};
   } catch (const CLI::ParseError& failure) {
     refuse_later(verb_path(*app));
-    refuse(masked_text(failure.what()), "see: tidegate --help");
+    refuse(masked_text(failure.what()), way_out("", words_of(verb_path(*app))));
   }
   const auto path = verb_path(*app);
   refuse_later(path);
-  refuse_extras(*app, path.empty() ? *app : *path.back());
-  invocation.verb = full_verb(*app, path);
+  refuse_extras(*app, path.empty() ? *app : *path.back(), words_of(path));
+  refuse_incomplete(path);
+  invocation.verb = words_of(path);
   read_timeout(raw, invocation);
   read_rate(raw, invocation);
   read_tables(raw, invocation);

@@ -154,8 +154,9 @@ std::vector<std::string> explained_codes() {
 int explain(const Invocation& invocation) {
   const Explanation* found = explanation_of(invocation.word);
   if (!found)
-    throw Coded<Usage>("unknown-code", fmt::format("no finding or error has the code '{}'{}", invocation.word,
-                                                   did_you_mean(invocation.word, explained_codes())));
+    throw Coded<Usage>("unknown-code",
+                       fmt::format("no finding or error has the code '{}'", masked_text(invocation.word)),
+                       did_you_mean(invocation.word, explained_codes()));
   if (invocation.json)
     fmt::print("{}\n", boost::json::serialize(boost::json::value{
                            {"code", found->code}, {"meaning", found->meaning}, {"mend", found->mend}}));

@@ -93,9 +93,8 @@ int quarantine_list(const Invocation& invocation) {
   } else {
     print_lines(entries);
     fmt::print(
-        "\n{} rows. Mend them in the source and `tidegate quarantine retry`, or `tidegate quarantine "
-        "accept`.\n",
-        format_count(entries.size()));
+        "\n{}. Mend them in the source and `tidegate quarantine retry`, or `tidegate quarantine accept`.\n",
+        format_rows(entries.size()));
   }
   return 0;
 }
@@ -118,8 +117,8 @@ int quarantine_retry(const Invocation& invocation) {
     fmt::print("{}\n", response.body);
     return 0;
   }
-  fmt::print("{} rows were read again: {} fit now, {} stay in quarantine\n",
-             format_count(number_of(response, "retried")), format_count(number_of(response, "applied")),
+  fmt::print("read again: {}; {} now in the target, {} still in quarantine\n",
+             format_rows(number_of(response, "retried")), format_count(number_of(response, "applied")),
              format_count(number_of(response, "remaining")));
   return 0;
 }
@@ -129,7 +128,7 @@ int quarantine_accept(const Invocation& invocation) {
   if (invocation.json)
     fmt::print("{}\n", response.body);
   else
-    fmt::print("{} rows are left out for good; reason kept\n", format_count(number_of(response, "accepted")));
+    fmt::print("left out for good: {}; the reason is kept\n", format_rows(number_of(response, "accepted")));
   return 0;
 }
 

@@ -145,8 +145,9 @@ void Section::finish() const {
   for (const Entry& entry : table_) {
     if (std::find(known_.begin(), known_.end(), entry.key) != known_.end()) continue;
     const std::string in = name_.empty() ? "" : " in [" + name_ + "]";
-    throw Coded<Usage>("unknown-key", fmt::format("{}: unknown key '{}'{}{}", entry.place.text(), entry.key,
-                                                  in, did_you_mean(entry.key, known_)));
+    throw Coded<Usage>("unknown-key",
+                       fmt::format("{}: unknown key '{}'{}", entry.place.text(), entry.key, in),
+                       did_you_mean(entry.key, known_));
   }
 }
 

@@ -95,9 +95,9 @@ std::vector<Shown> show(const Settings& s) {
         fmt::format("{{ table = {}, column = {}, on = \"{}\", do = \"{}\" }}", quoted_toml(rule.table),
                     quoted_toml(rule.column), name_of(rule.on), name_of(rule.remedy)));
   add("apply.max_rows", fmt::format("{}", s.apply.max_rows));
-  add("apply.max_bytes", quoted_toml(format_size(s.apply.max_bytes)));
-  add("apply.max_delay", quoted_toml(format_duration(s.apply.max_delay)));
-  add("journal.retention", quoted_toml(format_duration(s.journal.retention)));
+  add("apply.max_bytes", quoted_toml(exact_size(s.apply.max_bytes)));
+  add("apply.max_delay", quoted_toml(exact_duration(s.apply.max_delay)));
+  add("journal.retention", quoted_toml(exact_duration(s.journal.retention)));
   add("log.format", s.log.format == LogFormat::json ? "\"json\"" : "\"text\"");
   add("log.level", quoted_toml(level_name(s.log.level)));
   add("log.file", quoted_toml(s.log.file));

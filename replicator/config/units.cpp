@@ -61,6 +61,20 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(*milliseconds));
 }
 
+std::string exact_size(std::uint64_t bytes) {
+  constexpr const char* names[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  int unit = 0;
+  for (; unit < 4 && bytes >= 1024 && bytes % 1024 == 0; ++unit) bytes /= 1024;
+  return fmt::format("{}{}", bytes, names[unit]);
+}
+
+std::string exact_duration(std::chrono::milliseconds duration) {
+  const auto ms = duration.count();
+  if (ms == 0 || ms % 1000 != 0) return fmt::format("{}ms", ms);
+  if (ms % 60'000 != 0) return fmt::format("{}s", ms / 1000);
+  return ms % 3'600'000 != 0 ? fmt::format("{}m", ms / 60'000) : fmt::format("{}h", ms / 3'600'000);
+}
+
 std::string format_size(std::uint64_t bytes) {
   if (bytes < 1024) return fmt::format("{} B", bytes);
   double value = static_cast<double>(bytes);
@@ -88,6 +102,10 @@ std::string format_count(std::uint64_t count) {
   std::string digits = fmt::format("{}", count);
   for (std::size_t place = digits.size(); place > 3;) digits.insert(place -= 3, ",");
   return digits;
+}
+
+std::string format_rows(std::uint64_t count) {
+  return format_count(count) + (count == 1 ? " row" : " rows");
 }
 
 }  // namespace tidegate

@@ -20,6 +20,10 @@ constexpr std::string_view transaction_pooler_port = "6543";  // Supabase's, and
   throw Coded<Usage>("bad-url", std::move(message), std::move(mend));
 }
 
+std::string or_else(std::string first, std::string second) {
+  return first.empty() ? second : first;
+}
+
 const std::vector<std::string>& libpq_keywords() {
   static const std::vector<std::string> keywords = {"application_name",
                                                     "channel_binding",
@@ -110,9 +114,8 @@ void set_keyword(Endpoint& end, const std::string& name, std::string value) {
   const auto& known = libpq_keywords();
   if (std::find(known.begin(), known.end(), name) == known.end())
     refuse(
-        fmt::format("the Postgres URL has the parameter '{}', which libpq does not know", masked_text(name)) +
-            did_you_mean(name, known),
-        "leave it out, or see PostgreSQL's \"Parameter Key Words\"");
+        fmt::format("the Postgres URL has the parameter '{}', which libpq does not know", masked_text(name)),
+        or_else(did_you_mean(name, known), "leave it out, or see PostgreSQL's \"Parameter Key Words\""));
   end.parameters.emplace_back(name, std::move(value));
 }
 

@@ -20,6 +20,7 @@ constexpr int label_width = 12;
 constexpr int least_width = 40;  // narrower terminals wrap
 constexpr double shortest_sample = 0.1;
 constexpr std::size_t errors_shown = 3;
+constexpr double worth_a_warning = 7 * 86'400;  // seconds until the disk is full
 
 enum class Ink { plain, bold, dim, green, yellow, red, cyan };
 
@@ -157,6 +158,8 @@ class Picture {
     return ink(colour, done) + ink(Ink::dim, rest);
   }
 
+  bool data_is_copied() const { return s_.stages.data == "completed"; }
+
   static int urgency(const TableStatus& t) {
     if (t.state == "failed") return 0;
     if (t.state == "copying" || t.state == "indexing" || t.state == "resync") return 1;
@@ -196,45 +199,59 @@ class Picture {
     return under_way ? Share{t.rows_copied, t.rows_total} : Share{1, 1};
   }
 
-  void table(std::size_t place, int name_width, int count_width) {
-    const TableStatus& t = s_.tables[place];
-    const std::string name = padded(shortened(clean(t.source), name_width, look_.unicode), name_width);
-    const std::string count = rows_of(t.rows_copied, t.rows_total);
-    const std::string note = table_note(place);
-    const int room = width_ - 10 - name_width - count_width - 24;
-    std::string text = "  " + name + "  ";
-    if (room >= 8) text += bar(share_of(t), std::min(room, 40), state_ink(t.state)) + "  ";
-    const int before = columns_of(text);
-    text += padded(count, count_width) + "  ";
-    const Ink colour = t.rows_quarantined > 0 && t.state != "failed" ? Ink::yellow : state_ink(t.state);
-    line(text +
-         ink(colour, shortened(note, std::max(1, width_ - 1 - before - count_width - 2), look_.unicode)));
+  struct Widths {  // of the tables' columns
+    int name = 0, count = 0, note = 0, bar = 0;
+  };
+
+  Widths widths_of(const std::vector<std::size_t>& places) const {
+    Widths w;
+    for (const std::size_t place : places) {
+      const TableStatus& t = s_.tables[place];
+      w.name = std::max(w.name, columns_of(clean(t.source)));
+      w.count = std::max(w.count, columns_of(rows_of(t.rows_copied, t.rows_total)));
+      w.note = std::max(w.note, columns_of(table_note(place)));
+    }
+    w.name = std::min(w.name, std::max(12, width_ / 4));
+    const int room = width_ - 9 - w.name - w.count - w.note;
+    w.bar = data_is_copied() || room < 8 ? 0 : std::min(room, 40);
+    return w;
   }
 
-  void rest_of_tables(const std::vector<std::size_t>& order, std::size_t shown) {
-    if (shown == order.size()) return;
+  void table(std::size_t place, const Widths& w) {
+    const TableStatus& t = s_.tables[place];
+    std::string text = "  " + padded(shortened(clean(t.source), w.name, look_.unicode), w.name) + "  ";
+    if (w.bar > 0) text += bar(share_of(t), w.bar, state_ink(t.state)) + "  ";
+    const std::string count = rows_of(t.rows_copied, t.rows_total);
+    text += std::string(static_cast<std::size_t>(w.count - columns_of(count)), ' ') + count + "  ";
+    const Ink colour = t.rows_quarantined > 0 && t.state != "failed" ? Ink::yellow : state_ink(t.state);
+    line(text + ink(colour,
+                    shortened(table_note(place), std::max(1, width_ - 1 - columns_of(text)), look_.unicode)));
+  }
+
+  // The tables that are not drawn, counted by state; first of those that an operator looks for.
+  void rest_of_tables(const std::vector<std::size_t>& rest, bool all) {
+    if (rest.empty()) return;
     std::map<std::string, int> states;
-    for (std::size_t i = shown; i < order.size(); ++i) ++states[s_.tables[order[i]].state];
-    std::string text = fmt::format("and {} more:", order.size() - shown);
+    for (const std::size_t place : rest) ++states[s_.tables[place].state];
+    std::string text =
+        all ? fmt::format("{} tables:", rest.size()) : fmt::format("and {} more:", rest.size());
     for (const auto& [state, count] : states) text += fmt::format(" {} {},", count, clean(state));
     text.pop_back();
     line("  " + ink(Ink::dim, shortened(text, width_ - 3, look_.unicode)));
   }
 
+  // While data is copied every table, as far as there is room; later only those that need a look.
   void tables() {
     if (s_.tables.empty()) return;
-    const auto order = tables_in_order();
-    const std::size_t shown =
-        std::min(order.size(), static_cast<std::size_t>(std::max(1, look_.table_lines)));
-    int names = 0, counts = 0;
-    for (std::size_t i = 0; i < shown; ++i) {
-      const TableStatus& t = s_.tables[order[i]];
-      names = std::max(names, columns_of(clean(t.source)));
-      counts = std::max(counts, columns_of(rows_of(t.rows_copied, t.rows_total)));
+    std::vector<std::size_t> drawn, rest;
+    for (const std::size_t place : tables_in_order()) {
+      const bool wanted = !data_is_copied() || urgency(s_.tables[place]) < 3;
+      (wanted && static_cast<int>(drawn.size()) < std::max(1, look_.table_lines) ? drawn : rest)
+          .push_back(place);
     }
-    for (std::size_t i = 0; i < shown; ++i)
-      table(order[i], std::min(names, std::max(12, width_ / 4)), counts);
-    rest_of_tables(order, shown);
+    const Widths widths = widths_of(drawn);
+    for (const std::size_t place : drawn) table(place, widths);
+    rest_of_tables(rest, drawn.empty());
     line();
   }
 
@@ -254,7 +271,7 @@ class Picture {
   }
 
   std::string lag_text() const {
-    if (!s_.lag.seconds && !s_.lag.bytes && !s_.lag.transactions) return "not known yet";
+    if (!lag_is_known()) return "not known yet";
     std::vector<std::string> parts;
     if (s_.lag.seconds) parts.push_back(seconds_text(*s_.lag.seconds));
     if (s_.lag.transactions) parts.push_back(format_count(*s_.lag.transactions) + " transactions");
@@ -267,21 +284,21 @@ class Picture {
   std::string journal_text() const {
     std::string text = format_size(s_.journal.bytes);
     const double growth = s_.journal.bytes_per_second.value_or(0);
-    if (growth < 1) return text;
+    const double seconds_left =
+        s_.journal.free_bytes ? static_cast<double>(*s_.journal.free_bytes) / growth : 0;
+    if (growth < 1 || (s_.phase != "paused" && seconds_left > worth_a_warning)) return text;
     text += fmt::format(", grows {}/s", format_size(static_cast<std::uint64_t>(growth)));
     if (s_.journal.free_bytes)
-      text += fmt::format(", disk full in {}", format_duration(std::chrono::seconds(static_cast<std::int64_t>(
-                                                   static_cast<double>(*s_.journal.free_bytes) / growth))));
+      text += ", disk full in " +
+              format_duration(std::chrono::seconds(static_cast<std::int64_t>(std::min(seconds_left, 1e9))));
     return text;
   }
 
+  bool lag_is_known() const { return s_.lag.seconds || s_.lag.bytes || s_.lag.transactions; }
+
   void flow() {
-    std::string applied = fmt::format("{} transactions{}{} changes", format_count(s_.totals.transactions),
-                                      dot(), format_count(s_.totals.changes));
-    if (rates_ && rates_->changes_per_second > 0)
-      applied += dot() + per_second(rates_->changes_per_second, "changes");
-    labelled("streamed", applied);
-    labelled("lag", lag_text(), s_.lag.seconds && *s_.lag.seconds > 10 ? Ink::yellow : Ink::plain);
+    const bool begun = data_is_copied() || s_.totals.transactions > 0 || lag_is_known();
+    if (begun) stream();
     labelled("journal", journal_text(), s_.phase == "paused" ? Ink::yellow : Ink::plain);
     if (s_.throttle_rows_per_second)
       labelled("throttle", format_count(*s_.throttle_rows_per_second) + " rows/s", Ink::yellow);
@@ -291,11 +308,17 @@ class Picture {
                Ink::green);
   }
 
+  void stream() {
+    std::string applied = fmt::format("{} transactions{}{} changes", format_count(s_.totals.transactions),
+                                      dot(), format_count(s_.totals.changes));
+    if (rates_ && rates_->changes_per_second > 0)
+      applied += dot() + per_second(rates_->changes_per_second, "changes");
+    labelled("streamed", applied);
+    labelled("lag", lag_text(), s_.lag.seconds && *s_.lag.seconds > 10 ? Ink::yellow : Ink::plain);
+  }
+
   void troubles() {
-    if (s_.quarantined > 0)
-      labelled("quarantine",
-               fmt::format("{} {}", format_count(s_.quarantined), s_.quarantined == 1 ? "row" : "rows"),
-               Ink::yellow);
+    if (s_.quarantined > 0) labelled("quarantine", format_rows(s_.quarantined), Ink::yellow);
     const std::size_t from = s_.errors.size() > errors_shown ? s_.errors.size() - errors_shown : 0;
     for (std::size_t i = from; i < s_.errors.size(); ++i) {
       const StatusError& e = s_.errors[i];

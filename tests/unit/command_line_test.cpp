@@ -78,14 +78,21 @@ TEST(CommandLine, FlagsOfVerbsAreRead) {
 }
 
 TEST(CommandLine, UnknownWordsNameTheNearest) {
-  EXPECT_EQ(complaint<Usage>({"stauts"}).message, "unknown verb 'stauts'; did you mean 'status'?");
-  EXPECT_EQ(complaint<Usage>({"status", "--wach"}).message, "unknown flag '--wach'; did you mean '--watch'?");
-  EXPECT_EQ(complaint<Usage>({"run", "--sorce", "x"}).message,
-            "unknown flag '--sorce'; did you mean '--source'?");
-  EXPECT_EQ(complaint<Usage>({"config", "chek"}).message, "unknown verb 'chek'; did you mean 'check'?");
-  EXPECT_EQ(complaint<Usage>({"status", "now"}).message, "'now' is one word too many");
-  EXPECT_EQ(complaint<Usage>({"quarantine"}).message, "quarantine wants one of: list, show, retry, accept");
-  EXPECT_EQ(complaint<Usage>({}).message, "no verb is given");
+  const auto said = [](std::vector<const char*> words) {
+    const Told complained = complaint<Usage>(std::move(words));
+    return complained.message + "; " + complained.mend;
+  };
+  EXPECT_EQ(said({"stauts"}), "unknown verb 'stauts'; did you mean 'status'? See: tidegate --help");
+  EXPECT_EQ(said({"status", "--wach"}),
+            "unknown flag '--wach'; did you mean '--watch'? See: tidegate status --help");
+  EXPECT_EQ(said({"run", "--sorce", "x"}),
+            "unknown flag '--sorce'; did you mean '--source'? See: tidegate run --help");
+  EXPECT_EQ(said({"config", "chek"}),
+            "unknown verb 'chek'; did you mean 'check'? See: tidegate config --help");
+  EXPECT_EQ(said({"status", "now"}), "'now' is one word too many; see: tidegate status --help");
+  EXPECT_EQ(said({"quarantine"}),
+            "quarantine wants one of: list, show, retry, accept; see: tidegate quarantine --help");
+  EXPECT_EQ(said({}), "no verb is given; see: tidegate --help");
 }
 
 TEST(CommandLine, WhatIsMissingOrWrongIsUsage) {
@@ -133,6 +140,8 @@ TEST(CommandLine, HelpHasAnExampleForEveryVerb) {
     EXPECT_NE(help({verb, "--help"}).find("Example:\n  tidegate "), std::string::npos) << verb;
   }
   EXPECT_EQ(all.find("cutover"), std::string::npos) << "later verbs are not advertised";
+  EXPECT_NE(help({"quarantine", "list", "--help"}).find("Usage: tidegate quarantine list"),
+            std::string::npos);
   EXPECT_NE(help({"quarantine", "accept", "--help"}).find("--reason"), std::string::npos);
   EXPECT_EQ(help({"--version"}), version_text() + "\n");
 }

@@ -238,7 +238,7 @@ TEST(Config, ShowMasksSecretsAndNamesOrigins) {
   };
   EXPECT_EQ(line("target.url").value, "\"postgresql://u:***@h/d\"");
   EXPECT_EQ(line("target.url").origin, "tidegate.toml:4:1");
-  EXPECT_EQ(line("apply.max_bytes").value, "\"16.0 MiB\"");
+  EXPECT_EQ(line("apply.max_bytes").value, "\"16MiB\"");
   EXPECT_EQ(line("apply.max_bytes").origin, "default");
 }
 

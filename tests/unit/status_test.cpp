@@ -123,10 +123,9 @@ const Look plain{80, 12, false, false};
 TEST(Render, ShowsWhatASnapshotDoes) {
   Rates rates{250, 0, 9.2, {0, 250, 0}};
   const std::string picture = render(snapshot(), plain, rates);
-  for (const char* part :
-       {"chinook", "snapshot", "10s", "/srv/chinook.sqlite -> postgresql://", "Track", "1,200 / 3,503",
-        "250 rows/s", "2 quarantined", "39 %", "9s left", "12.3 MiB, grows 2.0 KiB/s, disk full in", "2 rows",
-        "the connection broke [08006]", "tidegate quarantine list"})
+  for (const char* part : {"chinook", "snapshot", "10s", "/srv/chinook.sqlite -> postgresql://", "Track",
+                           "1,200 / 3,503", "250 rows/s", "2 quarantined", "39 %", "9s left", "12.3 MiB\n",
+                           "2 rows", "the connection broke [08006]", "tidegate quarantine list"})
     EXPECT_THAT(picture, HasSubstr(part)) << picture;
   EXPECT_LT(picture.find("Track"), picture.find("Artist")) << "what is being copied comes first";
 }
@@ -137,6 +136,21 @@ TEST(Render, ShowsTheStreamAndTheWayBack) {
                            "0.04 s | 0 transactions | 0 B", "ready, lag 0.10 s"})
     EXPECT_THAT(picture, HasSubstr(part)) << picture;
   EXPECT_THAT(picture, Not(HasSubstr("quarantine ")));
+}
+
+TEST(Render, WarnsBeforeTheDiskIsFull) {
+  Status s = streaming();
+  s.journal = {1 << 20, std::uint64_t{1} << 30, 1 << 20};
+  EXPECT_THAT(render(s, plain), HasSubstr("1.0 MiB, grows 1.0 MiB/s, disk full in 17m 04s"));
+}
+
+TEST(Render, OnceCopiedShowsOnlyTablesThatNeedALook) {
+  Status s = streaming();
+  EXPECT_THAT(render(s, plain), HasSubstr("3 tables: 3 streaming"));
+  s.tables[2].rows_quarantined = 1;
+  const std::string picture = render(s, plain);
+  EXPECT_THAT(picture, HasSubstr("Album  0  streaming, 1 quarantined\n  and 2 more: 2 streaming"));
+  EXPECT_THAT(picture, Not(HasSubstr("###")));
 }
 
 TEST(Render, KeepsWithinTheTerminal) {

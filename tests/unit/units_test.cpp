@@ -30,6 +30,15 @@ TEST(Units, DurationsNeedAUnit) {
     EXPECT_FALSE(parse_duration(text)) << text;
 }
 
+TEST(Units, SettingsAreWrittenWithoutLoss) {
+  for (const std::uint64_t bytes :
+       {0ull, 1ull, 1023ull, 1024ull, 1025ull, 5'000'001ull, 16ull << 20, 3ull << 40})
+    EXPECT_EQ(parse_size(exact_size(bytes)), bytes) << exact_size(bytes);
+  for (const int ms : {0, 1, 50, 1000, 1500, 60'000, 61'000, 3'600'000, 86'400'000})
+    EXPECT_EQ(parse_duration(exact_duration(milliseconds(ms))), milliseconds(ms))
+        << exact_duration(milliseconds(ms));
+}
+
 TEST(Units, AreWrittenForPeople) {
   EXPECT_EQ(format_size(0), "0 B");
   EXPECT_EQ(format_size(1023), "1023 B");
