@@ -14,10 +14,10 @@ namespace {
 constexpr const char* references_sql = R"sql(
 SELECT parent.oid::pg_catalog.regclass::text, child.oid::pg_catalog.regclass::text, con.confdeltype,
   (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), E'\x01' ORDER BY n)
-     FROM pg_catalog.unnest(con.conkey) WITH ORDINALITY AS k(attnum, n)
+     FROM unnest(con.conkey) WITH ORDINALITY AS k(attnum, n)
      JOIN pg_catalog.pg_attribute a ON a.attrelid = con.conrelid AND a.attnum = k.attnum),
   (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), E'\x01' ORDER BY n)
-     FROM pg_catalog.unnest(con.confkey) WITH ORDINALITY AS k(attnum, n)
+     FROM unnest(con.confkey) WITH ORDINALITY AS k(attnum, n)
      JOIN pg_catalog.pg_attribute a ON a.attrelid = con.confrelid AND a.attnum = k.attnum)
 FROM pg_catalog.pg_constraint con
 JOIN pg_catalog.pg_class parent ON parent.oid = con.confrelid

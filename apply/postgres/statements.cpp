@@ -68,7 +68,7 @@ std::string matching_keys(const TablePlan& plan) {
     names.push_back(fmt::format("k{}", i + 1));
     matches.push_back(fmt::format("t.{} = k.k{}", quoted(plan.key[i]), i + 1));
   }
-  return fmt::format("pg_catalog.unnest({}) AS k({}) WHERE {}", fmt::join(arrays, ", "),
+  return fmt::format("unnest({}) AS k({}) WHERE {}", fmt::join(arrays, ", "),
                      fmt::join(names, ", "), fmt::join(matches, " AND "));
 }
 
@@ -87,7 +87,7 @@ std::string upsert_sql(const TablePlan& plan) {
   }
   std::string action = sets.empty() ? "NOTHING" : fmt::format("UPDATE SET {}", fmt::join(sets, ", "));
   return fmt::format(
-      "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT * FROM pg_catalog.unnest({}) ON CONFLICT ({}) DO "
+      "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT * FROM unnest({}) ON CONFLICT ({}) DO "
       "{}",
       quoted_name(plan), column_list(plan), fmt::join(arrays, ", "), key_list(plan), action);
 }

@@ -105,7 +105,7 @@ SELECT EXISTS (
   WHERE i.indrelid = pg_catalog.to_regclass($1) AND i.indisunique AND i.indimmediate AND i.indpred IS NULL
     AND (SELECT pg_catalog.array_agg(a.attname::text ORDER BY a.attname::text)
          FROM pg_catalog.pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey))
-      = (SELECT pg_catalog.array_agg(k ORDER BY k) FROM pg_catalog.unnest($2::text[]) AS k)))sql";
+      = (SELECT pg_catalog.array_agg(k ORDER BY k) FROM unnest($2::text[]) AS k)))sql";
 
 std::string text_array(const std::vector<std::string>& names) {
   std::string array = "{";

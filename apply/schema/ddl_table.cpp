@@ -91,8 +91,11 @@ std::string ddl::create_table(Schema& schema, std::size_t i) {
   };
   if (const ColumnPlan* rid = written_column(plan, kRidSource)) add(written_definition(*rid, ""));
   for (const SourceColumn& source : schema.tables[i].columns) add(definition_of(schema, i, source));
-  add("CONSTRAINT " + quoted(schema.key_names.at(plan.source)) + " PRIMARY KEY (" + quoted_list(plan.key) +
-      ")");
+  const auto& declared = schema.tables[i].primary_key;
+  const bool rid_beside_key = !declared.empty() && declared != plan.key;
+  add("CONSTRAINT " + quoted(schema.key_names.at(plan.source)) + " PRIMARY KEY (" +
+      quoted_list(rid_beside_key ? declared : plan.key) + ")");
+  if (rid_beside_key) add("UNIQUE (" + quoted_list(plan.key) + ")");
   return "CREATE TABLE " + quoted_name(plan) + " (\n" + lines + "\n)";
 }
 

@@ -141,7 +141,8 @@ class Planner {
   }
 
  private:
-  bool needs_rid() const { return table_.primary_key.empty(); }
+  // Also where the declared key may be NULL: then the source tells its rows apart by the rowid, and so does the target.
+  bool needs_rid() const { return table_.identity == Identity::rowid; }
 
   void find(Level level, std::string code, const std::string& column, std::string message,
             std::string mend = {}) {
@@ -157,7 +158,9 @@ class Planner {
     column.not_null = true;
     result_.plan.columns.push_back(column);
     find(Level::note, "no-primary-key", "",
-         "table " + quoted(table_.name) + " has no primary key: its rows are found by a column " +
+         "table " + quoted(table_.name) +
+             (table_.primary_key.empty() ? " has no primary key" : " has a primary key that may be NULL") +
+             ": its rows are found by a column " +
              quoted(kRidTarget) + ", which `finalize` drops");
   }
 

@@ -190,6 +190,14 @@ TEST(Ddl, WithoutKeyTheRidIsOne) {
                     HasSubstr("PRIMARY KEY (\"_tidegate_rid\")")));
 }
 
+TEST(Ddl, ANullableKeyIsThePrimaryKeyBesideTheRid) {
+  SourceTable table = plain("t", column("c", "TEXT"));
+  table.primary_key = {"c"};
+  table.identity = Identity::rowid;
+  EXPECT_THAT(ddl_of({table}).before_load[0],
+              AllOf(HasSubstr("PRIMARY KEY (\"c\")"), HasSubstr("UNIQUE (\"_tidegate_rid\")")));
+}
+
 TEST(Ddl, UniqueConstraintsFollowTheirCollation) {
   SourceTable table = plain("user", column("mail", "TEXT"));
   table.indexes = {unique_constraint({"mail"}), unique_constraint({"mail", "id"})};
