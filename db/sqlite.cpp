@@ -98,7 +98,14 @@ void Database::Close::operator()(sqlite3* handle) const {
   sqlite3_close_v2(handle);
 }
 
+// SQLite counts every allocation under one global mutex unless told not to, before its first use.
+void without_memory_statistics() {
+  static const int once = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  (void)once;
+}
+
 Database::Database(const std::string& path, Mode mode, std::chrono::milliseconds busy_timeout) : path_(path) {
+  without_memory_statistics();
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   if (mode == Mode::create && path != ":memory:") make_private_file(path);
   flags |= mode == Mode::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;

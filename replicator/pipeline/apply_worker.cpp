@@ -180,6 +180,7 @@ void ApplyWorker::load_table(Session& session, const ShadowTable& table) {
     rows += done.rows;
   }
   session.summary.begin(shown);
+  auto table_began = Coordination::Clock::now();
   do {
     if (!wait_while_paused()) return;
     auto began = Coordination::Clock::now();
@@ -200,6 +201,8 @@ void ApplyWorker::load_table(Session& session, const ShadowTable& table) {
     limit_rate(read.rows.size(), began);
   } while (!chunk.up_to.empty());
   session.summary.complete(shown);
+  auto took = std::chrono::duration<double>(Coordination::Clock::now() - table_began);
+  log_event(LogLevel::info, "table copied", {{"table", name}, {"rows", rows}, {"seconds", took.count()}});
 }
 
 void ApplyWorker::catch_up(Session& session) {
@@ -226,6 +229,7 @@ void ApplyWorker::build(Session& session) {
     coordination_.report(finding.code, finding.message, finding.table);
   }
   enter_phase(session, TargetPhase::streaming);
+  log_event(LogLevel::info, "indexes and constraints built", {{"not_built", findings.size()}});
 }
 
 void ApplyWorker::stream(Session& session) {

@@ -44,11 +44,17 @@ std::optional<std::vector<FilledTable>> CaptureWorker::open() {
   reopen();
   if (capture_->filled()) return std::nullopt;
   coordination_.update([](Status& status) { status.step = "reading the source"; });
-  return capture_->fill([this](const std::string& table, std::uint64_t rows) {
+  auto began = std::chrono::steady_clock::now();
+  auto filled = capture_->fill([this](const std::string& table, std::uint64_t rows) {
     if (coordination_.stop_token().stop_requested()) throw Refused("stopped while reading the source");
     coordination_.update(
         [&](Status& status) { status.step = "reading the source: table " + table + ", " + std::to_string(rows) + " rows"; });
   });
+  std::uint64_t rows = 0;
+  for (const auto& table : filled) rows += table.measure.rows;
+  auto took = std::chrono::duration<double>(std::chrono::steady_clock::now() - began);
+  log_event(LogLevel::info, "source read", {{"tables", filled.size()}, {"rows", rows}, {"seconds", took.count()}});
+  return filled;
 }
 
 bool CaptureWorker::cut_if_due() {
