@@ -3,20 +3,16 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "apply/net_changes.hpp"
 #include "apply/postgres/session.hpp"
+#include "apply/postgres/target_fit.hpp"
 #include "apply/schema/ddl.hpp"
 
 namespace tidegate {
-
-struct TargetTablesOptions {
-  PlanOptions plan;
-  bool create = true;  // false: the tables are there already, made by migrations, and are checked for fit
-  bool adopt = false;  // accept tables that hold rows which tidegate did not write
-};
 
 class TargetTables {
  public:
@@ -38,12 +34,10 @@ class TargetTables {
   std::vector<Finding> carry(const std::vector<SourceTable>& changed, const std::vector<SourceTable>& all, Plans& plans);
 
  private:
-  bool exists(const TablePlan& plan);
-  void refuse_rows(const TablePlan& plan);
-  void check_fit(TablePlan& plan);
   void record(const TablePlan& plan, bool created);
   void build(const DdlObject& object, std::vector<Finding>& findings);
   bool built(const DdlObject& object);
+  std::set<std::string> made_by_us();  // source's names
 
   TargetSession& session_;
   TargetTablesOptions options_;

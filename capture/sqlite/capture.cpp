@@ -94,10 +94,10 @@ bool SqliteCapture::filled() {
 
 void SqliteCapture::begin_snapshot() {
   if (capture::identity_of(options_.path) != identity_) {
-    throw Refused(
-        "the source file " + options_.path +
-        " was replaced by another file while tidegate ran; make sure that it is the one you want, then start "
-        "tidegate again: it compares all rows before it goes on");
+    throw Refused("source-replaced",
+                  "the source file " + options_.path + " was replaced by another file while tidegate ran",
+                  "make sure that it is the one you want, then start tidegate again: it compares all rows before it "
+                  "goes on");
   }
   data_version_ = live_->integer("PRAGMA data_version");
   live_->execute("BEGIN");
@@ -124,9 +124,10 @@ void within_snapshot(const std::string& path, End end, Work work) {
   } catch (const Error& error) {
     end();
     if (error.code() != "SQLITE_INTERRUPT") throw;
-    throw Refused("reading " + path +
-                  " takes longer than the 100 ms for which tidegate may hold a read lock on a "
-                  "database without WAL; let tidegate switch it to WAL with --allow-wal");
+    throw Refused("wal-needed",
+                  "reading " + path +
+                      " takes longer than the 100 ms for which tidegate may hold a read lock on a database without WAL",
+                  "let tidegate switch it to WAL with --allow-wal");
   } catch (...) {
     end();
     throw;
