@@ -35,9 +35,7 @@ def make_source(path):
 class Newcomer(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.target = cls.enterClassContext(Target()) if hasattr(cls, "enterClassContext") else Target().start()
-        if not hasattr(cls, "enterClassContext"):
-            cls.addClassCleanup(cls.target.stop)
+        cls.target = cls.enterClassContext(Target())
 
     def setUp(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-newcomer-"))
