@@ -20,24 +20,6 @@ bool same_schema_page(Bytes before, Bytes after) {
   return std::equal(before.begin() + 100, before.end(), after.begin() + 100);
 }
 
-// Adds the rowids that an interior page sends to another child than before.
-template <typename Add>
-void compare_children(const BtreePage& before, const BtreePage& after, RowidRange range, Add add) {
-  std::int64_t first = range.first;
-  int i = before.lower_bound(first), j = after.lower_bound(first);
-  while (true) {
-    std::int64_t before_last = i < before.cells() ? before.rowid(i) : range.last;
-    std::int64_t after_last = j < after.cells() ? after.rowid(j) : range.last;
-    std::int64_t last = std::min({before_last, after_last, range.last});
-    if (last < first) throw Unsure("the keys of an interior page are out of order");
-    if (before.child(i) != after.child(j)) add(RowidRange{first, last});
-    if (last == range.last) return;
-    if (before_last == last) ++i;
-    if (after_last == last) ++j;
-    first = last + 1;
-  }
-}
-
 }  // namespace
 
 // The written pages as the older snapshot shows them, so far as they can still be read: all while it is held,
@@ -127,7 +109,7 @@ class Narrowing::Step {
         older_.read(number, older_image_) && page_kind(older_image_, number) == PageKind::table_interior;
     if (!known) return add(place.table, place.range);
     BtreePage before(older_image_, number, pages_.usable());
-    compare_children(before, now, place.range, [&](RowidRange range) { add(place.table, range); });
+    each_rerouted(before, now, place.range, [&](RowidRange range) { add(place.table, range); });
   }
 
   void add(std::size_t table, RowidRange range) {

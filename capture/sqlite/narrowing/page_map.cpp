@@ -34,6 +34,23 @@ RowidRange range_of_child(const BtreePage& page, int i, RowidRange range) {
   return range;
 }
 
+void each_rerouted(const BtreePage& before, const BtreePage& now, RowidRange range,
+                   const std::function<void(RowidRange)>& receive) {
+  std::int64_t first = range.first;
+  int i = before.lower_bound(first), j = now.lower_bound(first);
+  while (true) {
+    std::int64_t before_last = i < before.cells() ? before.rowid(i) : range.last;
+    std::int64_t now_last = j < now.cells() ? now.rowid(j) : range.last;
+    std::int64_t last = std::min({before_last, now_last, range.last});
+    if (last < first) throw Unsure("the keys of an interior page are out of order");
+    if (before.child(i) != now.child(j)) receive({first, last});
+    if (last == range.last) return;
+    if (before_last == last) ++i;
+    if (now_last == last) ++j;
+    first = last + 1;
+  }
+}
+
 PageMap::PageMap(std::vector<Table> tables) : tables_(std::move(tables)), recent_first_(tables_.size()) {
   std::iota(recent_first_.begin(), recent_first_.end(), 0);
   std::erase_if(recent_first_, [this](std::size_t i) { return tables_[i].keyed; });

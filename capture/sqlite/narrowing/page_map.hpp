@@ -52,6 +52,10 @@ class PageMap {
 // The rows below child `i` of an interior page, given those below the page.
 RowidRange range_of_child(const BtreePage& page, int i, RowidRange range);
 
+// The rowids within `range` that an interior page sends to another child than it did before.
+void each_rerouted(const BtreePage& before, const BtreePage& now, RowidRange range,
+                   const std::function<void(RowidRange)>& receive);
+
 template <typename Visit>
 void PageMap::each_leaf(SnapshotPages& pages, std::size_t table, Visit visit) const {
   std::vector<PageNumber> to_visit{tables_[table].root};

@@ -59,6 +59,7 @@ SnapshotChain::SnapshotChain(const std::string& path, const Options& options)
     : path_(path),
       options_(options),
       connections_{open_reader(path, options.busy_timeout), open_reader(path, options.busy_timeout)},
+      next_checkpoint_(options.checkpoint_from),
       next_relief_(options.wal_bound),
       narrowing_(path),
       pending_(Look::at_everything("the first cut")) {
@@ -151,6 +152,7 @@ void SnapshotChain::hold(int connection, std::optional<WalPosition> position) {
   held_ = connection;
   if (position && position_ && !position->same_wal(*position_)) {
     ++counts_.resets_seen;
+    next_checkpoint_ = options_.checkpoint_from;
     next_relief_ = options_.wal_bound;
   }
   position_ = position;
@@ -183,6 +185,8 @@ bool SnapshotChain::begin_at_published_position(int connection, WalPosition& pos
     auto after = published(held_);
     if (before && after && *before == *after) {
       position = *before;
+      stands_in_wal_ =
+          !checkpointed(connections_[static_cast<std::size_t>(held_)].wal_index_header(), position);
       return true;
     }
     if (i + 1 < max_tries_for_exact_position) end(connection);
@@ -212,7 +216,7 @@ bool SnapshotChain::changed_since_let_go() {
   if (!now || *now == *position_) return false;  // nothing new, or being written at this moment
   if (!now->same_wal(*position_)) return true;   // reset, unseen: the next cut looks everywhere
   if (checkpointed(header, *now)) return true;   // the next snapshot reads the file alone
-  if (Clock::now() - *let_go_at_ < options_.reset_patience) return false;
+  if (Clock::now() - *let_go_at_ < options_.patience) return false;
   next_relief_ = 2 * now->bytes();  // another reader holds the WAL: wait for more before letting go again
   return true;
 }
@@ -229,22 +233,35 @@ std::unique_ptr<SnapshotChain::Barrier> SnapshotChain::barrier_if_due() {
   return barrier;
 }
 
-// Under the barrier, the last cut being all that was ever committed. A checkpoint without the write lock
-// would race with a writer that resets the WAL, which SQLite before 3.51.3 does not survive in every case.
-// After a full checkpoint a new snapshot of the same state reads the file alone and lets the next writer
-// reset the WAL. A crash here leaves an ordinary WAL database.
-void SnapshotChain::let_wal_start_over() {
+void SnapshotChain::tend() {
+  if (!wal_ || held_ < 0 || !position_ || !stands_in_wal_) return;
+  if (wal_bytes() < next_checkpoint_ || changed()) return;
+  next_checkpoint_ = wal_bytes() + options_.checkpoint_from / 16;  // if a commit comes in between
+  ++counts_.checkpoints;
+  let_wal_start_over();
+}
+
+// SQLite before 3.51.3 may corrupt the file when the WAL is reset during a checkpoint. Here it cannot be:
+// either the write lock is ours, or the held snapshot stands in the WAL, and both outlast the checkpoint.
+// Once all is checkpointed, a new snapshot of the same state reads the file alone and lets the next writer
+// reset the WAL. False: a commit, another reader or another checkpoint was in the way. A crash leaves an
+// ordinary WAL database.
+bool SnapshotChain::let_wal_start_over() {
   int spare = 1 - held_;
-  bool complete = false;
   {
     auto checkpoint = connections_[static_cast<std::size_t>(spare)].prepare("PRAGMA wal_checkpoint(PASSIVE)");
-    complete =
-        checkpoint.step() && checkpoint.integer(0) == 0 && checkpoint.integer(1) == checkpoint.integer(2);
+    if (!checkpoint.step() || checkpoint.integer(0) != 0) return false;
+    if (checkpoint.integer(1) != checkpoint.integer(2)) return false;
   }
-  if (!complete || !position_) return;  // another reader, or another checkpoint, is in the way
   begin(spare);
+  if (published(held_) != position_) {
+    end(spare);
+    return false;
+  }
   end(held_);
   held_ = spare;
+  stands_in_wal_ = false;
+  return true;
 }
 
 }  // namespace tidegate::sqlite_wal
