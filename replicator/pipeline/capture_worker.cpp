@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "db/error.hpp"
 #include "replicator/log.hpp"
@@ -11,13 +12,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// How often the source is asked whether anything was committed (1.6 µs each in WAL mode, measured).
-constexpr auto poll_interval = 5ms;
-// Without WAL each question takes a read lock for a moment.
-constexpr auto poll_interval_without_wal = 50ms;
 // A cut may take a fifth of one core at most: after it capture rests four times as long as it worked.
 constexpr int rest_factor = 4;
 constexpr auto longest_rest = 10s;
+constexpr auto shortest_nap = 5ms;
 constexpr auto trim_interval = 60s;
 constexpr auto first_pause = 100ms, longest_pause = 5000ms;
 
@@ -40,6 +38,7 @@ void CaptureWorker::reopen() {
   journal_ = std::make_unique<Journal>(*state_);
   reader_ = std::make_unique<JournalReader>(options_.state_path);
   capture_ = std::make_unique<SqliteCapture>(options_.capture, *state_, *journal_);
+  compared_all_ = false;
 }
 
 std::optional<std::vector<FilledTable>> CaptureWorker::open() {
@@ -71,7 +70,8 @@ bool CaptureWorker::cut_if_due() {
     log_debug("cut: {} changes, {} rows compared, {} us", cut.changes, cut.rows_compared,
               cut.duration.count());
   }
-  wait(cut.duration);
+  // The first cut compares everything, once: nobody should wait for a rest after it.
+  if (std::exchange(compared_all_, true)) wait(cut.duration);
   return true;
 }
 
@@ -81,8 +81,13 @@ void CaptureWorker::wait(std::chrono::microseconds last_cut) {
   auto until = std::chrono::steady_clock::now() +
                std::min<std::chrono::microseconds>(last_cut * rest_factor, longest_rest);
   while (std::chrono::steady_clock::now() < until && !coordination_.cut_wanted() && !stop.stop_requested()) {
-    std::this_thread::sleep_for(std::min<std::chrono::microseconds>(poll_interval, last_cut * rest_factor));
+    std::this_thread::sleep_for(std::min<std::chrono::microseconds>(shortest_nap, last_cut * rest_factor));
   }
+}
+
+void CaptureWorker::rest_until_next_look() {
+  capture_->tend();
+  std::this_thread::sleep_for(capture_->poll_interval());
 }
 
 void CaptureWorker::trim_now_and_then() {
@@ -98,8 +103,7 @@ void CaptureWorker::run() {
   while (!stop.stop_requested()) {
     try {
       if (!capture_) reopen();
-      if (!cut_if_due())
-        std::this_thread::sleep_for(capture_->wal_mode() ? poll_interval : poll_interval_without_wal);
+      if (!cut_if_due()) rest_until_next_look();
       trim_now_and_then();
       pause = first_pause;
     } catch (const std::exception& failure) {
