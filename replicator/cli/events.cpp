@@ -22,9 +22,12 @@ constexpr auto poll_interval = 200ms;
 
 std::string_view name_of(Operation operation) {
   switch (operation) {
-    case Operation::insert: return "insert";
-    case Operation::update: return "update";
-    case Operation::remove: return "delete";
+    case Operation::insert:
+      return "insert";
+    case Operation::update:
+      return "update";
+    case Operation::remove:
+      return "delete";
   }
   return "";
 }
@@ -65,7 +68,8 @@ json::object shown(const JournalReader::Entry& entry, const Change& change, bool
   if (!values) return line;
   line["row"] = shown(change.row, relation.columns);
   json::object old;
-  for (std::size_t i = 0; i < change.old.size(); ++i) old[relation.columns[change.changed[i]]] = shown(change.old[i]);
+  for (std::size_t i = 0; i < change.old.size(); ++i)
+    old[relation.columns[change.changed[i]]] = shown(change.old[i]);
   if (!old.empty()) line["old"] = std::move(old);
   return line;
 }
@@ -79,7 +83,8 @@ void print(const JournalReader::Entry& entry, bool values) {
                                                     {"op", "schema_change"},
                                                     {"tables", tables}}));
   }
-  for (const auto& change : entry.part.changes) fmt::print("{}\n", json::serialize(shown(entry, change, values)));
+  for (const auto& change : entry.part.changes)
+    fmt::print("{}\n", json::serialize(shown(entry, change, values)));
 }
 
 }  // namespace

@@ -27,7 +27,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Blocks the signals before any thread starts, so that all inherit it, and waits for them on a thread of its own.
+// Blocks the signals before any thread starts, so that all inherit it, and waits for them on a thread of its
+// own.
 class SignalWatch {
  public:
   explicit SignalWatch(Coordination& coordination) {
@@ -70,8 +71,11 @@ void switch_to_wal(const Settings& settings) {
   auto consent = settings.source.allow_wal ? capture::Consent::given : capture::Consent::withheld;
   capture::WalPatience patience{10000ms, settings.source.writers == Writers::upgrades ? 0ms : 20ms};
   if (capture::ensure_wal(live, consent, patience) == capture::WalOutcome::refused_by_readers) {
-    throw Coded<Refused>("wal-refused", "the database " + path + " was in use without a pause, so it could not be "
-                         "switched to WAL", "try again when it is quieter, or switch it by hand (PRAGMA journal_mode=WAL)");
+    throw Coded<Refused>("wal-refused",
+                         "the database " + path +
+                             " was in use without a pause, so it could not be "
+                             "switched to WAL",
+                         "try again when it is quieter, or switch it by hand (PRAGMA journal_mode=WAL)");
   }
 }
 
@@ -166,7 +170,8 @@ void keep_last_status(ControlStore& store, Status status, const std::exception* 
 
 PlanOptions plan_options(const Settings& settings) {
   PlanOptions options;
-  for (const auto& rule : settings.rules) options.rules.push_back({rule.table, rule.column, {rule.on, rule.remedy}});
+  for (const auto& rule : settings.rules)
+    options.rules.push_back({rule.table, rule.column, {rule.on, rule.remedy}});
   for (const auto& grant : settings.target.grants) options.grants.push_back({grant.role, grant.privileges});
   options.revoke_from = {"anon", "authenticated", "service_role"};
   return options;
@@ -174,7 +179,8 @@ PlanOptions plan_options(const Settings& settings) {
 
 CaptureOptions capture_options(const Settings& settings) {
   return {settings.source.end.path, settings.tables.include, settings.tables.exclude,
-          settings.source.on_schema_change == OnSchemaChange::carry, settings.source.writers == Writers::waits};
+          settings.source.on_schema_change == OnSchemaChange::carry,
+          settings.source.writers == Writers::waits};
 }
 
 PlannedPipeline plan_pipeline(const std::vector<FilledTable>& tables, const Settings& settings) {
