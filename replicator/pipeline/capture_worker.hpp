@@ -28,14 +28,15 @@ class CaptureWorker {
   std::optional<std::vector<FilledTable>> open();
   const std::string& incarnation() const { return journal_->incarnation(); }
 
-  // Until the stop. Failures that may pass are reported and tried again with growing pauses; nothing is lost meanwhile,
-  // since the next cut compares everything. Others end the daemon.
+  // Until the stop. Failures that may pass are reported and tried again with growing pauses; nothing is lost
+  // meanwhile, since the next cut compares everything. Others end the daemon.
   void run();
 
  private:
   void reopen();
   bool cut_if_due();
   void wait(std::chrono::microseconds last_cut);
+  void rest_until_next_look();
   void trim_now_and_then();
 
   CaptureWorkerOptions options_;
@@ -44,6 +45,7 @@ class CaptureWorker {
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<JournalReader> reader_;
   std::unique_ptr<SqliteCapture> capture_;
+    bool compared_all_ = false;  // since the file was opened
   std::chrono::steady_clock::time_point trimmed_{};
 };
 
