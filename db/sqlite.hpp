@@ -3,6 +3,7 @@
 // and SQLITE_LOCKED advise retry. Messages name the file and the operation, never a value.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -53,6 +54,17 @@ class Database {
     bool autoincrement = false;
   };
   ColumnFacts column_facts(const std::string& table, const std::string& column);
+
+  // Raw bytes of the main database file, through SQLite's own open file: opening and closing it ourselves
+  // would drop SQLite's POSIX locks. In WAL mode a page may have newer bytes in the WAL. False: it ends
+  // earlier.
+  bool read_file(std::int64_t offset, void* into, std::size_t size);
+  // The start of the WAL's index (SQLite's own mapping of the -shm file): both copies of its header, the first
+  // read before the second (they differ while a writer is changing them), and the count of checkpointed frames.
+  // Only for a connection that has had a read transaction on a database in WAL mode: elsewhere SQLite would
+  // make the file.
+  static constexpr std::size_t wal_index_header_size = 2 * 48 + 4;
+  std::array<std::uint8_t, wal_index_header_size> wal_index_header();
 
   const std::string& path() const { return path_; }
   sqlite3* handle() const { return handle_.get(); }

@@ -57,7 +57,8 @@ void Quarantine::rolled_back() {
 
 std::map<std::string, std::uint64_t> count_quarantine(TargetSession& session) {
   auto rows = session.connection().run(
-      "SELECT source_table, count(*) FROM tidegate.quarantine WHERE pipeline = $1 AND state = 'held' GROUP BY 1",
+      "SELECT source_table, count(*) FROM tidegate.quarantine WHERE pipeline = $1 AND state = 'held' GROUP "
+      "BY 1",
       {session.pipeline()});
   std::map<std::string, std::uint64_t> counts;
   for (int i = 0; i < rows.rows(); ++i) {
@@ -71,9 +72,10 @@ std::int64_t accept_quarantine(postgres::Connection& target, const std::string& 
   std::string array = "{";
   for (auto id : ids) array += (array.size() > 1 ? "," : "") + std::to_string(id);
   return target
-      .run("UPDATE tidegate.quarantine SET state = 'accepted', accepted_reason = $2 WHERE pipeline = $1"
-           " AND state = 'held' AND ($3::bigint[] = '{}' OR id = ANY ($3::bigint[]))",
-           {pipeline, reason, array + "}"})
+      .run(
+          "UPDATE tidegate.quarantine SET state = 'accepted', accepted_reason = $2 WHERE pipeline = $1"
+          " AND state = 'held' AND ($3::bigint[] = '{}' OR id = ANY ($3::bigint[]))",
+          {pipeline, reason, array + "}"})
       .affected();
 }
 

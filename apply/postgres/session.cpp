@@ -27,9 +27,25 @@ std::string_view name_of(TargetPhase phase) {
 
 TargetSession::TargetSession(const TargetOptions& options, const std::string& incarnation)
     : options_(options), connection_(options.connect) {
+  if (options_.filled_before) refuse_empty_target();
   install_control_schema(connection_);
   take_lease(incarnation);
   try_replica_mode();
+}
+
+void TargetSession::refuse_empty_target() {
+  bool there =
+      connection_.run("SELECT pg_catalog.to_regclass('tidegate.pipelines') IS NOT NULL").boolean(0, 0);
+  there = there &&
+          connection_
+              .run("SELECT EXISTS (SELECT FROM tidegate.pipelines WHERE pipeline = $1 AND phase <> 'new')",
+                   {options_.pipeline})
+              .boolean(0, 0);
+  if (there) return;
+  throw Refused("the target holds nothing of pipeline '" + options_.pipeline +
+                "', but this state directory has filled one before: it is another target, or it was emptied "
+                "or restored; use the "
+                "right --target, or a new state directory to fill this one from the beginning");
 }
 
 void TargetSession::take_lease(const std::string& incarnation) {

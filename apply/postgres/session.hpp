@@ -15,6 +15,7 @@ namespace tidegate {
 struct TargetOptions {
   postgres::ConnectOptions connect;
   std::string pipeline;
+  bool filled_before = false;  // the pipeline has written to its target, so it must be found there
 };
 
 enum class TargetPhase { fresh, loading, catching_up, building, streaming };
@@ -23,7 +24,8 @@ std::string_view name_of(TargetPhase phase);
 class TargetSession {
  public:
   // Connects, makes the control schema, and takes the lease: epoch + 1, in a transaction that waited for the
-  // control row. Throws Refused where the target belongs to a journal of another incarnation.
+  // control row. Throws Refused, having changed nothing, where the target belongs to a journal of
+  // another incarnation, or holds nothing of a pipeline that was there before.
   TargetSession(const TargetOptions& options, const std::string& incarnation);
 
   postgres::Connection& connection() { return connection_; }
@@ -42,6 +44,7 @@ class TargetSession {
   void phase_changed(TargetPhase next) { phase_ = next; }
 
  private:
+  void refuse_empty_target();
   void take_lease(const std::string& incarnation);
   void try_replica_mode();
 

@@ -68,8 +68,8 @@ std::string matching_keys(const TablePlan& plan) {
     names.push_back(fmt::format("k{}", i + 1));
     matches.push_back(fmt::format("t.{} = k.k{}", quoted(plan.key[i]), i + 1));
   }
-  return fmt::format("unnest({}) AS k({}) WHERE {}", fmt::join(arrays, ", "),
-                     fmt::join(names, ", "), fmt::join(matches, " AND "));
+  return fmt::format("unnest({}) AS k({}) WHERE {}", fmt::join(arrays, ", "), fmt::join(names, ", "),
+                     fmt::join(matches, " AND "));
 }
 
 std::string copy_sql(const TablePlan& plan) {

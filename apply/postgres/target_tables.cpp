@@ -11,42 +11,57 @@
 namespace tidegate {
 namespace {
 
-std::string shown_name(const TablePlan& plan) { return plan.schema + "." + plan.target; }
+std::string shown_name(const TablePlan& plan) {
+  return plan.schema + "." + plan.target;
+}
 
 std::string_view kind_name(DdlObject::Kind kind) {
   switch (kind) {
-    case DdlObject::Kind::unique: return "unique";
-    case DdlObject::Kind::index: return "index";
-    case DdlObject::Kind::check: return "check";
-    case DdlObject::Kind::foreign_key: return "foreign key";
+    case DdlObject::Kind::unique:
+      return "unique";
+    case DdlObject::Kind::index:
+      return "index";
+    case DdlObject::Kind::check:
+      return "check";
+    case DdlObject::Kind::foreign_key:
+      return "foreign key";
   }
   return "";
 }
 
 const TablePlan* plan_of(const std::string& source, const std::vector<TablePlan>& plans) {
-  auto found = std::find_if(plans.begin(), plans.end(), [&](const TablePlan& plan) { return plan.source == source; });
+  auto found =
+      std::find_if(plans.begin(), plans.end(), [&](const TablePlan& plan) { return plan.source == source; });
   return found == plans.end() ? nullptr : &*found;
 }
 
 Finding not_built(const DdlObject& object, const std::string& message) {
-  return {Finding::Level::warn, "object-not-built", object.table, "",
-          fmt::format("{} {} of table {} could not be built on the target: {}", kind_name(object.kind), object.name,
-                      object.table, message),
+  return {Finding::Level::warn,
+          "object-not-built",
+          object.table,
+          "",
+          fmt::format("{} {} of table {} could not be built on the target: {}", kind_name(object.kind),
+                      object.name, object.table, message),
           "mend the rows in the source, then build it on the target by hand; the SQL is in `tidegate plan`"};
 }
 
 }  // namespace
 
 bool TargetTables::exists(const TablePlan& plan) {
-  return session_.connection().run("SELECT pg_catalog.to_regclass($1) IS NOT NULL", {quoted_name(plan)}).boolean(0, 0);
+  return session_.connection()
+      .run("SELECT pg_catalog.to_regclass($1) IS NOT NULL", {quoted_name(plan)})
+      .boolean(0, 0);
 }
 
 void TargetTables::refuse_rows(const TablePlan& plan) {
   if (options_.adopt) return;
-  if (session_.connection().run(fmt::format("SELECT EXISTS (SELECT FROM {})", quoted_name(plan))).boolean(0, 0)) {
-    throw Refused(fmt::format("table {} of the target holds rows that tidegate did not write; empty it, exclude it "
-                              "(--tables), or accept its rows with --adopt",
-                              shown_name(plan)));
+  if (session_.connection()
+          .run(fmt::format("SELECT EXISTS (SELECT FROM {})", quoted_name(plan)))
+          .boolean(0, 0)) {
+    throw Refused(
+        fmt::format("table {} of the target holds rows that tidegate did not write; empty it, exclude it "
+                    "(--tables), or accept its rows with --adopt",
+                    shown_name(plan)));
   }
 }
 
@@ -56,7 +71,8 @@ void TargetTables::record(const TablePlan& plan, bool created) {
       " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (pipeline, source_table) DO UPDATE SET plan = excluded.plan",
       {session_.pipeline(), plan.source, shown_name(plan), to_json(plan), created ? "true" : "false"});
   session_.connection().run(
-      "INSERT INTO tidegate.migration_checkpoints(table_name) VALUES ($1) ON CONFLICT DO NOTHING", {shown_name(plan)});
+      "INSERT INTO tidegate.migration_checkpoints(table_name) VALUES ($1) ON CONFLICT DO NOTHING",
+      {shown_name(plan)});
 }
 
 void TargetTables::create(const std::vector<SourceTable>& tables, std::vector<TablePlan> plans) {
@@ -64,14 +80,16 @@ void TargetTables::create(const std::vector<SourceTable>& tables, std::vector<Ta
   for (TablePlan& plan : plans) {
     bool there = exists(plan);
     if (there && options_.create && !options_.adopt) {
-      throw Refused(fmt::format("table {} is already in the target; drop it, exclude it (--tables), or let tidegate "
-                                "fill it as it is ([target] schema = \"existing\")",
-                                shown_name(plan)));
+      throw Refused(
+          fmt::format("table {} is already in the target; drop it, exclude it (--tables), or let tidegate "
+                      "fill it as it is ([target] schema = \"existing\")",
+                      shown_name(plan)));
     }
     if (!there && !options_.create) {
-      throw Refused(fmt::format("table {} is not in the target; make it with your migrations, or let tidegate create "
-                                "it ([target] schema = \"create\")",
-                                shown_name(plan)));
+      throw Refused(
+          fmt::format("table {} is not in the target; make it with your migrations, or let tidegate create "
+                      "it ([target] schema = \"create\")",
+                      shown_name(plan)));
     }
     if (!there) continue;
     refuse_rows(plan);
@@ -127,7 +145,8 @@ Refused does_not_fit(const TablePlan& plan, const std::string& why) {
 
 }  // namespace
 
-// A column that is there is written in its own type; one that must be filled and is not is a reason to refuse.
+// A column that is there is written in its own type; one that must be filled and is not is a reason to
+// refuse.
 void TargetTables::check_fit(TablePlan& plan) {
   auto rows = session_.connection().run(columns_sql, {quoted_name(plan)});
   for (ColumnPlan& column : plan.columns) {
@@ -141,31 +160,46 @@ void TargetTables::check_fit(TablePlan& plan) {
     bool written = std::any_of(plan.columns.begin(), plan.columns.end(),
                                [&](const ColumnPlan& column) { return column.target == rows.text(i, 0); });
     if (!written && rows.boolean(i, 2) && !rows.boolean(i, 3) && !rows.boolean(i, 4)) {
-      throw does_not_fit(plan, fmt::format("its column {} is NOT NULL without a default, and the source has nothing for it",
-                                           rows.text(i, 0)));
+      throw does_not_fit(
+          plan, fmt::format("its column {} is NOT NULL without a default, and the source has nothing for it",
+                            rows.text(i, 0)));
     }
   }
-  if (!session_.connection().run(unique_on_key_sql, {quoted_name(plan), text_array(plan.key)}).boolean(0, 0)) {
-    throw does_not_fit(plan, fmt::format("it has no primary key or unique index on ({})", fmt::join(plan.key, ", ")));
+  if (!session_.connection()
+           .run(unique_on_key_sql, {quoted_name(plan), text_array(plan.key)})
+           .boolean(0, 0)) {
+    throw does_not_fit(
+        plan, fmt::format("it has no primary key or unique index on ({})", fmt::join(plan.key, ", ")));
   }
 }
 
 std::vector<TablePlan> TargetTables::recorded() {
-  auto rows = session_.connection().run("SELECT plan FROM tidegate.tables WHERE pipeline = $1 ORDER BY source_table",
-                                        {session_.pipeline()});
+  auto rows = session_.connection().run(
+      "SELECT plan FROM tidegate.tables WHERE pipeline = $1 ORDER BY source_table", {session_.pipeline()});
   std::vector<TablePlan> plans;
   for (int i = 0; i < rows.rows(); ++i) plans.push_back(plan_from_json(rows.text(i, 0)));
   return plans;
 }
 
-bool TargetTables::built(const DdlObject& object) {
-  return session_.connection()
-             .run("SELECT FROM tidegate.objects WHERE pipeline = $1 AND kind = $2 AND table_name = $3 AND name = $4",
-                  {session_.pipeline(), std::string(kind_name(object.kind)), object.table, object.name})
-             .rows() > 0;
+namespace {
+
+std::string object_id(std::string_view kind, std::string_view table, std::string_view name) {
+  return fmt::format("{}\n{}\n{}", kind, table, name);
 }
 
-// Its statements one by one under savepoints: a constraint that was added NOT VALID stays so where a row breaks it.
+}  // namespace
+
+std::set<std::string> TargetTables::built() {
+  auto rows = session_.connection().run(
+      "SELECT kind, table_name, name FROM tidegate.objects WHERE pipeline = $1", {session_.pipeline()});
+  std::set<std::string> ids;
+  for (int i = 0; i < rows.rows(); ++i)
+    ids.insert(object_id(rows.text(i, 0), rows.text(i, 1), rows.text(i, 2)));
+  return ids;
+}
+
+// Its statements one by one under savepoints: a constraint that was added NOT VALID stays so where a row
+// breaks it.
 void TargetTables::build(const DdlObject& object, std::vector<Finding>& findings) {
   TargetTransaction transaction(session_);
   std::string failure;
@@ -184,7 +218,8 @@ void TargetTables::build(const DdlObject& object, std::vector<Finding>& findings
     break;
   }
   session_.connection().run(
-      "INSERT INTO tidegate.objects(pipeline, name, kind, table_name, state, error) VALUES ($1, $2, $3, $4, $5, $6)",
+      "INSERT INTO tidegate.objects(pipeline, name, kind, table_name, state, error) VALUES ($1, $2, $3, $4, "
+      "$5, $6)",
       {session_.pipeline(), object.name, std::string(kind_name(object.kind)), object.table,
        failure.empty() ? "done" : "failed", failure});
   transaction.commit();
@@ -196,41 +231,41 @@ std::vector<Finding> TargetTables::build_objects(const std::vector<SourceTable>&
                                                  const std::vector<TablePlan>& plans,
                                                  const std::function<void(const std::string&)>& progress) {
   std::vector<Finding> findings;
-  if (options_.create && !options_.adopt) {
-    for (const auto& object : make_ddl(tables, plans, options_.plan).after_load) {
-      if (built(object)) continue;
-      progress(fmt::format("{} {} on {}", kind_name(object.kind), object.name, object.table));
-      build(object, findings);
-    }
-  }
-  for (const auto& table : tables) {
-    const TablePlan* plan = plan_of(table.name, plans);
-    if (!plan) continue;
-    if (auto restart = identity_restart(table, *plan); !restart.empty()) session_.connection().run(restart);
-    progress("statistics of " + table.name);
-    session_.connection().run("ANALYZE " + quoted_name(*plan));
+  if (!options_.create || options_.adopt) return findings;
+  auto there = built();
+  for (const auto& object : make_ddl(tables, plans, options_.plan).after_load) {
+    if (there.contains(object_id(kind_name(object.kind), object.table, object.name))) continue;
+    progress(fmt::format("{} {} on {}", kind_name(object.kind), object.name, object.table));
+    build(object, findings);
   }
   return findings;
 }
 
-std::vector<Finding> TargetTables::carry(const std::vector<SourceTable>& changed, const std::vector<SourceTable>& all,
-                                         Plans& plans) {
+void TargetTables::set_sequences(const std::vector<SourceTable>& tables,
+                                 const std::vector<TablePlan>& plans) {
+  for (const auto& table : tables) {
+    const TablePlan* plan = plan_of(table.name, plans);
+    std::string restart = plan ? identity_restart(table, *plan) : "";
+    if (!restart.empty()) session_.connection().run(restart);
+  }
+}
+
+void TargetTables::analyze(const std::vector<TablePlan>& plans) {
+  for (const auto& plan : plans) session_.connection().run("ANALYZE " + quoted_name(plan));
+}
+
+void TargetTables::make(const SourceTable& table, const TablePlan& plan) {
+  for (const auto& statement : make_ddl({table}, {plan}, options_.plan).before_load) {
+    session_.connection().run(statement);
+  }
+}
+
+std::vector<Finding> TargetTables::carry(const std::vector<SourceTable>& changed, Plans& plans) {
   std::vector<Finding> findings;
   for (const SourceTable& table : changed) {
     auto planned = plan_table(table, {}, options_.plan);
-    auto known = plans.find(table.name);
-    bool is_new = known == plans.end();
-    if (is_new) known = plans.emplace(table.name, planned.plan).first;
-    std::vector<TablePlan> in_order;
-    for (const SourceTable& each : all) {
-      auto plan = plans.find(each.name);
-      in_order.push_back(plan == plans.end() ? plan_table(each, {}, options_.plan).plan : plan->second);
-    }
-    if (is_new) {
-      for (const auto& statement : add_table_statements(table.name, all, in_order, options_.plan)) {
-        session_.connection().run(statement);
-      }
-    }
+    auto [known, is_new] = plans.emplace(table.name, planned.plan);
+    if (is_new) make(table, planned.plan);
     for (const ColumnPlan& column : planned.plan.columns) {
       auto& columns = known->second.columns;
       bool there = std::any_of(columns.begin(), columns.end(),
@@ -247,13 +282,14 @@ std::vector<Finding> TargetTables::carry(const std::vector<SourceTable>& changed
 
 void CheckpointSummary::begin(const std::string& table) {
   session_.connection().run(
-      "UPDATE tidegate.migration_checkpoints SET status = 'in_progress', error_message = NULL, updated_at = now()"
+      "UPDATE tidegate.migration_checkpoints SET status = 'in_progress', error_message = NULL, updated_at = "
+      "now()"
       " WHERE table_name = $1 AND status <> 'completed'",
       {table});
 }
 
-void CheckpointSummary::progress(const std::string& table, std::uint64_t rows, int batches, const std::string& last_key,
-                                 const std::optional<std::int64_t>& last_id) {
+void CheckpointSummary::progress(const std::string& table, std::uint64_t rows, int batches,
+                                 const std::string& last_key, const std::optional<std::int64_t>& last_id) {
   postgres::Parameter id;
   if (last_id) id = std::to_string(*last_id);
   session_.connection().run(
@@ -264,7 +300,8 @@ void CheckpointSummary::progress(const std::string& table, std::uint64_t rows, i
 
 void CheckpointSummary::complete(const std::string& table) {
   session_.connection().run(
-      "UPDATE tidegate.migration_checkpoints SET status = 'completed', updated_at = now() WHERE table_name = $1",
+      "UPDATE tidegate.migration_checkpoints SET status = 'completed', updated_at = now() WHERE table_name = "
+      "$1",
       {table});
 }
 

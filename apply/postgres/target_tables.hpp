@@ -1,8 +1,10 @@
-// The target's tables: made or checked before the first row, completed after the load, changed when the source's schema
-// changes. What was made, and how rows become theirs, is recorded in the target in the same transaction.
+// The target's tables: made or checked before the first row, completed after the load, changed when the
+// source's schema changes. What was made, and how rows become theirs, is recorded in the target in the same
+// transaction.
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,22 +22,30 @@ struct TargetTablesOptions {
 
 class TargetTables {
  public:
-  TargetTables(TargetSession& session, const TargetTablesOptions& options) : session_(session), options_(options) {}
+  TargetTables(TargetSession& session, const TargetTablesOptions& options)
+      : session_(session), options_(options) {}
 
-  // One transaction: tables, their plans, the checkpoint summary, and phase `loading`. Throws Refused, having changed
-  // nothing, where a table is in the way or does not fit.
+  // One transaction: tables, their plans, the checkpoint summary, and phase `loading`. Throws Refused, having
+  // changed nothing, where a table is in the way or does not fit.
   void create(const std::vector<SourceTable>& tables, std::vector<TablePlan> plans);
 
   // The plans as recorded.
   std::vector<TablePlan> recorded();
 
-  // Uniques, indexes, checks, foreign keys, sequences, statistics: each object in a transaction of its own and recorded,
-  // so that a restart goes on. What the target refuses is recorded and returned as a finding; the rest goes on.
-  std::vector<Finding> build_objects(const std::vector<SourceTable>& tables, const std::vector<TablePlan>& plans,
+  // Uniques, indexes, checks and foreign keys that are not recorded yet: each object in a transaction of its
+  // own, so that a restart goes on. What the target refuses is recorded and returned as a finding; the rest
+  // goes on. Also after a schema change, when its rows are there.
+  std::vector<Finding> build_objects(const std::vector<SourceTable>& tables,
+                                     const std::vector<TablePlan>& plans,
                                      const std::function<void(const std::string&)>& progress);
 
+  // Identity columns go on behind the highest id that either side has given out.
+  void set_sequences(const std::vector<SourceTable>& tables, const std::vector<TablePlan>& plans);
+  void analyze(const std::vector<TablePlan>& plans);
+
   // Within the caller's transaction: makes new tables and columns, records their plans, and changes `plans`.
-  std::vector<Finding> carry(const std::vector<SourceTable>& changed, const std::vector<SourceTable>& all, Plans& plans);
+  // Their indexes and constraints are left to build_objects().
+  std::vector<Finding> carry(const std::vector<SourceTable>& changed, Plans& plans);
 
  private:
   bool exists(const TablePlan& plan);
@@ -43,7 +53,8 @@ class TargetTables {
   void check_fit(TablePlan& plan);
   void record(const TablePlan& plan, bool created);
   void build(const DdlObject& object, std::vector<Finding>& findings);
-  bool built(const DdlObject& object);
+  std::set<std::string> built();
+  void make(const SourceTable& table, const TablePlan& plan);
 
   TargetSession& session_;
   TargetTablesOptions options_;

@@ -82,7 +82,8 @@ std::string ShadowTable::live_order() const {
 }
 
 std::string ShadowTable::select_live(bool in_rowid_range) const {
-  std::string where = in_rowid_range ? fmt::format(" WHERE {} BETWEEN ?1 AND ?2", capture::rowid_alias(source_)) : "";
+  std::string where =
+      in_rowid_range ? fmt::format(" WHERE {} BETWEEN ?1 AND ?2", capture::rowid_alias(source_)) : "";
   return fmt::format("SELECT {} FROM main.{}{} ORDER BY {}", live_columns(), sqlite::quoted(source_.name),
                      where, live_order());
 }

@@ -14,7 +14,8 @@ namespace {
 namespace json = boost::json;
 
 // An end that cannot be examined at all is a finding like the others: the rest is still worth knowing.
-std::vector<Finding> examined(const char* end, std::vector<Finding> (*examine)(const Settings&), const Settings& settings) {
+std::vector<Finding> examined(const char* end, std::vector<Finding> (*examine)(const Settings&),
+                              const Settings& settings) {
   try {
     return examine(settings);
   } catch (const std::exception& failure) {
@@ -37,11 +38,13 @@ int doctor(const Invocation& invocation) {
   append(findings, examined("target", examine_target, settings));
   append(findings, examined("machine", examine_machine, settings));
   auto count = [&](Finding::Level level) {
-    return std::count_if(findings.begin(), findings.end(), [&](const Finding& finding) { return finding.level == level; });
+    return std::count_if(findings.begin(), findings.end(),
+                         [&](const Finding& finding) { return finding.level == level; });
   };
   auto blocks = count(Finding::Level::block), warns = count(Finding::Level::warn);
   if (invocation.json) {
-    fmt::print("{}\n", json::serialize(json::object{{"findings", findings_json(findings)}, {"blocks", blocks}, {"warns", warns}}));
+    fmt::print("{}\n", json::serialize(json::object{
+                           {"findings", findings_json(findings)}, {"blocks", blocks}, {"warns", warns}}));
   } else {
     fmt::print("{}", findings_text(findings));
     fmt::print("\n{}\n", blocks ? fmt::format("{} findings block a run", blocks)

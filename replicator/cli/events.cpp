@@ -21,9 +21,12 @@ constexpr auto poll_interval = 200ms;
 
 std::string_view name_of(Operation operation) {
   switch (operation) {
-    case Operation::insert: return "insert";
-    case Operation::update: return "update";
-    case Operation::remove: return "delete";
+    case Operation::insert:
+      return "insert";
+    case Operation::update:
+      return "update";
+    case Operation::remove:
+      return "delete";
   }
   return "";
 }
@@ -64,7 +67,8 @@ json::object shown(const JournalReader::Entry& entry, const Change& change, bool
   if (!values) return line;
   line["row"] = shown(change.row, relation.columns);
   json::object old;
-  for (std::size_t i = 0; i < change.old.size(); ++i) old[relation.columns[change.changed[i]]] = shown(change.old[i]);
+  for (std::size_t i = 0; i < change.old.size(); ++i)
+    old[relation.columns[change.changed[i]]] = shown(change.old[i]);
   if (!old.empty()) line["old"] = std::move(old);
   return line;
 }
@@ -78,7 +82,8 @@ void print(const JournalReader::Entry& entry, bool values) {
                                                     {"op", "schema_change"},
                                                     {"tables", tables}}));
   }
-  for (const auto& change : entry.part.changes) fmt::print("{}\n", json::serialize(shown(entry, change, values)));
+  for (const auto& change : entry.part.changes)
+    fmt::print("{}\n", json::serialize(shown(entry, change, values)));
 }
 
 }  // namespace
@@ -90,7 +95,8 @@ int events(const Invocation& invocation) {
                          "say which pipeline with --state DIR; `tidegate list` shows them");
   }
   if (invocation.values) {
-    ControlStore(state_dir / "control.db").audit("events --values", "local user", invocation.flags.reason.value_or(""), "");
+    ControlStore(state_dir / "control.db")
+        .audit("events --values", "local user", invocation.flags.reason.value_or(""), "");
   }
   JournalReader journal(state_dir / "state.db");
   std::uint64_t sequence = journal.first() - 1;

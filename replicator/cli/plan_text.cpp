@@ -15,9 +15,12 @@ namespace json = boost::json;
 
 std::string_view level_name(Finding::Level level) {
   switch (level) {
-    case Finding::Level::note: return "note";
-    case Finding::Level::warn: return "warns";
-    case Finding::Level::block: return "blocks";
+    case Finding::Level::note:
+      return "note";
+    case Finding::Level::warn:
+      return "warns";
+    case Finding::Level::block:
+      return "blocks";
   }
   return "";
 }
@@ -33,8 +36,12 @@ std::uint64_t total_rows(const PlannedPipeline& planned) {
 json::array findings_json(const std::vector<Finding>& findings) {
   json::array out;
   for (const auto& finding : findings) {
-    out.push_back({{"level", level_name(finding.level)}, {"code", finding.code}, {"table", finding.table},
-                   {"column", finding.column}, {"message", finding.message}, {"mend", finding.mend}});
+    out.push_back({{"level", level_name(finding.level)},
+                   {"code", finding.code},
+                   {"table", finding.table},
+                   {"column", finding.column},
+                   {"message", finding.message},
+                   {"mend", finding.mend}});
   }
   return out;
 }
@@ -45,7 +52,8 @@ std::string findings_text(const std::vector<Finding>& findings) {
     for (const auto& finding : findings) {
       if (finding.level != level) continue;
       text += fmt::format("  {:<6} {}  [{}]\n", level_name(level), finding.message, finding.code);
-      if (!finding.mend.empty() && level != Finding::Level::note) text += fmt::format("         {}\n", finding.mend);
+      if (!finding.mend.empty() && level != Finding::Level::note)
+        text += fmt::format("         {}\n", finding.mend);
     }
   }
   return text;
@@ -57,11 +65,12 @@ std::string plan_text(const PlannedPipeline& planned, const Settings& settings) 
   for (const auto& plan : planned.plans) width = std::max(width, plan.source.size());
   for (std::size_t i = 0; i < planned.plans.size(); ++i) {
     const TablePlan& plan = planned.plans[i];
-    text += fmt::format("  {:<{}}  {:>12} rows  ->  {}.{}\n", plan.source, width, format_count(planned.measures[i].rows),
-                        plan.schema, plan.target);
+    text += fmt::format("  {:<{}}  {:>12} rows  ->  {}.{}\n", plan.source, width,
+                        format_count(planned.measures[i].rows), plan.schema, plan.target);
   }
   text += fmt::format("\n{} tables, {} rows\n", planned.plans.size(), format_count(total_rows(planned)));
-  if (!planned.findings.empty()) text += "\nWhat is not carried over as it is, and what to know:\n" + findings_text(planned.findings);
+  if (!planned.findings.empty())
+    text += "\nWhat is not carried over as it is, and what to know:\n" + findings_text(planned.findings);
   return text + "\n";
 }
 
@@ -84,8 +93,11 @@ std::string plan_json(const PlannedPipeline& planned, const Settings& settings) 
     table["rows"] = planned.measures[i].rows;
     tables.push_back(std::move(table));
   }
-  json::object out{{"source", masked(settings.source.end)}, {"target", masked(settings.target.end)},
-                   {"tables", tables}, {"findings", findings_json(planned.findings)}, {"ddl", ddl_text(planned, settings)}};
+  json::object out{{"source", masked(settings.source.end)},
+                   {"target", masked(settings.target.end)},
+                   {"tables", tables},
+                   {"findings", findings_json(planned.findings)},
+                   {"ddl", ddl_text(planned, settings)}};
   return json::serialize(out) + "\n";
 }
 

@@ -28,7 +28,8 @@ void refuse_other_ends(const Settings& settings) {
                          "give the path of a SQLite database as --source");
   }
   if (settings.target.end.kind != Endpoint::Kind::postgres) {
-    throw Usage("the target must be a Postgres server: postgresql://… in TIDEGATE_TARGET_URL or in tidegate.toml");
+    throw Usage(
+        "the target must be a Postgres server: postgresql://… in TIDEGATE_TARGET_URL or in tidegate.toml");
   }
 }
 
@@ -37,7 +38,8 @@ void ask_for_wal(Settings& settings, const Invocation& invocation) {
   bool is_wal = capture::require_local_database(settings.source.end.path).is_wal();
   if (is_wal || settings.source.allow_wal || invocation.yes || !isatty(0)) return;
   settings.source.allow_wal = asked_yes(
-      "The database is not in WAL mode, so reading it can hold up the application's writes for up to 100 ms at a time. "
+      "The database is not in WAL mode, so reading it can hold up the application's writes for up to 100 ms "
+      "at a time. "
       "Switch it to WAL (a lasting change to the file; the application need not be restarted)?");
 }
 
@@ -65,7 +67,8 @@ int plan(const Invocation& invocation) {
   capture::require_local_database(settings.source.end.path);
   auto measured = measure_source(capture_options(settings), [](const std::string&, std::uint64_t) {});
   auto planned = plan_pipeline(measured, settings);
-  fmt::print("{}", invocation.json ? plan_json(planned, settings) : plan_text(planned, settings) + ddl_text(planned, settings));
+  fmt::print("{}", invocation.json ? plan_json(planned, settings)
+                                   : plan_text(planned, settings) + ddl_text(planned, settings));
   bool blocked = false;
   for (const auto& finding : planned.findings) blocked |= finding.level == Finding::Level::block;
   return static_cast<int>(blocked ? Exit::refused : Exit::done);

@@ -18,7 +18,8 @@ fs::path find_script() {
   for (const char* place : {"../share/tidegate/deploy/try.sh", "../../deploy/try.sh"}) {
     if (fs::exists(program / place)) return fs::canonical(program / place);
   }
-  throw Coded<Refused>("no-try-script", "the throw-away target's script deploy/try.sh is not beside this program",
+  throw Coded<Refused>("no-try-script",
+                       "the throw-away target's script deploy/try.sh is not beside this program",
                        "run deploy/try.sh from the source tree");
 }
 

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <regex>
 
 #include "replicator/failure.hpp"
 #include "replicator/nearest.hpp"
@@ -208,13 +207,28 @@ Endpoint parse_sqlite(std::string_view rest) {
   return sqlite_at(path);
 }
 
-std::string without_driver(std::string_view scheme) {
-  return std::string(scheme.substr(0, scheme.find('+')));
+bool is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
+// host=… dbname=…, or anything with a password= in it.
 bool looks_like_conninfo(std::string_view text) {
-  static const std::regex keyword(R"((^|\s)(host|hostaddr|dbname|user|port|password|service)\s*=)");
-  return std::regex_search(text.begin(), text.end(), keyword);
+  for (const std::string_view keyword : {"host=", "hostaddr=", "dbname=", "user=", "port=", "service="})
+    for (auto at = text.find(keyword); at != std::string_view::npos; at = text.find(keyword, at + 1))
+      if (at == 0 || is_blank(text[at - 1])) return true;
+  return masked_text(text) != text;
+}
+
+// "sqlite" of sqlite:x and sqlite:///x, "mysql" of mysql://x; empty for a path, which may hold a ':' too.
+std::string_view scheme_of(std::string_view text) {
+  const auto colon = text.find(':');
+  if (colon == std::string_view::npos || colon == 0) return {};
+  const std::string_view scheme = text.substr(0, colon);
+  for (const char c : scheme)
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '+' && c != '.' && c != '-') return {};
+  const bool ours = scheme.starts_with("sqlite") || scheme.starts_with("postgres") || scheme == "file";
+  const std::string_view rest = text.substr(colon + 1);
+  return ours || rest.empty() || rest.starts_with('/') ? scheme : std::string_view{};
 }
 
 bool is_local(const std::string& host) {
@@ -254,29 +268,61 @@ std::string masked_postgres(const Endpoint& end) {
   return text;
 }
 
+// Between the ':' after a URL's user and the last '@' of the same word; in doubt it masks too much.
+std::string without_url_passwords(std::string_view text) {
+  std::string masked(text);
+  for (auto at = masked.find("://"); at != std::string::npos; at = masked.find("://", at + 3)) {
+    const auto end = std::find_if(masked.begin() + static_cast<std::ptrdiff_t>(at), masked.end(), is_blank);
+    const auto last = static_cast<std::size_t>(end - masked.begin());
+    auto sign = masked.rfind('@', last == 0 ? 0 : last - 1);
+    if (sign == std::string::npos || sign < at) sign = masked.find('@', last);  // a blank in the password
+    const auto colon = masked.find(':', at + 3);
+    if (sign == std::string::npos || colon > sign) continue;
+    masked.replace(colon + 1, sign - colon - 1, "***");
+  }
+  return masked;
+}
+
+// The value after password=, sslpassword= and the like: '…' or up to a blank or &.
+std::string without_keyword_passwords(std::string_view text) {
+  constexpr std::string_view word = "password";
+  const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
+  std::string masked;
+  for (auto found = text.begin(); found != text.end();) {
+    found = std::search(text.begin(), text.end(), word.begin(), word.end(), same);
+    auto value = found == text.end() ? found : std::find_if_not(found + word.size(), text.end(), is_blank);
+    const bool named = value != text.end() && *value == '=';
+    if (named) value = std::find_if_not(value + 1, text.end(), is_blank);
+    masked.append(text.begin(), value);
+    text = std::string_view(value, text.end());
+    if (!named) continue;
+    masked += "***";
+    text.remove_prefix(text.starts_with('\'') ? std::min(text.find('\'', 1), text.size() - 1) + 1
+                                              : std::min(text.find_first_of(" \t\n\r&"), text.size()));
+    found = text.begin();
+  }
+  return masked;
+}
+
 }  // namespace
 
 Endpoint parse_endpoint(std::string_view text) {
-  static const std::regex scheme_pattern(
-      R"(((?:sqlite|postgres)[a-z0-9+]*(?=:)|[A-Za-z][A-Za-z0-9+.-]*(?=:/|:$)):.*)");
-  const std::string whole(text);
-  if (whole.find_first_not_of(" \t\n") == std::string::npos) refuse("the source or target is empty");
-  std::smatch match;
-  if (whole.starts_with("file:")) refuse("file: URIs are not supported", "give the plain path of the file");
-  if (std::regex_match(whole, match, scheme_pattern)) {
-    const std::string scheme = without_driver(match[1].str());
-    std::string_view rest = text.substr(match[1].length() + 1);
-    if (scheme == "sqlite" || scheme == "sqlite3") return parse_sqlite(rest);
-    if ((scheme == "postgresql" || scheme == "postgres") && rest.starts_with("//"))
-      return parse_postgres(rest.substr(2));
-    refuse(fmt::format("{}: is not a database that tidegate knows", match[1].str()),
-           "give a path to a SQLite file, sqlite:////abs/path, or postgresql://user@host:port/dbname");
-  }
-  if (looks_like_conninfo(whole))
+  if (std::all_of(text.begin(), text.end(), is_blank)) refuse("the source or target is empty");
+  const std::string_view scheme = scheme_of(text);
+  if (scheme.empty()) {
+    if (!looks_like_conninfo(text)) return sqlite_at(text);
     refuse("keyword=value connection strings are not taken here",
            "write postgresql://user@host:port/dbname, or host, port, user, password and dbname keys in "
            "tidegate.toml");
-  return sqlite_at(text);
+  }
+  if (scheme == "file") refuse("file: URIs are not supported", "give the plain path of the file");
+  const std::string_view rest = text.substr(scheme.size() + 1);
+  const std::string_view kind = scheme.substr(0, scheme.find('+'));
+  if (kind == "sqlite" || kind == "sqlite3") return parse_sqlite(rest);
+  if ((kind == "postgresql" || kind == "postgres") && rest.starts_with("//"))
+    return parse_postgres(rest.substr(2));
+  refuse(fmt::format("{}: is not a database that tidegate knows", scheme),
+         "give a path to a SQLite file, sqlite:////abs/path, or postgresql://user@host:port/dbname");
 }
 
 bool holds_password(std::string_view text) {
@@ -325,10 +371,7 @@ std::string masked(const Endpoint& end) {
 }
 
 std::string masked_text(std::string_view text) {
-  static const std::regex in_url(R"((://[^/\s:@]*):[^\s]*@)");
-  static const std::regex in_keyword(R"(((?:ssl)?password\s*=\s*)('[^']*'?|[^\s&]+))", std::regex::icase);
-  const std::string once = std::regex_replace(std::string(text), in_url, "$1:***@");
-  return std::regex_replace(once, in_keyword, "$1***");
+  return without_keyword_passwords(without_url_passwords(text));
 }
 
 std::string conninfo(const Endpoint& end, const std::string& ca_file) {

@@ -8,7 +8,8 @@
 
 namespace tidegate {
 
-// The source file: where it lies, its journal mode, what it holds that is not carried over. Its values, measured.
+// The source file: where it lies, its journal mode, what it holds that is not carried over. Its values,
+// measured.
 std::vector<Finding> examine_source(const Settings& settings);
 // The target: whether it can be reached, what our role may do, what is in the way.
 std::vector<Finding> examine_target(const Settings& settings);

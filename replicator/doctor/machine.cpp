@@ -27,8 +27,9 @@ std::vector<Finding> examine_machine(const Settings& settings) {
   auto size = fs::file_size(settings.source.end.path, error);
   auto space = fs::space(nearest_existing(settings.state_dir), error);
   if (error) return findings;
-  std::string text = fmt::format("the state directory needs about {} of disk (three times the database) and has {}",
-                                 format_size(size * space_factor), format_size(space.available));
+  std::string text =
+      fmt::format("the state directory needs about {} of disk (three times the database) and has {}",
+                  format_size(size * space_factor), format_size(space.available));
   bool short_of_space = space.available < size * space_factor;
   findings.push_back({short_of_space ? Level::block : Level::note, "state-disk", "", "", text,
                       "put it on a larger file system with --state"});

@@ -12,31 +12,49 @@ using Level = Finding::Level;
 
 Finding journal_mode_finding(const Settings& settings) {
   if (settings.source.allow_wal) {
-    return {Level::note, "wal-will-be-switched", "", "",
-            "the database is not in WAL mode; it will be switched, since --allow-wal says so", ""};
+    return {Level::note,
+            "wal-will-be-switched",
+            "",
+            "",
+            "the database is not in WAL mode; it will be switched, since --allow-wal says so",
+            ""};
   }
-  return {Level::warn, "not-wal", "", "",
-          "the database is not in WAL mode: reading it holds a lock of up to 100 ms, and one that takes longer to read is "
+  return {Level::warn,
+          "not-wal",
+          "",
+          "",
+          "the database is not in WAL mode: reading it holds a lock of up to 100 ms, and one that takes "
+          "longer to read is "
           "refused",
           "let tidegate switch it with --allow-wal; the application need not be restarted"};
 }
 
 Finding owner_finding() {
-  return {Level::warn, "not-the-owner", "", "",
-          "this user is not the owner of the database file, so -wal and -shm files that tidegate makes may not be "
+  return {Level::warn,
+          "not-the-owner",
+          "",
+          "",
+          "this user is not the owner of the database file, so -wal and -shm files that tidegate makes may "
+          "not be "
           "writable for the application",
           "run tidegate as the application's user"};
 }
 
 Finding not_carried(const capture::CatalogNote& note) {
-  Level level = note.kind == "excluded table" || note.kind == "trigger" || note.kind == "view" ? Level::note : Level::warn;
+  Level level = note.kind == "excluded table" || note.kind == "trigger" || note.kind == "view" ? Level::note
+                                                                                               : Level::warn;
   std::string detail = note.detail.empty() ? "" : " (" + note.detail + ")";
-  return {level, "not-carried", note.name, "", fmt::format("{} {}{} is not carried over", note.kind, note.name, detail),
+  return {level,
+          "not-carried",
+          note.name,
+          "",
+          fmt::format("{} {}{} is not carried over", note.kind, note.name, detail),
           "make its counterpart in the target's own migrations, if it is needed there"};
 }
 
 std::vector<Finding> catalogue_findings(const Settings& settings) {
-  sqlite::Database live(settings.source.end.path, sqlite::Database::Mode::read_write, std::chrono::seconds(5));
+  sqlite::Database live(settings.source.end.path, sqlite::Database::Mode::read_write,
+                        std::chrono::seconds(5));
   live.execute("PRAGMA query_only = ON; BEGIN");
   capture::CatalogNotes notes;
   capture::read_catalog(live, settings.tables.include, settings.tables.exclude, &notes);
@@ -53,10 +71,11 @@ std::vector<Finding> examine_source(const Settings& settings) {
   if (!facts.is_wal()) findings.push_back(journal_mode_finding(settings));
   if (!facts.is_owner) findings.push_back(owner_finding());
   if (settings.source.writers == Writers::upgrades) {
-    findings.push_back({Level::note, "writers-upgrade", "", "",
-                        "the application's transactions are taken to read first and write later ([source] writers = "
-                        "\"upgrades\"); tidegate never makes its writers wait in normal running",
-                        ""});
+    findings.push_back(
+        {Level::note, "writers-upgrade", "", "",
+         "the application's transactions are taken to read first and write later ([source] writers = "
+         "\"upgrades\"); tidegate never makes its writers wait in normal running",
+         ""});
   }
   auto catalogue = catalogue_findings(settings);
   findings.insert(findings.end(), catalogue.begin(), catalogue.end());

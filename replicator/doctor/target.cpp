@@ -11,16 +11,20 @@ using Level = Finding::Level;
 
 constexpr int oldest_server = 140000;  // PostgreSQL 14
 
-bool may(postgres::Connection& target, const std::string& question) { return target.run(question).boolean(0, 0); }
+bool may(postgres::Connection& target, const std::string& question) {
+  return target.run(question).boolean(0, 0);
+}
 
 void check_rights(postgres::Connection& target, std::vector<Finding>& findings) {
   if (!may(target, "SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')")) {
-    findings.push_back({Level::block, "no-create-on-database", "", "",
-                        "the target's role may not create the schema tidegate",
-                        "GRANT CREATE ON DATABASE to it, or connect as the role `postgres` of the Supabase project"});
+    findings.push_back(
+        {Level::block, "no-create-on-database", "", "",
+         "the target's role may not create the schema tidegate",
+         "GRANT CREATE ON DATABASE to it, or connect as the role `postgres` of the Supabase project"});
   }
   if (!may(target, "SELECT pg_catalog.has_schema_privilege('public', 'CREATE')")) {
-    findings.push_back({Level::block, "no-create-on-schema", "", "", "the target's role may not create tables in schema public",
+    findings.push_back({Level::block, "no-create-on-schema", "", "",
+                        "the target's role may not create tables in schema public",
                         "GRANT CREATE ON SCHEMA public to it"});
   }
 }
@@ -30,19 +34,23 @@ void check_replica_mode(postgres::Connection& target, std::vector<Finding>& find
     target.run("SET session_replication_role = replica");
     target.run("SET session_replication_role = origin");
   } catch (const Error&) {
-    findings.push_back({Level::warn, "no-replica-mode", "", "",
-                        "the target's role may not set session_replication_role, so triggers and foreign keys of the target "
-                        "act on what tidegate writes",
-                        "connect as the role `postgres` of the Supabase project"});
+    findings.push_back(
+        {Level::warn, "no-replica-mode", "", "",
+         "the target's role may not set session_replication_role, so triggers and foreign keys of the target "
+         "act on what tidegate writes",
+         "connect as the role `postgres` of the Supabase project"});
   }
 }
 
 void check_tls(postgres::Connection& target, std::vector<Finding>& findings) {
   auto row = target.run("SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid = pg_catalog.pg_backend_pid()");
-  bool local = may(target, "SELECT pg_catalog.inet_server_addr() IS NULL OR pg_catalog.inet_server_addr() << '127.0.0.0/8'"
-                           " OR pg_catalog.inet_server_addr() = '::1'");
+  bool local =
+      may(target,
+          "SELECT pg_catalog.inet_server_addr() IS NULL OR pg_catalog.inet_server_addr() << '127.0.0.0/8'"
+          " OR pg_catalog.inet_server_addr() = '::1'");
   if (row.rows() == 1 && row.boolean(0, 0)) return;
-  findings.push_back({local ? Level::note : Level::block, "no-tls", "", "", "the connection to the target is not encrypted",
+  findings.push_back({local ? Level::note : Level::block, "no-tls", "", "",
+                      "the connection to the target is not encrypted",
                       "use sslmode=verify-full and the project's CA file ([target] ca_file)"});
 }
 
@@ -53,7 +61,8 @@ std::vector<Finding> examine_target(const Settings& settings) {
   postgres::Connection target({conninfo(settings.target.end, settings.target.ca_file), "tidegate doctor", "",
                                std::chrono::seconds(10), std::chrono::seconds(30)});
   if (target.server_version() < oldest_server) {
-    findings.push_back({Level::block, "server-too-old", "", "", "the target is older than PostgreSQL 14", "upgrade it"});
+    findings.push_back(
+        {Level::block, "server-too-old", "", "", "the target is older than PostgreSQL 14", "upgrade it"});
   }
   check_rights(target, findings);
   check_replica_mode(target, findings);

@@ -31,8 +31,8 @@ void Applier::spill(Batch& batch) {
   batch.net = NetChanges(plans_);
 }
 
-// A schema change comes first in its transaction: the tables are made to fit before its rows, in the same target
-// transaction.
+// A schema change comes first in its transaction: the tables are made to fit before its rows, in the same
+// target transaction.
 void Applier::take(Batch& batch, JournalReader::Entry entry) {
   batch.to.sequence = entry.sequence;
   batch.to.digest = std::move(entry.digest);

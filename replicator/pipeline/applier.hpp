@@ -22,17 +22,19 @@ struct BatchOutcome {
 
 class Applier {
  public:
-  // `carry` makes the target follow a schema change: it runs in the open target transaction, and may change the plans.
+  // `carry` makes the target follow a schema change: it runs in the open target transaction, and may change
+  // the plans.
   using CarrySchema = std::function<void(const SchemaChange&)>;
-  Applier(TargetSession& session, JournalReader& journal, Quarantine& quarantine, const Plans& plans, ChunkMap copied,
-          BatchLimits limits, CarrySchema carry);
+  Applier(TargetSession& session, JournalReader& journal, Quarantine& quarantine, const Plans& plans,
+          ChunkMap copied, BatchLimits limits, CarrySchema carry);
 
-  // Applies whole source transactions from the session's position on, as many as the limits allow. False where nothing
-  // waits. After an Error the session must be given up; its position in the target says what was committed.
+  // Applies whole source transactions from the session's position on, as many as the limits allow. False
+  // where nothing waits. After an Error the session must be given up; its position in the target says what
+  // was committed.
   bool step(BatchOutcome& outcome);
 
-  // Tries a quarantined row again, as the source has it now (absent: it is gone there), at the session's position. True
-  // where the row is in quarantine no more.
+  // Tries a quarantined row again, as the source has it now (absent: it is gone there), at the session's
+  // position. True where the row is in quarantine no more.
   bool retry(const QuarantineEntry& entry, const Relation& relation, std::optional<Row> row);
 
   // Nothing of the snapshot's chunks lies ahead of the stream any more.

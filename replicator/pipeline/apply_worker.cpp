@@ -15,21 +15,25 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// One chunk is one target transaction: long enough that its commit does not matter, short enough that a crash repeats
-// little, and a bound on memory.
+// One chunk is one target transaction: long enough that its commit does not matter, short enough that a crash
+// repeats little, and a bound on memory.
 constexpr std::size_t chunk_rows = 50000;
 constexpr std::size_t chunk_bytes = 16 << 20;
 constexpr auto first_pause = 100ms, longest_pause = 5000ms;
 constexpr auto longest_idle = 200ms;
 
-bool stopped(const Coordination& coordination) { return coordination.stop_token().stop_requested(); }
+bool stopped(const Coordination& coordination) {
+  return coordination.stop_token().stop_requested();
+}
 
 void sleep_unless_stopped(const Coordination& coordination, std::chrono::milliseconds time) {
   auto until = Coordination::Clock::now() + time;
   while (!stopped(coordination) && Coordination::Clock::now() < until) std::this_thread::sleep_for(10ms);
 }
 
-bool worth_another_try(const Error& error) { return error.advice() != Advice::stop; }
+bool worth_another_try(const Error& error) {
+  return error.advice() != Advice::stop;
+}
 
 }  // namespace
 
@@ -52,6 +56,7 @@ struct ApplyWorker::Session {
   ShadowReader shadow;
   Plans plans;
   std::unique_ptr<Applier> applier;
+  bool objects_pending = true;  // indexes and constraints that the target may lack yet
 
   std::vector<ShadowTable> shadow_tables() { return shadow.tables(); }
   std::vector<SourceTable> sources() {
@@ -73,6 +78,7 @@ void ApplyWorker::run() {
   auto pause = std::chrono::milliseconds(first_pause);
   while (!stopped(coordination_)) {
     try {
+      options_.target.filled_before = store_.fact("target_filled").has_value();
       Session session(options_, journal);
       coordination_.clear_report("target");
       pause = first_pause;
@@ -87,23 +93,19 @@ void ApplyWorker::run() {
   }
 }
 
-// The target's checkpoint must be a place in this journal's history; anything else means that one of the two was
-// restored, swapped or damaged, and going on would lose or double rows.
+// The target's checkpoint must be a place in this journal's history; anything else means that one of the two
+// was restored, swapped or damaged, and going on would lose or double rows.
 void ApplyWorker::check_position(Session& session) {
   const Position& position = session.target.position();
   auto digest = session.journal.digest_at(position.sequence);
   if (!digest || *digest != position.digest) {
-    throw Refused(fmt::format(
-        "the target is at position {} of a history that this state directory does not have: one of them was restored "
-        "from a backup or swapped; to start again, empty the target's tables and its schema tidegate, and use a new "
-        "state directory",
-        position.sequence));
-  }
-  auto reached = store_.fact("applied_sequence");
-  if (reached && std::stoull(*reached) > 0 && session.target.phase() == TargetPhase::fresh) {
     throw Refused(
-        "the target holds nothing of this pipeline, but this state directory has filled one before: it is another "
-        "target, or it was emptied; use the right --target, or a new state directory to fill this one");
+        fmt::format("the target is at position {} of a history that this state directory does not have: one "
+                    "of them was restored "
+                    "from a backup or swapped; to start again, empty the target's tables and its schema "
+                    "tidegate, and use a new "
+                    "state directory",
+                    position.sequence));
   }
 }
 
@@ -113,16 +115,16 @@ void ApplyWorker::work(Session& session) {
   if (session.target.phase() == TargetPhase::fresh) create_tables(session);
   if (session.target.phase() == TargetPhase::loading) load(session);
   ChunkMap copied;
-  for (auto& chunk : loaded_chunks(session.target)) copied.add(chunk.table, std::move(chunk.up_to), chunk.sequence);
+  for (auto& chunk : loaded_chunks(session.target))
+    copied.add(chunk.table, std::move(chunk.up_to), chunk.sequence);
   auto carry = [&](const SchemaChange& change) {
-    std::vector<SourceTable> all;
-    for (const auto& table : session.shadow.tables()) all.push_back(table.source());
-    for (const auto& finding : session.tables.carry(change.tables, all, session.plans)) {
+    for (const auto& finding : session.tables.carry(change.tables, session.plans)) {
       log_warn("schema change: {}", finding.message);
     }
+    session.objects_pending = true;
   };
-  session.applier = std::make_unique<Applier>(session.target, session.journal, session.quarantine, session.plans,
-                                              std::move(copied), options_.limits, carry);
+  session.applier = std::make_unique<Applier>(session.target, session.journal, session.quarantine,
+                                              session.plans, std::move(copied), options_.limits, carry);
   if (session.target.phase() == TargetPhase::catching_up) catch_up(session);
   if (session.target.phase() == TargetPhase::building) build(session);
   if (session.target.phase() == TargetPhase::streaming) stream(session);
@@ -145,7 +147,9 @@ void ApplyWorker::create_tables(Session& session) {
   std::vector<SourceTable> sources;
   for (const auto& table : session.shadow.tables()) sources.push_back(table.source());
   session.tables.create(sources, store_.plans());
-  for (TablePlan& plan : session.tables.recorded()) session.plans.insert_or_assign(plan.source, std::move(plan));
+  store_.set_fact("target_filled", iso_now());
+  for (TablePlan& plan : session.tables.recorded())
+    session.plans.insert_or_assign(plan.source, std::move(plan));
   show_tables(session);
 }
 
@@ -180,6 +184,7 @@ void ApplyWorker::load_table(Session& session, const ShadowTable& table) {
     rows += done.rows;
   }
   session.summary.begin(shown);
+  auto table_began = Coordination::Clock::now();
   do {
     if (!wait_while_paused()) return;
     auto began = Coordination::Clock::now();
@@ -189,17 +194,20 @@ void ApplyWorker::load_table(Session& session, const ShadowTable& table) {
     if (!read.rows.empty()) {
       Row last = key_of(table.relation(), read.rows.back());
       auto* id = last.size() == 1 ? std::get_if<std::int64_t>(&last.front()) : nullptr;
-      session.summary.progress(shown, rows, chunk.number, key_as_json(last), id ? std::optional(*id) : std::nullopt);
+      session.summary.progress(shown, rows, chunk.number, key_as_json(last),
+                               id ? std::optional(*id) : std::nullopt);
     }
-    store_.set_fact("applied_sequence", "1");
     coordination_.update([&](Status& status) {
       for (auto& each : status.tables) {
-        if (each.source == name) each.rows_copied = rows, each.state = chunk.up_to.empty() ? "copied" : "copying";
+        if (each.source == name)
+          each.rows_copied = rows, each.state = chunk.up_to.empty() ? "copied" : "copying";
       }
     });
     limit_rate(read.rows.size(), began);
   } while (!chunk.up_to.empty());
   session.summary.complete(shown);
+  auto took = std::chrono::duration<double>(Coordination::Clock::now() - table_began);
+  log_event(LogLevel::info, "table copied", {{"table", name}, {"rows", rows}, {"seconds", took.count()}});
 }
 
 void ApplyWorker::catch_up(Session& session) {
@@ -216,16 +224,25 @@ void ApplyWorker::catch_up(Session& session) {
   enter_phase(session, TargetPhase::building);
 }
 
-void ApplyWorker::build(Session& session) {
-  coordination_.update([](Status& status) { status.phase = "catching_up"; });
-  auto findings = session.tables.build_objects(session.sources(), session.plans_in_order(), [this](const std::string& what) {
-    coordination_.update([&](Status& status) { status.step = "building " + what; });
-  });
+void ApplyWorker::build_objects(Session& session) {
+  auto findings = session.tables.build_objects(
+      session.sources(), session.plans_in_order(), [this](const std::string& what) {
+        coordination_.update([&](Status& status) { status.step = "building " + what; });
+      });
   for (const auto& finding : findings) {
     log_warn("{}", finding.message);
     coordination_.report(finding.code, finding.message, finding.table);
   }
+  session.objects_pending = false;
+  coordination_.update([](Status& status) { status.step.clear(); });
+}
+
+void ApplyWorker::build(Session& session) {
+  build_objects(session);
+  session.tables.set_sequences(session.sources(), session.plans_in_order());
+  session.tables.analyze(session.plans_in_order());
   enter_phase(session, TargetPhase::streaming);
+  log_event(LogLevel::info, "indexes and constraints built");
 }
 
 void ApplyWorker::stream(Session& session) {
@@ -239,6 +256,7 @@ void ApplyWorker::stream(Session& session) {
   coordination_.applied(session.target.position().sequence);
   coordination_.streaming(true);
   while (!stopped(coordination_)) {
+    if (session.objects_pending) build_objects(session);
     if (apply_once(session)) continue;
     serve_retries(session);
     if (quarantine_changed_.exchange(false)) show_quarantine(session);
@@ -330,9 +348,9 @@ void ApplyWorker::serve_retries(Session& session) {
   }
 }
 
-// A row is read again from the shadow at a position of the journal; it is written only if the target is at that very
-// position, so that it never shows a row from its future. Capture may have moved on meanwhile: then the stream first
-// brings the target there.
+// A row is read again from the shadow at a position of the journal; it is written only if the target is at
+// that very position, so that it never shows a row from its future. Capture may have moved on meanwhile: then
+// the stream first brings the target there.
 ApplyWorker::Retried ApplyWorker::retry(Session& session, const std::vector<std::int64_t>& ids) {
   Retried counts;
   for (const auto& entry : list_quarantine(session.target.connection(), session.target.pipeline())) {

@@ -1,4 +1,5 @@
-// The thread that fills the target: tables, snapshot, indexes, then the stream, from wherever the target says it is.
+// The thread that fills the target: tables, snapshot, indexes, then the stream, from wherever the target says
+// it is.
 #pragma once
 
 #include <atomic>
@@ -27,11 +28,12 @@ class ApplyWorker {
   ApplyWorker(const ApplyWorkerOptions& options, Coordination& coordination, ControlStore& store)
       : options_(options), coordination_(coordination), store_(store) {}
 
-  // Until the stop. A target that is away is waited for, with growing pauses; each time the position is read from the
-  // target again. Throws what an operator must decide.
+  // Until the stop. A target that is away is waited for, with growing pauses; each time the position is read
+  // from the target again. Throws what an operator must decide.
   void run();
 
-  // Applies the held rows with these ids again (all, where empty) once the stream has caught up; the answer counts.
+  // Applies the held rows with these ids again (all, where empty) once the stream has caught up; the answer
+  // counts.
   struct Retried {
     std::uint64_t retried = 0, applied = 0;
   };
@@ -52,6 +54,7 @@ class ApplyWorker {
   void load_table(Session& session, const ShadowTable& table);
   void catch_up(Session& session);
   void build(Session& session);
+  void build_objects(Session& session);
   void stream(Session& session);
   bool apply_once(Session& session);
   void serve_retries(Session& session);

@@ -13,6 +13,8 @@ using namespace std::chrono_literals;
 
 // How often the source is asked whether anything was committed (1.6 µs each in WAL mode, measured).
 constexpr auto poll_interval = 5ms;
+// Without WAL each question takes a read lock for a moment.
+constexpr auto poll_interval_without_wal = 50ms;
 // A cut may take a fifth of one core at most: after it capture rests four times as long as it worked.
 constexpr int rest_factor = 4;
 constexpr auto longest_rest = 10s;
@@ -24,8 +26,8 @@ bool may_pass(const std::exception& failure) {
   if (dynamic_cast<const SchemaNeedsOperator*>(&failure)) return true;
   auto* error = dynamic_cast<const Error*>(&failure);
   if (!error) return false;
-  return error->advice() == Advice::retry || error->code() == "SQLITE_FULL" || error->code() == "SQLITE_IOERR" ||
-         error->code() == "SQLITE_CANTOPEN";
+  return error->advice() == Advice::retry || error->code() == "SQLITE_FULL" ||
+         error->code() == "SQLITE_IOERR" || error->code() == "SQLITE_CANTOPEN";
 }
 
 }  // namespace
@@ -44,11 +46,19 @@ std::optional<std::vector<FilledTable>> CaptureWorker::open() {
   reopen();
   if (capture_->filled()) return std::nullopt;
   coordination_.update([](Status& status) { status.step = "reading the source"; });
-  return capture_->fill([this](const std::string& table, std::uint64_t rows) {
+  auto began = std::chrono::steady_clock::now();
+  auto filled = capture_->fill([this](const std::string& table, std::uint64_t rows) {
     if (coordination_.stop_token().stop_requested()) throw Refused("stopped while reading the source");
-    coordination_.update(
-        [&](Status& status) { status.step = "reading the source: table " + table + ", " + std::to_string(rows) + " rows"; });
+    coordination_.update([&](Status& status) {
+      status.step = "reading the source: table " + table + ", " + std::to_string(rows) + " rows";
+    });
   });
+  std::uint64_t rows = 0;
+  for (const auto& table : filled) rows += table.measure.rows;
+  auto took = std::chrono::duration<double>(std::chrono::steady_clock::now() - began);
+  log_event(LogLevel::info, "source read",
+            {{"tables", filled.size()}, {"rows", rows}, {"seconds", took.count()}});
+  return filled;
 }
 
 bool CaptureWorker::cut_if_due() {
@@ -58,7 +68,8 @@ bool CaptureWorker::cut_if_due() {
   coordination_.cut_done(wish, reader_->end());
   coordination_.clear_report("capture");
   if (cut.changed) {
-    log_debug("cut: {} changes, {} rows compared, {} us", cut.changes, cut.rows_compared, cut.duration.count());
+    log_debug("cut: {} changes, {} rows compared, {} us", cut.changes, cut.rows_compared,
+              cut.duration.count());
   }
   wait(cut.duration);
   return true;
@@ -67,7 +78,8 @@ bool CaptureWorker::cut_if_due() {
 // A sync does not wait for the rest to be over.
 void CaptureWorker::wait(std::chrono::microseconds last_cut) {
   auto stop = coordination_.stop_token();
-  auto until = std::chrono::steady_clock::now() + std::min<std::chrono::microseconds>(last_cut * rest_factor, longest_rest);
+  auto until = std::chrono::steady_clock::now() +
+               std::min<std::chrono::microseconds>(last_cut * rest_factor, longest_rest);
   while (std::chrono::steady_clock::now() < until && !coordination_.cut_wanted() && !stop.stop_requested()) {
     std::this_thread::sleep_for(std::min<std::chrono::microseconds>(poll_interval, last_cut * rest_factor));
   }
@@ -86,7 +98,8 @@ void CaptureWorker::run() {
   while (!stop.stop_requested()) {
     try {
       if (!capture_) reopen();
-      if (!cut_if_due()) std::this_thread::sleep_for(poll_interval);
+      if (!cut_if_due())
+        std::this_thread::sleep_for(capture_->wal_mode() ? poll_interval : poll_interval_without_wal);
       trim_now_and_then();
       pause = first_pause;
     } catch (const std::exception& failure) {

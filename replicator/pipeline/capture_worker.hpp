@@ -28,8 +28,8 @@ class CaptureWorker {
   std::optional<std::vector<FilledTable>> open();
   const std::string& incarnation() const { return journal_->incarnation(); }
 
-  // Until the stop. Failures that may pass are reported and tried again with growing pauses; nothing is lost meanwhile,
-  // since the next cut compares everything. Others end the daemon.
+  // Until the stop. Failures that may pass are reported and tried again with growing pauses; nothing is lost
+  // meanwhile, since the next cut compares everything. Others end the daemon.
   void run();
 
  private:

@@ -12,7 +12,8 @@ constexpr std::size_t max_errors_shown = 10;
 }  // namespace
 
 std::string iso_now() {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
+                     fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
 }
 
 void Coordination::update(const std::function<void(Status&)>& change) {
@@ -28,7 +29,8 @@ Status Coordination::status() const {
 void Coordination::report(const std::string& code, const std::string& message, const std::string& table) {
   std::lock_guard lock(mutex_);
   auto& errors = status_.errors;
-  std::erase_if(errors, [&](const StatusError& error) { return error.code == code && error.message == message; });
+  std::erase_if(errors,
+                [&](const StatusError& error) { return error.code == code && error.message == message; });
   errors.push_back({iso_now(), code, message, table});
   if (errors.size() > max_errors_shown) errors.erase(errors.begin());
 }

@@ -1,5 +1,5 @@
-// Where the daemon's threads meet: what is asked of them, and how far they are. All under one mutex; every wait ends at
-// the stop.
+// Where the daemon's threads meet: what is asked of them, and how far they are. All under one mutex; every
+// wait ends at the stop.
 #pragma once
 
 #include <chrono>
@@ -33,7 +33,8 @@ class Coordination {
   std::uint64_t begin_cut();                                     // the newest wish that this cut serves
   void cut_done(std::uint64_t wish, std::uint64_t journal_end);  // everything up to journal_end is captured
   // The journal's end after a cut that served the wish; absent when the time is up.
-  std::optional<std::uint64_t> wait_for_cut(std::uint64_t wish, Clock::time_point until, std::stop_token stop);
+  std::optional<std::uint64_t> wait_for_cut(std::uint64_t wish, Clock::time_point until,
+                                            std::stop_token stop);
 
   // --- apply ---
   void applied(std::uint64_t sequence);

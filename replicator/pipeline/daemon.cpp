@@ -22,7 +22,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Blocks the signals before any thread starts, so that all inherit it, and waits for them on a thread of its own.
+// Blocks the signals before any thread starts, so that all inherit it, and waits for them on a thread of its
+// own.
 class SignalWatch {
  public:
   explicit SignalWatch(Coordination& coordination) {
@@ -65,15 +66,19 @@ void switch_to_wal(const Settings& settings) {
   auto consent = settings.source.allow_wal ? capture::Consent::given : capture::Consent::withheld;
   capture::WalPatience patience{10000ms, settings.source.writers == Writers::upgrades ? 0ms : 20ms};
   if (capture::ensure_wal(live, consent, patience) == capture::WalOutcome::refused_by_readers) {
-    throw Coded<Refused>("wal-refused", "the database " + path + " was in use without a pause, so it could not be "
-                         "switched to WAL", "try again when it is quieter, or switch it by hand (PRAGMA journal_mode=WAL)");
+    throw Coded<Refused>("wal-refused",
+                         "the database " + path +
+                             " was in use without a pause, so it could not be "
+                             "switched to WAL",
+                         "try again when it is quieter, or switch it by hand (PRAGMA journal_mode=WAL)");
   }
 }
 
 ApplyWorkerOptions apply_options(const Settings& settings, const std::string& state_path) {
   ApplyWorkerOptions options;
-  options.target = {{conninfo(settings.target.end, settings.target.ca_file), "tidegate " + settings.pipeline, "", 10s, 30s},
-                    settings.pipeline};
+  options.target = {
+      {conninfo(settings.target.end, settings.target.ca_file), "tidegate " + settings.pipeline, "", 10s, 30s},
+      settings.pipeline};
   options.tables = {plan_options(settings), settings.target.schema == TargetSchema::create, settings.adopt};
   options.limits = {settings.apply.max_rows, settings.apply.max_bytes};
   options.state_path = state_path;
@@ -82,7 +87,8 @@ ApplyWorkerOptions apply_options(const Settings& settings, const std::string& st
 
 void refuse_blocking(const PlannedPipeline& planned) {
   for (const auto& finding : planned.findings) {
-    if (finding.level == Finding::Level::block) throw Coded<Refused>(finding.code, finding.message, finding.mend);
+    if (finding.level == Finding::Level::block)
+      throw Coded<Refused>(finding.code, finding.message, finding.mend);
   }
 }
 
@@ -115,7 +121,8 @@ void show_identity(Coordination& coordination, const Settings& settings) {
 
 PlanOptions plan_options(const Settings& settings) {
   PlanOptions options;
-  for (const auto& rule : settings.rules) options.rules.push_back({rule.table, rule.column, {rule.on, rule.remedy}});
+  for (const auto& rule : settings.rules)
+    options.rules.push_back({rule.table, rule.column, {rule.on, rule.remedy}});
   for (const auto& grant : settings.target.grants) options.grants.push_back({grant.role, grant.privileges});
   options.revoke_from = {"anon", "authenticated", "service_role"};
   return options;
@@ -123,7 +130,8 @@ PlanOptions plan_options(const Settings& settings) {
 
 CaptureOptions capture_options(const Settings& settings) {
   return {settings.source.end.path, settings.tables.include, settings.tables.exclude,
-          settings.source.on_schema_change == OnSchemaChange::carry, settings.source.writers == Writers::waits};
+          settings.source.on_schema_change == OnSchemaChange::carry,
+          settings.source.writers == Writers::waits};
 }
 
 PlannedPipeline plan_pipeline(const std::vector<FilledTable>& tables, const Settings& settings) {
@@ -152,7 +160,8 @@ void run_daemon(const Settings& settings, const std::function<bool(const Planned
   Registry(process_environment()).add({settings.pipeline, state_dir.path()});
 
   ApplyWorkerOptions options = apply_options(settings, state_path);
-  postgres::Connection(options.target.connect);  // a wrong address or password is told before the source is read
+  postgres::Connection(
+      options.target.connect);  // a wrong address or password is told before the source is read
   switch_to_wal(settings);
   CaptureWorker capture({capture_options(settings), state_path,
                          std::chrono::duration_cast<std::chrono::seconds>(settings.journal.retention)},
@@ -160,7 +169,8 @@ void run_daemon(const Settings& settings, const std::function<bool(const Planned
   if (!settle_plan(capture, settings, store, approve)) return;
   ApplyWorker apply(options, coordination, store);
   DaemonApi api(coordination, store, apply, options.target, state_path);
-  control::ApiServer server(api_socket(state_dir.path()), [&](const control::Request& request) { return api.answer(request); });
+  control::ApiServer server(api_socket(state_dir.path()),
+                            [&](const control::Request& request) { return api.answer(request); });
   log_info("pipeline {} runs", settings.pipeline);
   std::jthread capturing = worker(coordination, [&] { capture.run(); });
   std::jthread applying = worker(coordination, [&] { apply.run(); });

@@ -23,9 +23,9 @@ PlannedPipeline plan_pipeline(const std::vector<FilledTable>& tables, const Sett
 // What capture needs of the settings.
 CaptureOptions capture_options(const Settings& settings);
 
-// Runs until SIGTERM, SIGINT or `tidegate stop`, then ends cleanly: whole batches only. `approve` is asked once per state
-// directory, after the source was read and before anything is written to the target; false ends the run.
-// Throws what an operator must decide.
+// Runs until SIGTERM, SIGINT or `tidegate stop`, then ends cleanly: whole batches only. `approve` is asked
+// once per state directory, after the source was read and before anything is written to the target; false
+// ends the run. Throws what an operator must decide.
 void run_daemon(const Settings& settings, const std::function<bool(const PlannedPipeline&)>& approve);
 
 }  // namespace tidegate

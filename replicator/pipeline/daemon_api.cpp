@@ -14,7 +14,9 @@ namespace {
 namespace json = boost::json;
 using namespace std::chrono_literals;
 
-control::Response ok(const json::value& body) { return {200, "application/json", json::serialize(body)}; }
+control::Response ok(const json::value& body) {
+  return {200, "application/json", json::serialize(body)};
+}
 
 json::object body_of(const control::Request& request) {
   if (request.body.empty()) return {};
@@ -89,7 +91,8 @@ Status DaemonApi::status() {
   status.journal.bytes = journal.total_bytes();
   if (coordination_.paused()) status.phase = "paused";
   status.sampled_at_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
-                             std::chrono::system_clock::now().time_since_epoch()).count();
+                             std::chrono::system_clock::now().time_since_epoch())
+                             .count();
   status.totals.rows_copied = 0;
   std::uint64_t total = 0;
   for (const auto& table : status.tables) {
@@ -108,7 +111,8 @@ void DaemonApi::audit(const char* action, const control::Request& request) {
 control::Response DaemonApi::sync(const control::Request& request) {
   auto body = body_of(request);
   const json::value* given = body.if_contains("timeout_ms");
-  auto until = Coordination::Clock::now() + std::chrono::milliseconds(given ? given->to_number<std::int64_t>() : 60000);
+  auto until = Coordination::Clock::now() +
+               std::chrono::milliseconds(given ? given->to_number<std::int64_t>() : 60000);
   auto wish = coordination_.want_cut();
   auto captured = coordination_.wait_for_cut(wish, until, request.stop);
   bool there = captured && coordination_.wait_for_applied(*captured, until, request.stop);
@@ -168,7 +172,8 @@ control::Response DaemonApi::accept(const control::Request& request) {
 
 control::Response DaemonApi::retry(const control::Request& request) {
   if (!coordination_.is_streaming()) {
-    throw Refused("quarantined rows can be retried once the pipeline is streaming; `tidegate status` shows its phase");
+    throw Refused(
+        "quarantined rows can be retried once the pipeline is streaming; `tidegate status` shows its phase");
   }
   audit("quarantine retry", request);
   auto answer = apply_.retry_quarantined(ids_of(body_of(request)));
@@ -176,12 +181,15 @@ control::Response DaemonApi::retry(const control::Request& request) {
     if (request.stop.stop_requested()) throw Refused("the daemon is stopping");
   }
   auto counts = answer.get();
-  return ok({{"retried", counts.retried}, {"applied", counts.applied}, {"remaining", counts.retried - counts.applied}});
+  return ok({{"retried", counts.retried},
+             {"applied", counts.applied},
+             {"remaining", counts.retried - counts.applied}});
 }
 
 control::Response DaemonApi::health(bool ready) {
   if (!ready || coordination_.is_streaming()) return ok({{"ok", true}});
-  return {503, "application/json", json::serialize(json::value{{"ok", false}, {"phase", coordination_.status().phase}})};
+  return {503, "application/json",
+          json::serialize(json::value{{"ok", false}, {"phase", coordination_.status().phase}})};
 }
 
 control::Response DaemonApi::answer(const control::Request& request) {

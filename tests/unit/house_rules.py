@@ -49,6 +49,11 @@ def long_functions(text):
     return found
 
 
+def printed_codes(text):
+    """Codes that an operator can meet: of our exceptions, of findings, of the API's answers."""
+    return set(re.findall(r'(?:Coded<[\w:]+>\(|Level::\w+,|error_response\(\d+,\s*\{|\brefuse\((?="[a-z-]+",\s*file))\s*"([a-z0-9_-]+)"', text))
+
+
 class HouseRules(unittest.TestCase):
     def test_includes_only_downwards(self):
         self.assertEqual(wrong_includes("db", '#include "apply/sink.hpp"\n'), ["apply/sink.hpp"])
@@ -63,6 +68,13 @@ class HouseRules(unittest.TestCase):
         for _, path, text in sources():
             with self.subTest(path=path.name):
                 self.assertEqual(long_functions(text), [])
+
+    def test_every_code_is_explained(self):
+        self.assertEqual(printed_codes('throw Coded<Usage>("a-b", x); find(Level::note,\n "c-d", y)'), {"a-b", "c-d"})
+        explained = set(re.findall(r'\{"([\w-]+)",', (ROOT / "replicator/cli/explanations.cpp").read_text()))
+        for _, path, text in sources():
+            with self.subTest(path=path.name):
+                self.assertEqual(printed_codes(text) - explained, set())
 
     def test_raw_handles_stay_in_db(self):
         raw = re.compile(r"\b(PQexec|PQclear|PQfinish|sqlite3_step|sqlite3_finalize|sqlite3_close)\w*\(")

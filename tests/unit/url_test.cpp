@@ -116,6 +116,25 @@ TEST(Url, MaskedShowsAllButSecrets) {
             "cannot use postgresql://u:***@h/d, password=*** here");
 }
 
+TEST(Url, SecretsAreMaskedWhereverTheyStand) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"", ""},
+      {"no secret: here", "no secret: here"},
+      {"https://host:80/path a", "https://host:80/path a"},
+      {"postgresql://u@h/d", "postgresql://u@h/d"},
+      {"x://u:hun ter2@h", "x://u:***@h"},
+      {"x://:p@h y://u:q@h", "x://:***@h y://u:***@h"},
+      {"password=hunter2", "password=***"},
+      {"PGPASSWORD = hunter2 x", "PGPASSWORD = *** x"},
+      {"a?sslpassword=p&b=1", "a?sslpassword=***&b=1"},
+      {"password='open", "password=***"},
+      {"the password is wrong", "the password is wrong"},
+      {"password=", "password=***"},
+  };
+  for (const auto& [text, masked] : cases) EXPECT_EQ(masked_text(text), masked);
+  EXPECT_EQ(masked_text("x://u:" + std::string(1 << 20, 'p') + "@h"), "x://u:***@h");
+}
+
 TEST(Url, ConninfoQuotesAndChoosesTls) {
   const Endpoint remote = parse_endpoint("postgresql://u:it%27s%5C@h/d");
   EXPECT_EQ(conninfo(remote, ""), R"(host='h' user='u' password='it\'s\\' dbname='d' sslmode='require')");

@@ -1,0 +1,277 @@
+// Every code that tidegate prints, and what an operator does about it; tests/unit/house_rules.py says when
+// one is missing.
+#include <algorithm>
+#include <cctype>
+#include <iterator>
+
+#include "replicator/cli/explain.hpp"
+
+namespace tidegate::cli {
+
+namespace {
+
+constexpr Explanation explanations[] = {
+    // The command line and the configuration.
+    {"usage", "The command line has a word or flag that cannot be used.",
+     "tidegate VERB --help shows what a verb takes."},
+    {"refused", "A check refused before anything was changed.",
+     "The sentence says what blocks; `tidegate doctor` checks all at once."},
+    {"unknown-key",
+     "tidegate.toml holds a key that no setting has. It is refused so that a mistyped setting cannot be "
+     "ignored.",
+     "Correct the key at the place that was named; `tidegate config show` lists all settings."},
+    {"bad-setting", "A setting's value has the wrong type or form.",
+     "Correct it at the place that was named; sizes are like \"16MiB\", durations like \"50ms\"."},
+    {"bad-toml", "The configuration file is not valid TOML.",
+     "Look at the line that was named: strings want quotes, tables begin with [name]."},
+    {"bad-env-file", "A line of the --env-file is not NAME=value.", "Correct the line that was named."},
+    {"variable-not-set", "tidegate.toml uses ${NAME}, and no such variable is set.",
+     "Set it in the environment, or give the file that sets it with --env-file."},
+    {"bad-url", "The source or target is not in a form that tidegate reads.",
+     "Give a path to a SQLite file, sqlite:////abs/path, or postgresql://user@host:port/dbname; "
+     "percent-encode / ? # % in a password."},
+    {"ambiguous-sqlite-url",
+     "sqlite:/// with a folder is a relative path to SQLAlchemy, while many mean an absolute one.",
+     "Write four slashes for an absolute path, or sqlite:///./path for a relative one."},
+    {"password-on-command-line",
+     "A URL on the command line held a password; every user of a machine can read command lines.",
+     "Use TIDEGATE_TARGET_URL, an --env-file, tidegate.toml or a PGPASSFILE. Change the password if others "
+     "use this machine."},
+    {"password-placeholder", "The URL was copied from Supabase with [YOUR-PASSWORD] still in it.",
+     "Put the database's password there: Project Settings, Database."},
+    {"transaction-pooler",
+     "Port 6543 is Supabase's pooler in transaction mode: one session's settings and locks would be spread "
+     "over many.",
+     "Use the direct connection, or the pooler's session mode, both on port 5432."},
+    {"no-source", "No source is named by flag, environment or file.",
+     "tidegate run --source /srv/app/app.db, or `tidegate init` to write a file."},
+    {"no-target", "No target is named by flag, environment or file.",
+     "Set TIDEGATE_TARGET_URL or [target] url."},
+    {"not-in-this-release", "The setting or verb is known, but this release does not do it yet.",
+     "Take it out of the file, or use a later release."},
+    // The daemon.
+    {"not-running", "No daemon runs on the state directory that is meant.",
+     "Start it with `tidegate run`; `tidegate list` shows those that run."},
+    {"second-daemon", "Another daemon holds the state directory, so a second would write the same rows.",
+     "Use the one that runs (`tidegate status`), or stop it with `tidegate stop`."},
+    {"other-pipeline", "The state directory belongs to a pipeline of another name.",
+     "Give another --state directory, or the pipeline's own name."},
+    {"which-pipeline", "Several pipelines are here and none is named.",
+     "Say which with --state DIR or --config FILE."},
+    {"timed-out", "The daemon did not answer within the time that was given.",
+     "`tidegate status` shows what it does; give a longer --timeout."},
+    {"too-many-connections", "The daemon's API serves as many connections as it may.",
+     "End other `events --follow` or `status --watch`, and try again."},
+    // Values that do not fit.
+    {"zero_date", "A date column holds 0000-00-00.", "[[rule]] on = \"zero_date\", do = \"null\"."},
+    {"not_a_boolean", "A boolean column holds something that is not 0 or 1.",
+     "Mend the rows in the source, or [[rule]] do = \"null\" or \"text\"."},
+    {"epoch", "A date column holds a number: seconds or milliseconds since 1970.",
+     "[[rule]] on = \"epoch\", do = \"convert\"."},
+    {"julian", "A date column holds a Julian day.", "[[rule]] on = \"julian\", do = \"convert\"."},
+    {"empty", "A column that is no text holds an empty text.", "[[rule]] on = \"empty\", do = \"null\"."},
+    {"nul", "A text holds a NUL character, which Postgres cannot store.",
+     "[[rule]] on = \"nul\", do = \"strip\"."},
+    {"invalid_utf8", "A text is not valid UTF-8.",
+     "[[rule]] on = \"invalid_utf8\", do = \"strip\", or mend the rows in the source."},
+    {"not_a_number", "A column of numbers holds a text that is none.",
+     "Mend the rows in the source, or [[rule]] do = \"null\" or \"text\"."},
+    {"out_of_range", "A number is larger than the target's column takes.",
+     "Widen the target's column, or [[rule]] do = \"null\" or \"text\"."},
+    {"too_long", "A text is longer than the target's varchar.",
+     "Widen the target's column, or [[rule]] do = \"strip\"."},
+    {"invalid_json", "A JSON column holds a text that is not JSON.",
+     "Mend the rows in the source, or [[rule]] do = \"null\" or \"text\"."},
+    {"not_a_time", "A date or time column holds a text that is none.",
+     "Mend the rows in the source, or [[rule]] do = \"null\" or \"text\"."},
+    {"wrong_class",
+     "The value's storage class cannot be the column's type, a blob in a column of numbers, say.",
+     "Mend the row in the source, then `tidegate quarantine retry`."},
+    {"null_key", "A primary key column holds NULL, which Postgres does not take.",
+     "Give the row a key in the source, then `tidegate quarantine retry`."},
+    {"rejected", "The target refused the row: a constraint or trigger of its own.",
+     "`tidegate quarantine show ID` names the constraint; mend row or constraint, then `tidegate quarantine "
+     "retry`."},
+    {"rules",
+     "The words of a [[rule]]: table, column, on (zero_date, not_a_boolean, epoch, julian, empty, nul, "
+     "invalid_utf8, not_a_number, out_of_range, too_long, invalid_json, not_a_time) and do (null, strip, "
+     "text, convert, quarantine).",
+     "Without a rule a value that does not fit is quarantined, and the other rows go on."},
+    // What the two databases say.
+    {"28P01", "Postgres: the password is wrong.",
+     "Check user and password of the target; percent-encode special characters in the URL."},
+    {"28000", "Postgres: this user may not log in from here.",
+     "Check the user's name, pg_hba.conf and whether TLS is asked for."},
+    {"3D000", "Postgres: there is no database of that name.",
+     "Check the name after the last / of the target's URL; on Supabase it is postgres."},
+    {"42501", "Postgres: the role lacks a right.",
+     "Connect as the role `postgres` of the project, or grant what `tidegate doctor` names."},
+    {"53100", "Postgres: the disk is full.", "Make room on the target; tidegate goes on where it was."},
+    {"53300", "Postgres: too many connections.", "Close some, or raise max_connections."},
+    {"57P03", "Postgres: the server is starting or recovering.", "Nothing: tidegate tries again."},
+    {"08001", "Postgres: the server cannot be reached.",
+     "Check host, port and network; Supabase's direct host is IPv6 only unless the add-on is bought."},
+    {"08006", "Postgres: the connection broke.",
+     "Nothing: tidegate connects again and goes on from the last position in the target."},
+    {"23505", "Postgres: a unique value is there already.",
+     "`tidegate quarantine list` names row and constraint."},
+    {"23503", "Postgres: a row that is referenced is not there.", "Look for orphans with `tidegate doctor`."},
+    {"SQLITE_BUSY", "SQLite: another process holds the lock.",
+     "Nothing: tidegate tries again. If it lasts, look for a long transaction of the app."},
+    {"SQLITE_CANTOPEN", "SQLite: the file cannot be opened.",
+     "Check the path, and that the user of tidegate may read file and folder."},
+    {"SQLITE_NOTADB", "SQLite: the file is not a database, or is encrypted.", "Check the path."},
+    {"SQLITE_CORRUPT", "SQLite: the file is damaged.",
+     "Run PRAGMA integrity_check and restore a backup; tidegate does not go on."},
+    {"SQLITE_FULL", "SQLite: the disk is full.",
+     "Make room in the file system of the state directory; tidegate goes on where it was."},
+    // What doctor and plan find about the source.
+    {"no-such-source", "The source's file does not exist.",
+     "Check the path; a relative one is from the folder where the command was typed, in tidegate.toml from "
+     "the file's own."},
+    {"source-not-a-file", "The source is a folder.", "Name the SQLite file in it."},
+    {"source-not-readable", "The user of tidegate may not read the source.",
+     "Run it as the application's user."},
+    {"source-not-sqlite",
+     "The file does not begin as a SQLite database: another kind of file, or an encrypted one.",
+     "Check the path. Encrypted databases cannot be replicated."},
+    {"not-wal",
+     "The database is not in WAL mode, so reading it holds a lock that makes the application's writers wait.",
+     "Give --allow-wal (or [source] allow_wal = true) and tidegate switches it; the application need not be "
+     "restarted."},
+    {"wal-will-be-switched",
+     "The database is not in WAL mode and will be switched, with the consent that was given.",
+     "Nothing; take --allow-wal away if you do not want it."},
+    {"wal-refused",
+     "The database could not be switched to WAL: somebody was reading or writing it without a pause.",
+     "Try again when it is quieter, or run PRAGMA journal_mode=WAL by hand."},
+    {"not-the-owner",
+     "Another user owns the database file, so files that SQLite makes beside it may not be writable for the "
+     "application.",
+     "Run tidegate as the application's user."},
+    {"writers-upgrade",
+     "The application's transactions are taken to read first and write later; such a one fails at once where "
+     "another writer holds the lock.",
+     "If all of its transactions begin with a write, set [source] writers = \"waits\"."},
+    {"not-carried",
+     "Something in the source has no counterpart on the target: a trigger, a view, a virtual table.",
+     "Make its counterpart in the target's own migrations, if it is needed there."},
+    // About the target and the machine.
+    {"no-create-on-database",
+     "The target's role may not create the schema that tidegate keeps its position in.",
+     "Connect as the role `postgres` of the project, or GRANT CREATE ON DATABASE."},
+    {"no-create-on-schema", "The target's role may not create tables in the schema public.",
+     "GRANT CREATE ON SCHEMA public to it."},
+    {"no-replica-mode",
+     "The role may not set session_replication_role, so the target's triggers and foreign keys act on every "
+     "row that is written.",
+     "Connect as the role `postgres` of the project."},
+    {"no-tls", "The connection to the target is not encrypted.",
+     "Take sslmode=verify-full, with the project's CA file in [target] ca_file."},
+    {"server-too-old", "The target is older than PostgreSQL 14.", "Upgrade it."},
+    {"state-disk", "The file system of the state directory has little room for the copy and the journal.",
+     "Put it on a larger one with --state DIR."},
+    {"object-not-built",
+     "An index or a foreign key could not be built on the target: the rows do not satisfy it.",
+     "Mend the rows in the source, then build it by hand; `tidegate plan` shows the SQL."},
+    // How columns, keys and constraints become the target's.
+    {"no-primary-key",
+     "A table has no primary key, or one that may be NULL: its rows are found by a hidden column.",
+     "Nothing is needed; a key in the source makes the table easier to use afterwards."},
+    {"generated-translated", "A generated column is computed on the target too.", "Nothing."},
+    {"generated-carried",
+     "A generated column's expression has no translation: its values are carried as they are.",
+     "After the switch, compute it on the target."},
+    {"name-too-long", "A name has more than 63 bytes, which Postgres would cut.", "Rename it in the source."},
+    {"name-not-possible", "A name holds what Postgres cannot, or is empty.", "Rename it in the source."},
+    {"name-reserved", "A name is one that tidegate or Postgres keeps for itself.",
+     "Rename it in the source."},
+    {"times-mixed", "A column holds times as numbers and as texts, or numbers of no known form.",
+     "Mend the rows in the source, or a [[rule]] with on = \"epoch\" or \"julian\"."},
+    {"times-as-numbers",
+     "A column holds its times as numbers; all its rows have one form, which was found by measuring.",
+     "Check the form that `tidegate plan` names."},
+    {"naive-times-are-utc", "Times without a zone are taken as UTC.",
+     "If the application wrote local time, convert after the switch, and tell its readers."},
+    {"date-widened", "A column declared as a date holds times of day too.",
+     "Nothing: it becomes timestamptz, so that nothing is cut."},
+    {"varchar-widened", "A column holds longer texts than it declares.",
+     "Nothing: it becomes text, so that nothing is cut."},
+    {"numeric-widened", "A column holds more digits than it declares.",
+     "Nothing: it becomes numeric without limits, so that nothing is rounded."},
+    {"type-measured", "A column has no declared type; the target's was chosen by what it holds.",
+     "Check it in `tidegate plan`; rows of another kind that come later are quarantined."},
+    {"type-unknown",
+     "A column's declared type is not known; the target's was chosen by affinity and what it holds.",
+     "Check it in `tidegate plan`."},
+    {"text-holds-blobs", "A column declared as text holds blobs alone.", "Nothing: it becomes bytea."},
+    {"text-by-rule", "A [[rule]] makes the column text.", "Nothing."},
+    {"default-not-translated", "A column's default has no translation and is not carried over.",
+     "Set a default on the target."},
+    {"check-not-translated", "A CHECK has no translation and is not carried over.",
+     "Make one like it on the target."},
+    {"index-not-translated", "An index has no translation and is not carried over.",
+     "Make one like it on the target."},
+    {"unique-not-translated",
+     "A unique index has no translation and is not carried over: the target would take rows that the source "
+     "refuses.",
+     "Make one like it on the target before the switch."},
+    {"foreign-key-not-carried", "A foreign key refers to something that cannot be referred to on the target.",
+     "Make one like it on the target."},
+    {"foreign-key-unindexed", "A foreign key has no index: each delete in the parent reads the whole table.",
+     "Make the index that `tidegate plan` names."},
+    // Files, the state directory, the API.
+    {"failed", "Something failed that has no code of its own.", "The sentence says what; the log says more."},
+    {"bad-flag", "A flag's value is none of its words.", "tidegate --help lists them."},
+    {"bad-request", "The daemon's API was sent something that is no HTTP request.",
+     "Use the verbs, or HTTP over the socket api.sock."},
+    {"request-too-large", "A request to the daemon's API is larger than it takes.", "Ask for less at once."},
+    {"no-such-path", "The daemon's API does not have that path.",
+     "Check that program and daemon are of one version: tidegate version, tidegate status --json."},
+    {"no-thread", "The system gave the daemon no more threads.",
+     "Look at the limits of its user, and try again."},
+    {"no-such-file", "A file that was named does not exist or cannot be read.", "Check the path."},
+    {"file-exists", "A file that would be written is there already.", "Move it away, or give --force."},
+    {"log-file", "The log file cannot be written.", "Check its folder and rights."},
+    {"no-journal", "The state directory has no journal yet.",
+     "Check which pipeline is meant: tidegate list, --state DIR."},
+    {"no-pipeline", "No pipeline was found here.",
+     "Say which with --state DIR, or start one with tidegate run."},
+    {"no-try-script", "`tidegate try` needs deploy/try.sh from the source tree, to start a target.",
+     "Run deploy/try.sh there."},
+    {"not-answering",
+     "A daemon holds the state directory and does not answer: it is starting, ending or stuck.",
+     "Try again; then look at its log."},
+    {"not-permitted", "The daemon belongs to another user.", "Run the command as that user."},
+    {"socket-name-too-long", "The name of the API's socket is longer than the system takes.",
+     "Give a state directory with a shorter path."},
+    {"state-dir-not-a-folder", "A file stands where the state directory should be.",
+     "Give another with --state DIR."},
+    {"state-dir-of-another-user", "The state directory belongs to another user.",
+     "Run as that user, or give another with --state DIR."},
+    {"target-not-postgres", "The target is a file; tidegate writes into Postgres.",
+     "Give postgresql://user@host:port/dbname."},
+    {"unknown-code", "`tidegate explain` does not know the code.",
+     "Copy it as it was printed, from between the brackets or \"code\"."},
+};
+
+bool same_code(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+}
+
+}  // namespace
+
+const Explanation* explanation_of(std::string_view code) {
+  const auto* found = std::find_if(std::begin(explanations), std::end(explanations),
+                                   [&](const Explanation& e) { return same_code(e.code, code); });
+  return found == std::end(explanations) ? nullptr : found;
+}
+
+std::vector<std::string> explained_codes() {
+  std::vector<std::string> codes;
+  for (const auto& explanation : explanations) codes.emplace_back(explanation.code);
+  return codes;
+}
+
+}  // namespace tidegate::cli
