@@ -77,8 +77,13 @@ std::vector<BatchWriter::Part> BatchWriter::parts_of(const NetChanges& changes, 
       (row.remove ? part.removes : part.upserts).push_back(i);
       if (!quarantine_.empty()) release(mapper.source_key(row.row));
     }
-    for (const Reject& why : net->rejects()) hold(why, true);
-    for (const auto& key : net->gone()) release(key);
+    for (const auto& [key, why] : net->unkeyed()) {
+      if (why) {
+        hold(*why, true);
+      } else {
+        release(key);
+      }
+    }
   }
   return parts;
 }

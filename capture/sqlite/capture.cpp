@@ -289,6 +289,7 @@ SqliteCapture::Cut SqliteCapture::cut() {
   auto began = steady_clock::now();
   auto live = snapshot();
   within_snapshot(options_.path, *chain_, live.connection, [&] {
+    cut.everything_because = live.look.reason;
     carry_schema_changes(live.connection);
     if (transaction_open_ || !live.look.nowhere()) cut.changed = record(live, cut);
   });
