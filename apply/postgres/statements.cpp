@@ -12,6 +12,9 @@ namespace {
 // The type of array elements. Without length or scale: a cast to varchar(3) or numeric(6,2) would cut or
 // round in silence where the assignment to the column reports.
 std::string element_type(const ColumnPlan& column) {
+  // An array of an enum or a uuid must be one: text is not assigned to them.
+  if (column.existing_type.starts_with("character")) return "text";
+  if (!column.existing_type.empty()) return column.existing_type;
   switch (column.type) {
     case TargetType::varchar:
       return "text";
@@ -45,6 +48,7 @@ std::string key_list(const TablePlan& plan) {
 
 std::string parked_value(const ColumnPlan& column) {
   if (!column.not_null) return "NULL";
+  if (!column.existing_type.empty() && column.existing_type != sql_type(column)) return "";
   switch (column.type) {
     case TargetType::text:
       return "'parked:' || pg_catalog.gen_random_uuid()";
