@@ -60,7 +60,9 @@ std::string findings_text(const std::vector<Finding>& findings) {
 }
 
 std::string plan_text(const PlannedPipeline& planned, const Settings& settings) {
-  std::string text = fmt::format("{} -> {}\n\n", masked(settings.source.end), masked(settings.target.end));
+  bool has_target = settings.target.end.kind != Endpoint::Kind::none;
+  std::string text = fmt::format("{} -> {}\n\n", masked(settings.source.end),
+                                 has_target ? masked(settings.target.end) : "a target that is not named yet");
   std::size_t width = 5;
   for (const auto& plan : planned.plans) width = std::max(width, plan.source.size());
   for (std::size_t i = 0; i < planned.plans.size(); ++i) {

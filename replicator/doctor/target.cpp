@@ -3,6 +3,7 @@
 #include "db/error.hpp"
 #include "db/postgres.hpp"
 #include "replicator/doctor/doctor.hpp"
+#include "replicator/target_access.hpp"
 
 namespace tidegate {
 namespace {
@@ -58,8 +59,7 @@ void check_tls(postgres::Connection& target, std::vector<Finding>& findings) {
 
 std::vector<Finding> examine_target(const Settings& settings) {
   std::vector<Finding> findings;
-  postgres::Connection target({conninfo(settings.target.end, settings.target.ca_file), "tidegate doctor", "",
-                               std::chrono::seconds(10), std::chrono::seconds(30)});
+  auto target = connect_target(connect_options(settings, "tidegate doctor"));
   if (target.server_version() < oldest_server) {
     findings.push_back(
         {Level::block, "server-too-old", "", "", "the target is older than PostgreSQL 14", "upgrade it"});

@@ -99,13 +99,11 @@ void ApplyWorker::check_position(Session& session) {
   const Position& position = session.target.position();
   auto digest = session.journal.digest_at(position.sequence);
   if (!digest || *digest != position.digest) {
-    throw Refused(
-        fmt::format("the target is at position {} of a history that this state directory does not have: one "
-                    "of them was restored "
-                    "from a backup or swapped; to start again, empty the target's tables and its schema "
-                    "tidegate, and use a new "
-                    "state directory",
-                    position.sequence));
+    throw Refused("target-not-in-history",
+                  fmt::format("the target is at position {} of a history that this state directory does not have: one of "
+                              "them was restored from a backup or swapped",
+                              position.sequence),
+                  "to start again, empty the target's tables and its schema tidegate, and use a new state directory");
   }
 }
 
