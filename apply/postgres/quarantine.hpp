@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -18,21 +19,26 @@ class Quarantine {
   // Reads which keys are held, so that an ordinary row costs no query.
   explicit Quarantine(TargetSession& session);
 
-  bool empty() const { return held_.empty(); }
+  // As the open transaction would leave it.
+  bool empty() const { return held_.empty() && pending_.empty(); }
   bool holds(const std::string& source_table, const std::string& source_key) const;
-  std::size_t size() const { return held_.size(); }
+  std::size_t size() const { return held_.size(); }  // committed ones
 
-  // Commands for the caller's transaction; call committed() or rolled_back() after it.
+  // Commands for the caller's transaction; call committed() or rolled_back() after it, and restore() after a
+  // savepoint was rolled back.
   postgres::Command hold(const TablePlan& plan, const Reject& reject, std::uint64_t sequence,
                          bool may_be_in_target);
   postgres::Command release(const std::string& source_table, const std::string& source_key);
   void committed();
-  void rolled_back();
+  void rolled_back() { pending_.clear(); }
+  using Pending = std::unordered_map<std::string, bool>;  // by table, NUL, key: held or not
+  const Pending& pending() const { return pending_; }
+  void restore(Pending pending) { pending_ = std::move(pending); }
 
  private:
   TargetSession& session_;
-  std::unordered_set<std::string> held_;  // table, NUL, key
-  std::vector<std::string> added_, removed_;
+  std::unordered_set<std::string> held_;
+  Pending pending_;
 };
 
 // What an operator sees; read on any connection.

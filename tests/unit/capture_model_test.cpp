@@ -49,7 +49,7 @@ class Application {
   void change_schema() {
     std::string name = std::to_string(++schema_changes_);
     if (random_.one_in(2)) {
-      app_.execute("ALTER TABLE keyless ADD COLUMN x" + name + " DEFAULT " + value());
+      app_.execute("ALTER TABLE keyless ADD COLUMN x" + name + " DEFAULT " + number());
     } else {
       app_.execute("CREATE TABLE new" + name + "(k PRIMARY KEY NOT NULL, v); INSERT INTO new" + name +
                    " VALUES (" + number() + ", " + value() + ")");
