@@ -147,10 +147,10 @@ def try_file(flags):
 
 def check_file(path):
     if not path.is_file():
-        raise Trouble(f"there is no file {path}")
+        raise Trouble(f"there is no file {path}; check the path")
     with path.open("rb") as file:
         if file.read(16) not in (b"SQLite format 3\0", b""):
-            raise Trouble(f"{path} is not a SQLite database")
+            raise Trouble(f"{path} is not a SQLite database; check the path, and decrypt it first if it is encrypted")
 
 
 def copied(source, stack):
