@@ -43,20 +43,44 @@ std::string key_list(const TablePlan& plan) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
+// Characters of a private use area: two are enough to differ from any other parked value, and from the source's.
+std::string parked_varchar(int length) {
+  constexpr int most = 8;
+  std::vector<std::string> characters;
+  for (int i = 0; i < std::min(length, most); ++i) {
+    characters.emplace_back("pg_catalog.chr(983040 + (pg_catalog.random() * 65533)::int)");
+  }
+  return fmt::format("{}", fmt::join(characters, " || "));
+}
+
+// A value of the column's type that no row is likely to hold: NULL, else a random one far from the usual.
 std::string parked_value(const ColumnPlan& column) {
   if (!column.not_null) return "NULL";
   switch (column.type) {
     case TargetType::text:
       return "'parked:' || pg_catalog.gen_random_uuid()";
+    case TargetType::varchar:
+      return parked_varchar(column.precision);
+    case TargetType::jsonb:
+      return "pg_catalog.to_jsonb('parked:' || pg_catalog.gen_random_uuid())";
     case TargetType::bytea:
       return "pg_catalog.uuid_send(pg_catalog.gen_random_uuid())";
     case TargetType::bigint:
       return "-9223372036854775807 + (pg_catalog.random() * 4611686018427387904)::bigint";
     case TargetType::double_precision:
       return "-1e300 * (1 + pg_catalog.random())";
-    default:
-      return "";
+    case TargetType::numeric:
+      return fmt::format("-pg_catalog.random() * 1e{}", column.precision ? column.precision - column.scale : 100);
+    case TargetType::date:
+      return "'4713-01-01 BC'::date + (pg_catalog.random() * 1000000)::int";
+    case TargetType::timestamptz:
+      return "'4713-01-01 00:00:00+00 BC'::timestamptz + pg_catalog.random() * '900000 days'::interval";
+    case TargetType::time:
+      return "'00:00'::time + pg_catalog.random() * '24 hours'::interval";
+    case TargetType::boolean:
+      return "";  // has no third value
   }
+  return "";
 }
 
 }  // namespace
