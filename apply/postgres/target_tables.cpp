@@ -298,11 +298,11 @@ void CheckpointSummary::progress(const std::string& table, std::uint64_t rows, i
       {table, std::to_string(rows), std::to_string(batches), last_key, id});
 }
 
-void CheckpointSummary::complete(const std::string& table) {
+void CheckpointSummary::complete(const std::string& table, std::uint64_t rows, int batches) {
   session_.connection().run(
-      "UPDATE tidegate.migration_checkpoints SET status = 'completed', updated_at = now() WHERE table_name = "
-      "$1",
-      {table});
+      "UPDATE tidegate.migration_checkpoints SET status = 'completed', records_migrated = $2, batch_number = $3,"
+      " updated_at = now() WHERE table_name = $1 AND status <> 'completed'",
+      {table, std::to_string(rows), std::to_string(batches)});
 }
 
 void CheckpointSummary::fail_unfinished(const std::string& message) {
