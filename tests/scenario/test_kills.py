@@ -156,7 +156,7 @@ class Zombies(Rounds):
         return found[0][0]
 
     def wait_blocked_by(self, pid, url):
-        wait_until(lambda: query(url, "SELECT FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))", (pid,)),
+        wait_until(lambda: query(url, "SELECT 1 FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))", (pid,)),
                    "the successor waits for the session that was left behind")
 
     def state_of(self, pid, url):
@@ -211,7 +211,7 @@ class Zombies(Rounds):
             pipeline.start().wait_phase("streaming", timeout=WAIT)
             self.pause(0.5)
             proxy.release()
-            wait_until(lambda: query(url, """SELECT FROM pg_stat_activity WHERE state = 'idle in transaction (aborted)'
+            wait_until(lambda: query(url, """SELECT 1 FROM pg_stat_activity WHERE state = 'idle in transaction (aborted)'
                                              AND datname = current_database()"""), "the late batch is refused")
             judge(self, stage, pipeline, load)
             pipeline.kill()
