@@ -83,6 +83,23 @@ std::vector<BatchWriter::Part> BatchWriter::parts_of(const NetChanges& changes, 
   return parts;
 }
 
+// A sequence may be ahead already: ids that the source gave out and deleted again are not given out twice.
+void BatchWriter::advance_identities(const std::vector<Part>& parts, std::vector<postgres::Command>& out) {
+  for (const Part& part : parts) {
+    const ColumnPlan* identity = identity_column(part.plan());
+    if (!identity || part.upserts.empty()) continue;
+    std::int64_t most = highest(*part.net, identity->source, part.upserts);
+    std::int64_t& reached = highest_id_[quoted_name(part.plan())];
+    if (most <= reached) continue;
+    reached = most;
+    out.push_back(
+        {"SELECT pg_catalog.setval(s, $3) FROM pg_catalog.pg_get_serial_sequence($1, $2) AS s"
+         " WHERE s IS NOT NULL AND $3 > coalesce(pg_catalog.pg_sequence_last_value(s::pg_catalog.regclass), "
+         "0)",
+         {quoted_name(part.plan()), identity->target, std::to_string(most)}});
+  }
+}
+
 // Deletes of all tables first: what they free (a unique value) may be taken by the others.
 std::vector<postgres::Command> BatchWriter::commands(const std::vector<Part>& parts) {
   std::vector<postgres::Command> out;
@@ -98,20 +115,8 @@ std::vector<postgres::Command> BatchWriter::commands(const std::vector<Part>& pa
   }
   for (const Part& part : parts) {
     out.insert(out.end(), part.quarantine.begin(), part.quarantine.end());
-    const ColumnPlan* identity = identity_column(part.plan());
-    if (!identity || part.upserts.empty()) continue;
-    std::int64_t most = highest(*part.net, identity->source, part.upserts);
-    std::int64_t& reached = highest_id_[quoted_name(part.plan())];
-    if (most <= reached) continue;
-    reached = most;
-    // A sequence may be ahead already: ids that the source gave out and deleted again are not given out
-    // twice.
-    out.push_back(
-        {"SELECT pg_catalog.setval(s, $3) FROM pg_catalog.pg_get_serial_sequence($1, $2) AS s"
-         " WHERE s IS NOT NULL AND $3 > coalesce(pg_catalog.pg_sequence_last_value(s::pg_catalog.regclass), "
-         "0)",
-         {quoted_name(part.plan()), identity->target, std::to_string(most)}});
   }
+  advance_identities(parts, out);
   return out;
 }
 
@@ -176,6 +181,11 @@ void BatchWriter::write_carefully(const std::vector<Part>& parts, std::uint64_t 
   }
   for (const Part& part : parts) delete_carefully(part, sequence);
   for (const Part& part : parts) upsert_carefully(part, sequence);
+  // What commands() has noted as done was given up with the batch.
+  highest_id_.clear();
+  std::vector<postgres::Command> identities;
+  advance_identities(parts, identities);
+  if (!identities.empty()) session_.connection().pipeline(identities);
 }
 
 void BatchWriter::delete_carefully(const Part& part, std::uint64_t sequence) {

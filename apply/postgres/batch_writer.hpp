@@ -32,6 +32,8 @@ class BatchWriter {
   struct Part;
   std::vector<Part> parts_of(const NetChanges& changes, std::uint64_t sequence);
   std::vector<postgres::Command> commands(const std::vector<Part>& parts);
+  // Lets the target give out ids only above those that the parts bring.
+  void advance_identities(const std::vector<Part>& parts, std::vector<postgres::Command>& out);
   void write_carefully(const std::vector<Part>& parts, std::uint64_t sequence);
   void delete_carefully(const Part& part, std::uint64_t sequence);
   void upsert_carefully(const Part& part, std::uint64_t sequence);

@@ -65,14 +65,14 @@ void TargetTables::refuse_rows(const TablePlan& plan) {
   }
 }
 
-void TargetTables::record(const TablePlan& plan, bool created) {
+void TargetTables::record(const TablePlan& plan, bool created, const std::string& status) {
   session_.connection().run(
       "INSERT INTO tidegate.tables(pipeline, source_table, target_table, plan, created_by_us)"
       " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (pipeline, source_table) DO UPDATE SET plan = excluded.plan",
       {session_.pipeline(), plan.source, shown_name(plan), to_json(plan), created ? "true" : "false"});
   session_.connection().run(
-      "INSERT INTO tidegate.migration_checkpoints(table_name) VALUES ($1) ON CONFLICT DO NOTHING",
-      {shown_name(plan)});
+      "INSERT INTO tidegate.migration_checkpoints(table_name, status) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+      {shown_name(plan), status});
 }
 
 void TargetTables::create(const std::vector<SourceTable>& tables, std::vector<TablePlan> plans) {
@@ -100,7 +100,7 @@ void TargetTables::create(const std::vector<SourceTable>& tables, std::vector<Ta
       session_.connection().run(statement);
     }
   }
-  for (const TablePlan& plan : plans) record(plan, options_.create && !options_.adopt);
+  for (const TablePlan& plan : plans) record(plan, options_.create && !options_.adopt, "pending");
   auto phase = session_.change_phase(TargetPhase::loading);
   session_.connection().run(phase.sql, phase.parameters);
   failpoint("schema-before-commit");
@@ -274,7 +274,7 @@ std::vector<Finding> TargetTables::carry(const std::vector<SourceTable>& changed
       session_.connection().run(add_column_statement(table, planned.plan, column));
       columns.push_back(column);
     }
-    record(known->second, is_new);
+    record(known->second, is_new, "completed");  // a new table has nothing to copy: its rows come with the stream
     findings.insert(findings.end(), planned.findings.begin(), planned.findings.end());
   }
   return findings;

@@ -51,7 +51,7 @@ class TargetTables {
   bool exists(const TablePlan& plan);
   void refuse_rows(const TablePlan& plan);
   void check_fit(TablePlan& plan);
-  void record(const TablePlan& plan, bool created);
+  void record(const TablePlan& plan, bool created, const std::string& status);
   void build(const DdlObject& object, std::vector<Finding>& findings);
   std::set<std::string> built();
   void make(const SourceTable& table, const TablePlan& plan);
