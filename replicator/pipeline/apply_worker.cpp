@@ -176,10 +176,10 @@ void ApplyWorker::load_table(Session& session, const ShadowTable& table) {
   std::uint64_t rows = 0;
   for (const auto& done : loaded_chunks(session.target)) {
     if (done.table != name) continue;
-    if (done.up_to.empty()) return;
+    rows += done.rows;
+    if (done.up_to.empty()) return session.summary.complete(shown, rows, done.number);
     chunk.number = done.number;
     chunk.up_to = done.up_to;
-    rows += done.rows;
   }
   session.summary.begin(shown);
   auto table_began = Coordination::Clock::now();
@@ -203,7 +203,7 @@ void ApplyWorker::load_table(Session& session, const ShadowTable& table) {
     });
     limit_rate(read.rows.size(), began);
   } while (!chunk.up_to.empty());
-  session.summary.complete(shown);
+  session.summary.complete(shown, rows, chunk.number);
   auto took = std::chrono::duration<double>(Coordination::Clock::now() - table_began);
   log_event(LogLevel::info, "table copied", {{"table", name}, {"rows", rows}, {"seconds", took.count()}});
 }
