@@ -77,8 +77,13 @@ std::vector<BatchWriter::Part> BatchWriter::parts_of(const NetChanges& changes, 
       (row.remove ? part.removes : part.upserts).push_back(i);
       if (!quarantine_.empty()) release(mapper.source_key(row.row));
     }
-    for (const Reject& why : net->rejects()) hold(why, true);
-    for (const auto& key : net->gone()) release(key);
+    for (const auto& [key, why] : net->unplaced()) {
+      if (why) {
+        hold(*why, true);
+      } else {
+        release(key);
+      }
+    }
   }
   return parts;
 }
@@ -131,7 +136,7 @@ void BatchWriter::write(const NetChanges& changes, const Position& to) {
   } catch (const Error& error) {
     if (!is_row_error(error)) throw;
     session_.connection().run("ROLLBACK TO SAVEPOINT tidegate_batch");
-    quarantine_.rolled_back();
+    // What parts_of() held and released stays noted: write_carefully() runs those commands again.
     write_carefully(parts, to.sequence);
     finish(to);
   }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -18,7 +19,8 @@ class Quarantine {
   // Reads which keys are held, so that an ordinary row costs no query.
   explicit Quarantine(TargetSession& session);
 
-  bool empty() const { return held_.empty(); }
+  bool empty() const { return held_.empty() && pending_.empty(); }
+  // With what the caller's transaction has held and released so far.
   bool holds(const std::string& source_table, const std::string& source_key) const;
   std::size_t size() const { return held_.size(); }
 
@@ -32,7 +34,7 @@ class Quarantine {
  private:
   TargetSession& session_;
   std::unordered_set<std::string> held_;  // table, NUL, key
-  std::vector<std::string> added_, removed_;
+  std::unordered_map<std::string, bool> pending_;  // held (true) or released by the transaction under way
 };
 
 // What an operator sees; read on any connection.
