@@ -77,6 +77,7 @@ void check_columns(postgres::Connection& target, TablePlan& plan) {
     if (found == rows.rows()) throw does_not_fit(plan, "it has no column " + column.target);
     if (rows.boolean(found, 4)) throw does_not_fit(plan, "its column " + column.target + " is generated");
     column.existing_type = rows.text(found, 1);
+    column.not_null = column.not_null || rows.boolean(found, 2);
   }
   for (int i = 0; i < rows.rows(); ++i) {
     bool written = std::any_of(plan.columns.begin(), plan.columns.end(),

@@ -16,7 +16,7 @@ struct TargetTablesOptions {
   bool adopt = false;  // accept tables that hold rows which tidegate did not write
 };
 
-// Says of each plan whether its table is there. Sets `existing_type` of the columns of those that are. Reads only. Throws
+// Says of each plan whether its table is there. Sets `existing_type` and `not_null` of the columns of those that are. Reads only. Throws
 // Refused for the first table that is in the way, missing, holds rows that tidegate did not write, or does not fit.
 std::vector<bool> require_fit(postgres::Connection& target, std::vector<TablePlan>& plans,
                               const TargetTablesOptions& options);
