@@ -52,7 +52,9 @@ void Quarantine::committed() {
       held_.insert(name);
     } else {
       held_.erase(name);
+      released_ = true;
     }
+    ++changes_;
   }
   pending_.clear();
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "apply/mapping/row_mapper.hpp"
@@ -35,10 +36,17 @@ class Quarantine {
   const Pending& pending() const { return pending_; }
   void restore(Pending pending) { pending_ = std::move(pending); }
 
+  std::uint64_t changes() const { return changes_; }  // entries that came or went, since the start
+  // Whether a row was released since the last call; true at first, since a crash may have come before the caller
+  // drew its conclusions.
+  bool take_released() { return std::exchange(released_, false); }
+
  private:
   TargetSession& session_;
   std::unordered_set<std::string> held_;
   Pending pending_;
+  std::uint64_t changes_ = 0;
+  bool released_ = true;
 };
 
 // What an operator sees; read on any connection.

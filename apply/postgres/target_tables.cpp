@@ -47,14 +47,14 @@ Finding not_built(const DdlObject& object, const std::string& message) {
 
 }  // namespace
 
-void TargetTables::record(const TablePlan& plan, bool created) {
+void TargetTables::record(const TablePlan& plan, bool created, const std::string& status) {
   session_.connection().run(
       "INSERT INTO tidegate.tables(pipeline, source_table, target_table, plan, created_by_us)"
       " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (pipeline, source_table) DO UPDATE SET plan = excluded.plan",
       {session_.pipeline(), plan.source, shown_name(plan), to_json(plan), created ? "true" : "false"});
   session_.connection().run(
-      "INSERT INTO tidegate.migration_checkpoints(table_name) VALUES ($1) ON CONFLICT DO NOTHING",
-      {shown_name(plan)});
+      "INSERT INTO tidegate.migration_checkpoints(table_name, status) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+      {shown_name(plan), status});
 }
 
 // With `adopt` the tables that are there are used as they are, and the others are made.
@@ -72,7 +72,7 @@ void TargetTables::create(const std::vector<SourceTable>& tables, std::vector<Ta
   for (const auto& statement : make_ddl(missing, missing_plans, options_.plan).before_load) {
     session_.connection().run(statement);
   }
-  for (std::size_t i = 0; i < plans.size(); ++i) record(plans[i], !there[i]);
+  for (std::size_t i = 0; i < plans.size(); ++i) record(plans[i], !there[i], "pending");
   auto phase = session_.change_phase(TargetPhase::loading);
   session_.connection().run(phase.sql, phase.parameters);
   failpoint("schema-before-commit");
@@ -191,7 +191,7 @@ std::vector<Finding> TargetTables::carry(const std::vector<SourceTable>& changed
       session_.connection().run(add_column_statement(table, planned.plan, column));
       columns.push_back(column);
     }
-    record(known->second, is_new);
+    record(known->second, is_new, "completed");  // a new table has nothing to copy: its rows come with the stream
     findings.insert(findings.end(), planned.findings.begin(), planned.findings.end());
   }
   return findings;
@@ -215,11 +215,11 @@ void CheckpointSummary::progress(const std::string& table, std::uint64_t rows, i
       {table, std::to_string(rows), std::to_string(batches), last_key, id});
 }
 
-void CheckpointSummary::complete(const std::string& table) {
+void CheckpointSummary::complete(const std::string& table, std::uint64_t rows, int batches) {
   session_.connection().run(
-      "UPDATE tidegate.migration_checkpoints SET status = 'completed', updated_at = now() WHERE table_name = "
-      "$1",
-      {table});
+      "UPDATE tidegate.migration_checkpoints SET status = 'completed', records_migrated = $2, batch_number = $3,"
+      " updated_at = now() WHERE table_name = $1 AND status <> 'completed'",
+      {table, std::to_string(rows), std::to_string(batches)});
 }
 
 void CheckpointSummary::fail_unfinished(const std::string& message) {

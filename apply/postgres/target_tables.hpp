@@ -43,7 +43,7 @@ class TargetTables {
   std::vector<Finding> carry(const std::vector<SourceTable>& changed, Plans& plans);
 
  private:
-  void record(const TablePlan& plan, bool created);
+  void record(const TablePlan& plan, bool created, const std::string& status);
   void build(const DdlObject& object, std::vector<Finding>& findings);
   std::set<std::string> built();
   std::set<std::string> made_by_us();  // source's names
@@ -60,7 +60,8 @@ class CheckpointSummary {
   void begin(const std::string& table);
   void progress(const std::string& table, std::uint64_t rows, int batches, const std::string& last_key,
                 const std::optional<std::int64_t>& last_id);
-  void complete(const std::string& table);
+  // Says so once; after a crash the sums may be behind, so they are given again.
+  void complete(const std::string& table, std::uint64_t rows, int batches);
   void fail_unfinished(const std::string& message);
 
  private:

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Random schemas, values and writes through tidegate, against a comparison that knows nothing of its code.
 
-TIDEGATE_SEED=N repeats one run; TIDEGATE_LONG=1 goes through many seeds (TIDEGATE_SEEDS of them)."""
+TIDEGATE_SEED=N repeats one run; TIDEGATE_LONG=1 goes through many seeds (TIDEGATE_SEEDS of them). TIDEGATE_KEEP=DIR keeps
+the file of a seed that failed."""
 import os
 import pathlib
 import random
@@ -227,6 +228,8 @@ class RandomTest(unittest.TestCase):
                         run.go()
                     except Exception as failure:   # the other seeds may show more
                         failures.append(f"{type(failure).__name__}: {failure}")
+                        if os.environ.get("TIDEGATE_KEEP"):
+                            sqlite3.connect(run.path).execute("VACUUM INTO ?", (f"{os.environ['TIDEGATE_KEEP']}/seed{seed}.db",))
                         print(failures[-1][:5000], flush=True)
                 clean(target)
                 print(f"  {time.monotonic() - began:.1f} s", flush=True)

@@ -49,7 +49,7 @@ class Comparison:
         if catalog.table_exists(self.cursor, "tidegate.quarantine"):
             self.cursor.execute("SELECT source_table, source_key::text FROM tidegate.quarantine")
             for table, key in self.cursor.fetchall():
-                keys[table].add(tuple(None if part is None else str(part) for part in json.loads(key)))
+                keys[table].add(tuple(map(json_key_text, json.loads(key))))
         return keys
 
     def compare_table(self, table):
@@ -102,7 +102,7 @@ class Side:
         width = len(self.names)
         for row in rows:
             texts, rid = row[:width], row[width:]
-            named = tuple(texts[place] for place in self.key)
+            named = tuple(json_key_text(float(texts[at])) if self.types[at] == "double precision" else texts[at] for at in self.key)
             if named in self.quarantined if self.key else rid and rid[0] in self.rids:
                 continue
             values = tuple(from_target(kind, text) for kind, text in zip(self.types, texts))
