@@ -21,17 +21,21 @@ constexpr Known known_failures[] = {
      "put it into the URL in TIDEGATE_TARGET_URL, an --env-file or tidegate.toml, or into a PGPASSFILE"},
     {"no pg_hba.conf entry", "28000", "let the server's pg_hba.conf in, or use TLS (sslmode=require)"},
     {"certificate", "tls-failed",
-     "give the CA file of the project ([target] ca_file, or sslrootcert= in the URL), and the host's name as the certificate "
+     "give the CA file of the project ([target] ca_file, or sslrootcert= in the URL), and the host's name as "
+     "the certificate "
      "has it"},
     {"SSL", "tls-failed", "switch TLS on at the server, or say in the URL what it can do (sslmode=)"},
-    {"does not exist", "3D000", "check the names of user and database in the target's URL; on Supabase both are postgres"},
+    {"does not exist", "3D000",
+     "check the names of user and database in the target's URL; on Supabase both are postgres"},
     {"too many", "53300", "close some connections of the target, or raise its max_connections"},
-    {"remaining connection slots", "53300", "close some connections of the target, or raise its max_connections"},
+    {"remaining connection slots", "53300",
+     "close some connections of the target, or raise its max_connections"},
     {"starting up", "57P03", "wait until it is up"},
     {"shutting down", "57P03", "wait until it is up"},
 };
 constexpr const char* unreachable_mend =
-    "check host, port and network; Supabase's direct host is IPv6 only, its session pooler (port 5432) has IPv4";
+    "check host, port and network; Supabase's direct host is IPv6 only, its session pooler (port 5432) has "
+    "IPv4";
 
 std::string after(const std::string& text, std::string_view mark) {
   auto found = text.rfind(mark);

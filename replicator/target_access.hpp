@@ -9,8 +9,8 @@ namespace tidegate {
 
 postgres::ConnectOptions connect_options(const Settings& settings, const std::string& application_name);
 
-// Throws std::runtime_error that is Told: a wrong password, a name that is not there, a certificate, or a server that cannot
-// be reached now (code 08001, 53300 or 57P03: may_pass() says so).
+// Throws std::runtime_error that is Told: a wrong password, a name that is not there, a certificate, or a
+// server that cannot be reached now (code 08001, 53300 or 57P03: may_pass() says so).
 postgres::Connection connect_target(const postgres::ConnectOptions& options);
 bool may_pass(const Told& failure);
 

@@ -16,6 +16,8 @@ std::string who(uid_t user) {
   return (found ? std::string(found->pw_name) : std::to_string(user)) + "@" + host.data();
 }
 
-std::string who_runs_this() { return who(geteuid()); }
+std::string who_runs_this() {
+  return who(geteuid());
+}
 
 }  // namespace tidegate

@@ -38,10 +38,13 @@ std::string text_array(const std::vector<std::string>& names) {
   return array + "}";
 }
 
-std::string shown_name(const TablePlan& plan) { return plan.schema + "." + plan.target; }
+std::string shown_name(const TablePlan& plan) {
+  return plan.schema + "." + plan.target;
+}
 
 Refused does_not_fit(const TablePlan& plan, const std::string& why) {
-  return Refused("table-does-not-fit", fmt::format("table {} of the target does not fit: {}", shown_name(plan), why),
+  return Refused("table-does-not-fit",
+                 fmt::format("table {} of the target does not fit: {}", shown_name(plan), why),
                  "change it with your migrations, or exclude it ([tables] exclude)");
 }
 
@@ -51,16 +54,18 @@ bool is_there(postgres::Connection& target, const TablePlan& plan) {
 
 void refuse_rows(postgres::Connection& target, const TablePlan& plan) {
   if (!target.run(fmt::format("SELECT EXISTS (SELECT FROM {})", quoted_name(plan))).boolean(0, 0)) return;
-  throw Refused("table-holds-rows",
-                fmt::format("table {} of the target holds rows that tidegate did not write", shown_name(plan)),
-                "empty it, exclude it ([tables] exclude), or accept its rows with --adopt");
+  throw Refused(
+      "table-holds-rows",
+      fmt::format("table {} of the target holds rows that tidegate did not write", shown_name(plan)),
+      "empty it, exclude it ([tables] exclude), or accept its rows with --adopt");
 }
 
 void check_presence(const TablePlan& plan, bool there, const TargetTablesOptions& options) {
   if (there && options.create && !options.adopt) {
-    throw Refused("table-exists", fmt::format("table {} is already in the target", shown_name(plan)),
-                  "drop it, exclude it ([tables] exclude), or let tidegate fill it as it is ([target] schema = "
-                  "\"existing\")");
+    throw Refused(
+        "table-exists", fmt::format("table {} is already in the target", shown_name(plan)),
+        "drop it, exclude it ([tables] exclude), or let tidegate fill it as it is ([target] schema = "
+        "\"existing\")");
   }
   if (!there && !options.create) {
     throw Refused("table-missing", fmt::format("table {} is not in the target", shown_name(plan)),
@@ -68,7 +73,8 @@ void check_presence(const TablePlan& plan, bool there, const TargetTablesOptions
   }
 }
 
-// A column that is there is written in its own type; one that must be filled and is not is a reason to refuse.
+// A column that is there is written in its own type; one that must be filled and is not is a reason to
+// refuse.
 void check_columns(postgres::Connection& target, TablePlan& plan) {
   auto rows = target.run(columns_sql, {quoted_name(plan)});
   for (ColumnPlan& column : plan.columns) {
@@ -83,15 +89,17 @@ void check_columns(postgres::Connection& target, TablePlan& plan) {
     bool written = std::any_of(plan.columns.begin(), plan.columns.end(),
                                [&](const ColumnPlan& column) { return column.target == rows.text(i, 0); });
     if (!written && rows.boolean(i, 2) && !rows.boolean(i, 3) && !rows.boolean(i, 4)) {
-      throw does_not_fit(plan, fmt::format("its column {} is NOT NULL without a default, and the source has nothing for it",
-                                           rows.text(i, 0)));
+      throw does_not_fit(
+          plan, fmt::format("its column {} is NOT NULL without a default, and the source has nothing for it",
+                            rows.text(i, 0)));
     }
   }
 }
 
 void check_key(postgres::Connection& target, const TablePlan& plan) {
   if (target.run(unique_on_key_sql, {quoted_name(plan), text_array(plan.key)}).boolean(0, 0)) return;
-  throw does_not_fit(plan, fmt::format("it has no primary key or unique index on ({})", fmt::join(plan.key, ", ")));
+  throw does_not_fit(plan,
+                     fmt::format("it has no primary key or unique index on ({})", fmt::join(plan.key, ", ")));
 }
 
 }  // namespace

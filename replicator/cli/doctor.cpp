@@ -40,7 +40,8 @@ int doctor(const Invocation& invocation) {
   std::vector<Finding> findings;
   append(findings, examined("source", examine_source, settings));
   append(findings, examined("target", examine_target, settings));
-  if (std::none_of(findings.begin(), findings.end(), [](const Finding& finding) { return finding.level == Finding::Level::block; }))
+  if (std::none_of(findings.begin(), findings.end(),
+                   [](const Finding& finding) { return finding.level == Finding::Level::block; }))
     append(findings, examined("target", examine_target_tables, settings));
   append(findings, examined("machine", examine_machine, settings));
   auto count = [&](Finding::Level level) {

@@ -160,8 +160,8 @@ constexpr Explanation explanations[] = {
     {"table-missing", "[target] schema = \"existing\" says that migrations make the tables, and one is not there.",
      "Run the migrations, exclude the table ([tables] exclude), or let tidegate make it: schema = \"create\"."},
     {"table-holds-rows", "A table of the target holds rows that tidegate did not write, and could overwrite.",
-     "Empty it, exclude it ([tables] exclude), or say --adopt: its rows stay, and where the source has the "
-     "same key the row is held in the quarantine until `tidegate quarantine retry` overwrites it."},
+     "Empty it, exclude it ([tables] exclude), or say --adopt: rows with the same key become the source's, "
+     "others stay."},
     {"table-does-not-fit", "A table that is in the target cannot take the source's rows; the sentence names the reason.",
      "Change it with a migration, or exclude it ([tables] exclude)."},
     {"other-state-directory",

@@ -63,8 +63,7 @@ std::string findings_text(const std::vector<Finding>& findings) {
     for (const auto& finding : findings) {
       if (finding.level != level) continue;
       text += fmt::format("  {:<6} {}  [{}]\n", level_name(level), finding.message, finding.code);
-      if (!finding.mend.empty() && level != Finding::Level::note)
-        text += indented(finding.mend);
+      if (!finding.mend.empty() && level != Finding::Level::note) text += indented(finding.mend);
     }
   }
   return text;

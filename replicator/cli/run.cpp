@@ -16,8 +16,8 @@
 namespace tidegate::cli {
 namespace {
 
-// No answer, since the end of input or a stop came first, is a no. In the daemon the signals are blocked, so that only the
-// token tells of Ctrl-C.
+// No answer, since the end of input or a stop came first, is a no. In the daemon the signals are blocked, so
+// that only the token tells of Ctrl-C.
 bool asked_yes(const std::string& question, std::stop_token stop = {}) {
   fmt::print("{} [y/N] ", question);
   std::fflush(stdout);
@@ -32,8 +32,9 @@ bool asked_yes(const std::string& question, std::stop_token stop = {}) {
 
 void require_source(const Settings& settings) {
   if (settings.source.end.kind == Endpoint::Kind::none)
-    throw Coded<Usage>("no-source", "no source is named",
-                       "give --source /path/app.db, set TIDEGATE_SOURCE_URL, or write [source] url in tidegate.toml");
+    throw Coded<Usage>(
+        "no-source", "no source is named",
+        "give --source /path/app.db, set TIDEGATE_SOURCE_URL, or write [source] url in tidegate.toml");
 }
 
 void refuse_other_ends(const Settings& settings) {

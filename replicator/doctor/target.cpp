@@ -62,9 +62,9 @@ void check_tables(postgres::Connection& target, const Settings& settings, std::v
                may(target, "SELECT EXISTS (SELECT FROM tidegate.pipelines WHERE pipeline = " +
                                postgres::literal(settings.pipeline) + ")");
   if (known) {
-    findings.push_back({Level::note, "target-in-use", "", "",
-                        "the target holds pipeline " + settings.pipeline + " already: `tidegate run` goes on with it",
-                        ""});
+    findings.push_back(
+        {Level::note, "target-in-use", "", "",
+         "the target holds pipeline " + settings.pipeline + " already: `tidegate run` goes on with it", ""});
     return;
   }
   try {

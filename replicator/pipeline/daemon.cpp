@@ -90,13 +90,14 @@ ApplyWorkerOptions apply_options(const Settings& settings, const std::string& st
 
 void refuse_blocking(const std::vector<Finding>& findings) {
   for (const auto& finding : findings) {
-    if (finding.level == Finding::Level::block) throw Coded<Refused>(finding.code, finding.message, finding.mend);
+    if (finding.level == Finding::Level::block)
+      throw Coded<Refused>(finding.code, finding.message, finding.mend);
   }
 }
 
 // The plan is made once, from the values of the first read; what is kept is what was approved.
-bool settle_plan(CaptureWorker& capture, const Settings& settings, ControlStore& store, Coordination& coordination,
-                 const DaemonHooks& hooks) {
+bool settle_plan(CaptureWorker& capture, const Settings& settings, ControlStore& store,
+                 Coordination& coordination, const DaemonHooks& hooks) {
   auto filled = capture.open();
   if (!filled && store.fact("plan_approved")) return true;
   if (!filled) filled = measure_source(capture_options(settings), [](const std::string&, std::uint64_t) {});
@@ -111,9 +112,11 @@ bool settle_plan(CaptureWorker& capture, const Settings& settings, ControlStore&
 }
 
 // Another state directory's pipeline of the same name is told before its tables are found to be in the way.
-void refuse_other_state_directory(postgres::Connection& target, const Settings& settings, const std::string& incarnation) {
+void refuse_other_state_directory(postgres::Connection& target, const Settings& settings,
+                                  const std::string& incarnation) {
   if (!target.run("SELECT pg_catalog.to_regclass('tidegate.pipelines') IS NOT NULL").boolean(0, 0)) return;
-  auto row = target.run("SELECT incarnation FROM tidegate.pipelines WHERE pipeline = $1", {settings.pipeline});
+  auto row =
+      target.run("SELECT incarnation FROM tidegate.pipelines WHERE pipeline = $1", {settings.pipeline});
   if (row.rows() == 1 && row.text(0, 0) != incarnation) throw other_state_directory(settings.pipeline);
 }
 
@@ -211,15 +214,17 @@ PlannedPipeline plan_from_catalogue(const Settings& settings) {
 
 PlannedPipeline plan_from_source(const Settings& settings) {
   try {
-    return plan_pipeline(measure_source(capture_options(settings), [](const std::string&, std::uint64_t) {}), settings);
+    return plan_pipeline(measure_source(capture_options(settings), [](const std::string&, std::uint64_t) {}),
+                         settings);
   } catch (const Refused& refused) {
     if (refused.code() != "wal-needed") throw;
     PlannedPipeline planned = plan_from_catalogue(settings);
     auto level = settings.source.allow_wal ? Finding::Level::warn : Finding::Level::block;
-    planned.findings.insert(planned.findings.begin(),
-                            {level, "wal-needed", "", "",
-                             refused.message() + ": rows are not counted here, and types are those that were declared",
-                             refused.mend()});
+    planned.findings.insert(
+        planned.findings.begin(),
+        {level, "wal-needed", "", "",
+         refused.message() + ": rows are not counted here, and types are those that were declared",
+         refused.mend()});
     return planned;
   }
 }
