@@ -136,6 +136,22 @@ class Failpoints(Rounds):
         return None if pipeline.running else pipeline.wait()
 
 
+class SchemaChanges(Rounds):
+    def test_columns_that_come_during_the_copy(self):
+        """The copy's plan does not know them, but the rows that it copies after the change have values in them."""
+        for number in range(1, 4):
+            with self.subTest(chunk=number):
+                load, pipeline = self.begin(), stage.pipeline()
+                self.pause(0.5)
+                pipeline.start(failpoint=f"load-before-commit:{number}")
+                self.assertEqual(pipeline.wait(), -signal.SIGKILL)
+                stage.write(*(f"ALTER TABLE {table} ADD COLUMN late{number} TEXT DEFAULT 'as ever'" for table in ("user", "school")),
+                            f"UPDATE user SET late{number} = 'x' || id WHERE id % 2", f"UPDATE school SET late{number} = NULL")
+                pipeline.start().wait_phase("streaming", timeout=WAIT)
+                judge(self, stage, pipeline, load)
+                pipeline.kill()
+
+
 class Zombies(Rounds):
     """A daemon dies, and its server does not hear of it."""
 
