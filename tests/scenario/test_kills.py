@@ -137,6 +137,17 @@ class Failpoints(Rounds):
 
 
 class SchemaChanges(Rounds):
+    def test_a_default_that_the_source_took_back_at_once(self):
+        pipeline = self.streaming()
+        for declared in ("TEXT DEFAULT 'as ever'", "INTEGER NOT NULL DEFAULT 7", "REAL"):
+            with self.subTest(column=declared):
+                load, name = self.begin(), f"new_{declared.split()[0].lower()}"
+                value = "8" if "NOT NULL" in declared else "NULL"
+                stage.write(f"ALTER TABLE user ADD COLUMN {name} {declared}", f"UPDATE user SET {name} = {value} WHERE id % 2")
+                self.pause(0.5)
+                judge(self, stage, pipeline, load)
+        pipeline.kill()
+
     def test_columns_that_come_during_the_copy(self):
         """The copy's plan does not know them, but the rows that it copies after the change have values in them."""
         for number in range(1, 4):
