@@ -16,7 +16,7 @@ from proxy import Proxy, wait_until                                             
 
 STREAM_KILLS, SNAPSHOT_KILLS = (140, 60) if LONG else (6, 4)
 COUNTED_PASSES = 5 if LONG else 0      # more rounds per failpoint, at a random later pass
-BALLAST_ROWS = 120_000                 # three chunks of 50,000
+BALLAST_ROWS = 120_000 if LONG else 60_000   # chunks have 50,000
 REACH = 40                             # seconds for a failpoint to be reached
 DATABASES_KEPT = 20
 
