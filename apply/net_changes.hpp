@@ -2,7 +2,9 @@
 // Pure.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -26,16 +28,14 @@ class TableNet {
   void add(Change change);
   const RowMapper& mapper() const { return mapper_; }
   const std::vector<NetRow>& rows() const { return rows_; }
-  // Rows whose key the target cannot hold. A removed one is in `gone` instead.
-  const std::vector<Reject>& rejects() const { return rejects_; }
-  const std::vector<std::string>& gone() const { return gone_; }
+  // Rows whose key the target cannot hold, by source key, with the reason; without one where the row is gone.
+  const std::map<std::string, std::optional<Reject>>& unkeyed() const { return unkeyed_; }
 
  private:
   RowMapper mapper_;
   std::vector<NetRow> rows_;
   std::unordered_map<std::string, std::size_t> by_key_;
-  std::vector<Reject> rejects_;
-  std::vector<std::string> gone_;  // source keys
+  std::map<std::string, std::optional<Reject>> unkeyed_;
 };
 
 // Plans by source table; a table without a plan is not replicated.

@@ -18,12 +18,14 @@ Quarantine::Quarantine(TargetSession& session) : session_(session) {
 }
 
 bool Quarantine::holds(const std::string& table, const std::string& key) const {
-  return held_.contains(held_name(table, key));
+  std::string name = held_name(table, key);
+  auto changed = pending_.find(name);
+  return changed == pending_.end() ? held_.contains(name) : changed->second;
 }
 
 postgres::Command Quarantine::hold(const TablePlan& plan, const Reject& reject, std::uint64_t sequence,
                                    bool may_be_in_target) {
-  added_.push_back(held_name(plan.source, reject.source_key));
+  pending_[held_name(plan.source, reject.source_key)] = true;
   return {
       "INSERT INTO tidegate.quarantine AS q (pipeline, source_table, source_key, target_table, column_name, "
       "reason,"
@@ -39,20 +41,22 @@ postgres::Command Quarantine::hold(const TablePlan& plan, const Reject& reject, 
 }
 
 postgres::Command Quarantine::release(const std::string& table, const std::string& key) {
-  removed_.push_back(held_name(table, key));
+  pending_[held_name(table, key)] = false;
   return {"DELETE FROM tidegate.quarantine WHERE pipeline = $1 AND source_table = $2 AND source_key = $3",
           {session_.pipeline(), table, key}};
 }
 
 void Quarantine::committed() {
-  for (const auto& name : removed_) held_.erase(name);
-  for (const auto& name : added_) held_.insert(name);
-  rolled_back();
-}
-
-void Quarantine::rolled_back() {
-  added_.clear();
-  removed_.clear();
+  for (const auto& [name, held] : pending_) {
+    if (held) {
+      held_.insert(name);
+    } else {
+      held_.erase(name);
+      released_ = true;
+    }
+    ++changes_;
+  }
+  pending_.clear();
 }
 
 std::map<std::string, std::uint64_t> count_quarantine(TargetSession& session) {

@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "apply/mapping/row_mapper.hpp"
@@ -18,21 +20,33 @@ class Quarantine {
   // Reads which keys are held, so that an ordinary row costs no query.
   explicit Quarantine(TargetSession& session);
 
-  bool empty() const { return held_.empty(); }
+  // As the open transaction would leave it.
+  bool empty() const { return held_.empty() && pending_.empty(); }
   bool holds(const std::string& source_table, const std::string& source_key) const;
-  std::size_t size() const { return held_.size(); }
+  std::size_t size() const { return held_.size(); }  // committed ones
 
-  // Commands for the caller's transaction; call committed() or rolled_back() after it.
+  // Commands for the caller's transaction; call committed() or rolled_back() after it, and restore() after a
+  // savepoint was rolled back.
   postgres::Command hold(const TablePlan& plan, const Reject& reject, std::uint64_t sequence,
                          bool may_be_in_target);
   postgres::Command release(const std::string& source_table, const std::string& source_key);
   void committed();
-  void rolled_back();
+  void rolled_back() { pending_.clear(); }
+  using Pending = std::unordered_map<std::string, bool>;  // by table, NUL, key: held or not
+  const Pending& pending() const { return pending_; }
+  void restore(Pending pending) { pending_ = std::move(pending); }
+
+  std::uint64_t changes() const { return changes_; }  // entries that came or went, since the start
+  // Whether a row was released since the last call; true at first, since a crash may have come before the caller
+  // drew its conclusions.
+  bool take_released() { return std::exchange(released_, false); }
 
  private:
   TargetSession& session_;
-  std::unordered_set<std::string> held_;  // table, NUL, key
-  std::vector<std::string> added_, removed_;
+  std::unordered_set<std::string> held_;
+  Pending pending_;
+  std::uint64_t changes_ = 0;
+  bool released_ = true;
 };
 
 // What an operator sees; read on any connection.

@@ -10,15 +10,10 @@
 
 #include "apply/net_changes.hpp"
 #include "apply/postgres/session.hpp"
+#include "apply/postgres/target_fit.hpp"
 #include "apply/schema/ddl.hpp"
 
 namespace tidegate {
-
-struct TargetTablesOptions {
-  PlanOptions plan;
-  bool create = true;  // false: the tables are there already, made by migrations, and are checked for fit
-  bool adopt = false;  // accept tables that hold rows which tidegate did not write
-};
 
 class TargetTables {
  public:
@@ -48,12 +43,10 @@ class TargetTables {
   std::vector<Finding> carry(const std::vector<SourceTable>& changed, Plans& plans);
 
  private:
-  bool exists(const TablePlan& plan);
-  void refuse_rows(const TablePlan& plan);
-  void check_fit(TablePlan& plan);
   void record(const TablePlan& plan, bool created, const std::string& status);
   void build(const DdlObject& object, std::vector<Finding>& findings);
   std::set<std::string> built();
+  std::set<std::string> made_by_us();  // source's names
   void make(const SourceTable& table, const TablePlan& plan);
 
   TargetSession& session_;

@@ -118,9 +118,10 @@ void within_snapshot(const std::string& path, sqlite_wal::SnapshotChain& chain, 
     live.set_progress_check({});
     chain.release();
     if (error.code() != "SQLITE_INTERRUPT") throw;
-    throw Refused("reading " + path +
-                  " takes longer than the 100 ms for which tidegate may hold a read lock on a "
-                  "database without WAL; let tidegate switch it to WAL with --allow-wal");
+    throw Refused("wal-needed",
+                  "reading " + path +
+                      " takes longer than the 100 ms for which tidegate may hold a read lock on a database without WAL",
+                  "let tidegate switch it to WAL with --allow-wal");
   } catch (...) {
     live.set_progress_check({});
     chain.release();
@@ -288,6 +289,7 @@ SqliteCapture::Cut SqliteCapture::cut() {
   auto began = steady_clock::now();
   auto live = snapshot();
   within_snapshot(options_.path, *chain_, live.connection, [&] {
+    cut.everything_because = live.look.reason;
     carry_schema_changes(live.connection);
     if (transaction_open_ || !live.look.nowhere()) cut.changed = record(live, cut);
   });

@@ -54,6 +54,7 @@ class SqliteCapture {
     bool changed = false;
     std::uint64_t last_sequence = 0;  // of its last part, where changed
     std::uint64_t changes = 0, rows_compared = 0;
+    std::string everything_because;  // why narrowing could not say where to look; empty where it could
     std::chrono::microseconds duration{0};
   };
   // Did anyone commit since the last cut's snapshot was taken? Cheap; may say yes too often, never no

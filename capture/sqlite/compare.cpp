@@ -44,9 +44,8 @@ bool identical_keys(const Relation& relation, const Row& a, const Row& b) {
 
 void report_pair(const Relation& relation, const Row& live, const Row& shadow, Differences& differences) {
   if (identical(live, shadow)) return;
-  if (identical_keys(relation, live, shadow)) return differences.updated(live);
-  differences.removed(shadow);
-  differences.inserted(live);
+  if (identical_keys(relation, live, shadow)) return differences.updated(shadow, live);
+  differences.replaced(shadow, live);
 }
 
 std::weak_ordering side_to_take(const Relation& relation, const Cursor& live, const Cursor& shadow) {

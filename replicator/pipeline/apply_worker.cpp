@@ -20,6 +20,7 @@ using namespace std::chrono_literals;
 constexpr std::size_t chunk_rows = 50000;
 constexpr std::size_t chunk_bytes = 16 << 20;
 constexpr auto first_pause = 100ms, longest_pause = 5000ms;
+constexpr std::string_view unique_violation = "23505";
 constexpr auto longest_idle = 200ms;
 
 bool stopped(const Coordination& coordination) {
@@ -99,13 +100,11 @@ void ApplyWorker::check_position(Session& session) {
   const Position& position = session.target.position();
   auto digest = session.journal.digest_at(position.sequence);
   if (!digest || *digest != position.digest) {
-    throw Refused(
-        fmt::format("the target is at position {} of a history that this state directory does not have: one "
-                    "of them was restored "
-                    "from a backup or swapped; to start again, empty the target's tables and its schema "
-                    "tidegate, and use a new "
-                    "state directory",
-                    position.sequence));
+    throw Refused("target-not-in-history",
+                  fmt::format("the target is at position {} of a history that this state directory does not have: one of "
+                              "them was restored from a backup or swapped",
+                              position.sequence),
+                  "to start again, empty the target's tables and its schema tidegate, and use a new state directory");
   }
 }
 
@@ -262,6 +261,7 @@ void ApplyWorker::stream(Session& session) {
     if (session.objects_pending) build_objects(session);
     if (apply_once(session)) continue;
     serve_retries(session);
+    retry_conflicts(session);
     if (quarantine_changed_.exchange(false)) show_quarantine(session);
     coordination_.wait_for_work(longest_idle, coordination_.stop_token());
   }
@@ -270,7 +270,7 @@ void ApplyWorker::stream(Session& session) {
 bool ApplyWorker::apply_once(Session& session) {
   if (!wait_while_paused()) return false;
   auto began = Coordination::Clock::now();
-  std::size_t held_before = session.quarantine.size();
+  auto changes_before = session.quarantine.changes();
   BatchOutcome outcome;
   if (!session.applier->step(outcome)) return false;
   auto sequence = session.target.position().sequence;
@@ -280,7 +280,7 @@ bool ApplyWorker::apply_once(Session& session) {
     status.totals.changes += outcome.changes;
     status.position = std::to_string(sequence);
   });
-  if (session.quarantine.size() != held_before) show_quarantine(session);
+  if (session.quarantine.changes() != changes_before) show_quarantine(session);
   limit_rate(outcome.changes, began);
   return true;
 }
@@ -369,6 +369,17 @@ ApplyWorker::Retried ApplyWorker::retry(Session& session, const std::vector<std:
   }
   show_quarantine(session);
   return counts;
+}
+
+// A row in quarantine may leave its old values in the target, and others that have taken them over in the source
+// are then refused. Once a row has left the quarantine they may fit; each pass frees one at least, or is the last.
+void ApplyWorker::retry_conflicts(Session& session) {
+  if (!session.quarantine.take_released() || session.quarantine.size() == 0) return;
+  std::vector<std::int64_t> ids;
+  for (const auto& entry : list_quarantine(session.target.connection(), session.target.pipeline())) {
+    if (entry.state == "held" && entry.sqlstate == unique_violation) ids.push_back(entry.id);
+  }
+  if (!ids.empty()) retry(session, ids);
 }
 
 }  // namespace tidegate

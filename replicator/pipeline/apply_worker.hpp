@@ -59,6 +59,7 @@ class ApplyWorker {
   bool apply_once(Session& session);
   void serve_retries(Session& session);
   Retried retry(Session& session, const std::vector<std::int64_t>& ids);
+  void retry_conflicts(Session& session);
   void enter_phase(Session& session, TargetPhase phase);
   void show_tables(Session& session);
   void show_quarantine(Session& session);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <thread>
-#include <utility>
 
 #include "db/error.hpp"
 #include "replicator/log.hpp"
@@ -12,10 +11,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A cut may take a fifth of one core at most: after it capture rests four times as long as it worked.
+//// Capture takes a fifth of one core at most, over time: it owes four times as long a rest as it worked. A
+///debt is let
+// stand up to a bound, so that one long compare among many short ones holds up nobody.
 constexpr int rest_factor = 4;
-constexpr auto longest_rest = 10s;
-constexpr auto shortest_nap = 5ms;
+constexpr auto tolerated_debt = 10s;
+constexpr auto longest_nap = 5ms;
 constexpr auto trim_interval = 60s;
 constexpr auto first_pause = 100ms, longest_pause = 5000ms;
 
@@ -38,7 +39,6 @@ void CaptureWorker::reopen() {
   journal_ = std::make_unique<Journal>(*state_);
   reader_ = std::make_unique<JournalReader>(options_.state_path);
   capture_ = std::make_unique<SqliteCapture>(options_.capture, *state_, *journal_);
-  compared_all_ = false;
 }
 
 std::optional<std::vector<FilledTable>> CaptureWorker::open() {
@@ -67,26 +67,30 @@ bool CaptureWorker::cut_if_due() {
   coordination_.cut_done(wish, reader_->end());
   coordination_.clear_report("capture");
   if (cut.changed) {
-    log_debug("cut: {} changes, {} rows compared, {} us", cut.changes, cut.rows_compared,
-              cut.duration.count());
+    log_debug("cut: {} changes, {} rows compared, {} us{}{}", cut.changes, cut.rows_compared,
+              cut.duration.count(),
+              cut.everything_because.empty() ? "" : ", everything: ", cut.everything_because);
   }
-  // The first cut compares everything, once: nobody should wait for a rest after it.
-  if (std::exchange(compared_all_, true)) wait(cut.duration);
+  rest_after(cut.duration);
   return true;
 }
 
 // A sync does not wait for the rest to be over.
-void CaptureWorker::wait(std::chrono::microseconds last_cut) {
+void CaptureWorker::rest_after(std::chrono::microseconds work) {
+  using std::chrono::steady_clock;
   auto stop = coordination_.stop_token();
-  auto until = std::chrono::steady_clock::now() +
-               std::min<std::chrono::microseconds>(last_cut * rest_factor, longest_rest);
-  while (std::chrono::steady_clock::now() < until && !coordination_.cut_wanted() && !stop.stop_requested()) {
-    std::this_thread::sleep_for(std::min<std::chrono::microseconds>(shortest_nap, last_cut * rest_factor));
+  rested_by_ = std::max(rested_by_, steady_clock::now()) + work * rest_factor;
+  while (rested_by_ - steady_clock::now() > tolerated_debt && !coordination_.cut_wanted() &&
+         !stop.stop_requested()) {
+    std::this_thread::sleep_for(std::min<std::chrono::microseconds>(longest_nap, work * rest_factor));
   }
 }
 
 void CaptureWorker::rest_until_next_look() {
+  auto began = std::chrono::steady_clock::now();
   capture_->tend();
+  auto took = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  if (took > 0.05) log_debug("the application's WAL was checkpointed: {:.3f} s", took);
   std::this_thread::sleep_for(capture_->poll_interval());
 }
 

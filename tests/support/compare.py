@@ -49,7 +49,7 @@ class Comparison:
         if catalog.table_exists(self.cursor, "tidegate.quarantine"):
             self.cursor.execute("SELECT source_table, source_key::text FROM tidegate.quarantine")
             for table, key in self.cursor.fetchall():
-                keys[table].add(tuple(None if part is None else str(part) for part in json.loads(key)))
+                keys[table].add(tuple(map(json_key_text, json.loads(key))))
         return keys
 
     def compare_table(self, table):
@@ -64,7 +64,8 @@ class Comparison:
         unknown = {name for name, kind in types.items() if name in names and kind not in TYPES}
         yield from (Difference("type", table, column=name, detail=f"{types[name]} is none that tidegate makes") for name in unknown)
         shared = [(name, declared) for name, declared in columns if name in types and name not in unknown]
-        side = Side(table, shared, [types[name] for name, _ in shared], key, self.quarantined[table])
+        by_rid = catalog.HIDDEN_KEY in types   # also where the key may be NULL: then the rowid tells rows apart
+        side = Side(table, shared, [types[name] for name, _ in shared], [] if by_rid else key, self.quarantined[table])
         side.read_source(catalog.sqlite_rows(self.source, table, shared))
         names = [name for name, _ in shared] + [catalog.HIDDEN_KEY] * (catalog.HIDDEN_KEY in types)
         side.read_target(catalog.target_rows(self.cursor, self.schema, table, names))
@@ -101,7 +102,7 @@ class Side:
         width = len(self.names)
         for row in rows:
             texts, rid = row[:width], row[width:]
-            named = tuple(texts[place] for place in self.key)
+            named = tuple(json_key_text(float(texts[at])) if self.types[at] == "double precision" else texts[at] for at in self.key)
             if named in self.quarantined if self.key else rid and rid[0] in self.rids:
                 continue
             values = tuple(from_target(kind, text) for kind, text in zip(self.types, texts))
@@ -111,9 +112,9 @@ class Side:
         return tuple(values[place] for place in self.key) if self.key else values
 
     def is_quarantined(self, rowid, raw):
-        named = tuple(key_text(raw[place]) for place in self.key)
-        nameless = not self.key or None in named
-        return bool(self.key) and named in self.quarantined or nameless and rowid is not None and str(rowid) in self.rids
+        if not self.key:
+            return rowid is not None and str(rowid) in self.rids
+        return tuple(key_text(raw[place]) for place in self.key) in self.quarantined
 
     def converted(self, place, value, raw):
         """A value that fits nowhere is reported, and differs from anything in the target."""
@@ -164,8 +165,15 @@ def key_text(raw):
     if isinstance(raw, Text):
         return raw.decode("utf-8", "replace")
     if isinstance(raw, bytes):
-        return raw.hex()
-    return None if raw is None else repr(raw)
+        return "\\x" + raw.hex()
+    return json_key_text(raw)
+
+
+def json_key_text(part):
+    """1 and 1.0 are one key."""
+    if isinstance(part, float) and part.is_integer():
+        part = int(part)
+    return None if part is None else str(part)
 
 
 def short(value):

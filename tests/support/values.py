@@ -127,8 +127,9 @@ def sqlite_boolean(raw):
 
 def sqlite_integer(bits):
     def convert(raw):
-        if isinstance(raw, int) and -2 ** (bits - 1) <= raw < 2 ** (bits - 1):
-            return raw
+        whole = int(raw) if isinstance(raw, float) and raw.is_integer() else raw   # 1.0 is 1 in such a column
+        if isinstance(whole, int) and -2 ** (bits - 1) <= whole < 2 ** (bits - 1):
+            return whole
         raise Unfit("not an integer of this size")
     return convert
 
@@ -152,7 +153,20 @@ def sqlite_text(raw):
         return text_of(raw)
     if isinstance(raw, bytes):
         raise Unfit("a blob in a text column")
-    return str(raw) if isinstance(raw, int) else repr(raw)
+    return str(raw) if isinstance(raw, int) else shortest(raw)
+
+
+def shortest(real):
+    """A real as text: the shorter of the plain and the scientific form that read back the same; always seen to be one."""
+    if math.isinf(real):
+        return "Infinity" if real > 0 else "-Infinity"
+    sign, digits, exponent = number(repr(real)).normalize().as_tuple()
+    power = len(digits) + exponent - 1 if real else 0
+    mantissa = "".join(map(str, digits))
+    scientific = mantissa[0] + "." * (len(mantissa) > 1) + mantissa[1:] + f"e{power:+03d}"
+    plain = str(abs(int(real))) if real.is_integer() else format(abs(number(repr(real))), "f")
+    text = plain if len(plain) <= len(scientific) else scientific
+    return "-" * sign + text + ".0" * (text.isdigit())
 
 
 def sqlite_bytes(raw):
