@@ -1,6 +1,7 @@
 """The story that try.sh tells, once everything is built."""
 import argparse
 import contextlib
+import json
 import os
 import pathlib
 import select
@@ -95,6 +96,13 @@ def compare(path, target):
     return not found
 
 
+def held_rows(connection):
+    """{(table, key as texts)} of the rows in the quarantine."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT source_table, source_key FROM tidegate.quarantine")
+        return {(table, tuple(map(str, json.loads(key)))) for table, key in cursor.fetchall()}
+
+
 def end(tide):
     done = tide.verb("stop")
     if done.code:
@@ -120,7 +128,12 @@ def try_app(flags):
         right = compare(app.path, target) and right
         with contextlib.closing(target.connect()) as connection:
             verdict = app.verdict(ledger.TargetRows(connection))
-        print(f"   {verdict}")
+            held = held_rows(connection)
+        # SQLite keeps texts that are longer than a column's type says; such rows are held, and named.
+        verdict.problems = [problem for problem in verdict.problems if (problem.table, tuple(map(str, problem.key))) not in held]
+        print(f"   {verdict}" + (f" (rows in the quarantine: {len(held)})" if held else ""))
+        if held:
+            print(tide.verb("quarantine", "list").out)
         look_around(target, flags)
         end(tide)
     return right and verdict.clean and not summary["failed"]
@@ -147,10 +160,10 @@ def try_file(flags):
 
 def check_file(path):
     if not path.is_file():
-        raise Trouble(f"there is no file {path}")
+        raise Trouble(f"there is no file {path}; check the path")
     with path.open("rb") as file:
         if file.read(16) not in (b"SQLite format 3\0", b""):
-            raise Trouble(f"{path} is not a SQLite database")
+            raise Trouble(f"{path} is not a SQLite database; check the path, and decrypt it first if it is encrypted")
 
 
 def copied(source, stack):

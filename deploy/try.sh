@@ -7,6 +7,12 @@
 set -euo pipefail
 root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 
+# A wrong path is told before minutes of building.
+case "${1:-}" in
+  "" | -*) ;;
+  *) [ -f "$1" ] || { echo "try.sh: there is no file $1; check the path" >&2; exit 4; } ;;
+esac
+
 case " $* " in
   *" --help "* | *" -h "*) ;;
   *)

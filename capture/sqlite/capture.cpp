@@ -108,6 +108,13 @@ sqlite_wal::SnapshotChain::Cut SqliteCapture::snapshot() {
 
 namespace {
 
+Refused wal_needed(const std::string& path) {
+  return Refused("wal-needed",
+                 "reading " + path +
+                     " takes longer than the 100 ms for which tidegate may hold a read lock on a database without WAL",
+                 "let tidegate switch it to WAL with --allow-wal");
+}
+
 // Ends a read lock however its scope is left, and says in words what an interrupted read means.
 template <typename Work>
 void within_snapshot(const std::string& path, sqlite_wal::SnapshotChain& chain, sqlite::Database& live,
@@ -118,10 +125,7 @@ void within_snapshot(const std::string& path, sqlite_wal::SnapshotChain& chain, 
     live.set_progress_check({});
     chain.release();
     if (error.code() != "SQLITE_INTERRUPT") throw;
-    throw Refused("wal-needed",
-                  "reading " + path +
-                      " takes longer than the 100 ms for which tidegate may hold a read lock on a database without WAL",
-                  "let tidegate switch it to WAL with --allow-wal");
+    throw wal_needed(path);
   } catch (...) {
     live.set_progress_check({});
     chain.release();
@@ -298,10 +302,11 @@ SqliteCapture::Cut SqliteCapture::cut() {
   return cut;
 }
 
-std::vector<FilledTable> measure_source(const CaptureOptions& options,
-                                        const SqliteCapture::Progress& progress) {
+namespace {
+
+std::vector<FilledTable> measure_all(sqlite::Database& live, const CaptureOptions& options,
+                                     const SqliteCapture::Progress& progress) {
   std::vector<FilledTable> measured;
-  sqlite::Database live = open_read_only(options.path);
   live.execute("BEGIN");
   for (SourceTable& source : tables_of(live, options)) {
     FilledTable& into = measured.emplace_back(unmeasured(std::move(source)));
@@ -311,6 +316,23 @@ std::vector<FilledTable> measure_source(const CaptureOptions& options,
   }
   live.execute("ROLLBACK");
   return measured;
+}
+
+}  // namespace
+
+std::vector<FilledTable> measure_source(const CaptureOptions& options,
+                                        const SqliteCapture::Progress& progress) {
+  sqlite::Database live = open_read_only(options.path);
+  if (live.text("PRAGMA journal_mode") != "wal") {
+    live.set_progress_check(
+        [began = steady_clock::now()] { return steady_clock::now() - began > longest_read_lock_without_wal; });
+  }
+  try {
+    return measure_all(live, options, progress);
+  } catch (const Error& error) {
+    if (error.code() != "SQLITE_INTERRUPT") throw;
+    throw wal_needed(options.path);
+  }
 }
 
 }  // namespace tidegate

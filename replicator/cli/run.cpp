@@ -99,8 +99,7 @@ int plan(const Invocation& invocation) {
   Settings settings = settings_of(invocation, Purpose::find);
   require_source(settings);
   capture::require_local_database(settings.source.end.path);
-  auto measured = measure_source(capture_options(settings), [](const std::string&, std::uint64_t) {});
-  auto planned = plan_pipeline(measured, settings);
+  auto planned = plan_from_source(settings);
   fmt::print("{}", invocation.json ? plan_json(planned, settings)
                                    : plan_text(planned, settings) + ddl_text(planned, settings));
   bool blocked = false;

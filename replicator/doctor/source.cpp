@@ -84,8 +84,7 @@ std::vector<Finding> examine_source(const Settings& settings) {
   }
   auto catalogue = catalogue_findings(settings);
   findings.insert(findings.end(), catalogue.begin(), catalogue.end());
-  auto measured = measure_source(capture_options(settings), [](const std::string&, std::uint64_t) {});
-  auto planned = plan_pipeline(measured, settings);
+  auto planned = plan_from_source(settings);
   findings.insert(findings.end(), planned.findings.begin(), planned.findings.end());
   return findings;
 }

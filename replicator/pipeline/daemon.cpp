@@ -209,6 +209,21 @@ PlannedPipeline plan_from_catalogue(const Settings& settings) {
   return plan_pipeline(tables, settings);
 }
 
+PlannedPipeline plan_from_source(const Settings& settings) {
+  try {
+    return plan_pipeline(measure_source(capture_options(settings), [](const std::string&, std::uint64_t) {}), settings);
+  } catch (const Refused& refused) {
+    if (refused.code() != "wal-needed") throw;
+    PlannedPipeline planned = plan_from_catalogue(settings);
+    auto level = settings.source.allow_wal ? Finding::Level::warn : Finding::Level::block;
+    planned.findings.insert(planned.findings.begin(),
+                            {level, "wal-needed", "", "",
+                             refused.message() + ": rows are not counted here, and types are those that were declared",
+                             refused.mend()});
+    return planned;
+  }
+}
+
 TargetTablesOptions tables_options(const Settings& settings) {
   return {plan_options(settings), settings.target.schema == TargetSchema::create, settings.adopt};
 }

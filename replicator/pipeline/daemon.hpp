@@ -23,6 +23,8 @@ struct PlannedPipeline {
 
 PlanOptions plan_options(const Settings& settings);
 PlannedPipeline plan_pipeline(const std::vector<FilledTable>& tables, const Settings& settings);
+// From all values of the source, or from its catalogue and a finding where its read lock would last too long.
+PlannedPipeline plan_from_source(const Settings& settings);
 // Read from the source's catalogue alone, without its rows: what can be known before the source is read.
 PlannedPipeline plan_from_catalogue(const Settings& settings);
 TargetTablesOptions tables_options(const Settings& settings);
