@@ -16,6 +16,8 @@ class Differences {
   virtual void inserted(const Row& live) = 0;
   virtual void updated(const Row& live) = 0;
   virtual void removed(const Row& shadow) = 0;
+  // A row of the same key in which a zero changed its sign: SQLite's session takes 0.0 and -0.0 for the same.
+  virtual void replaced(const Row& shadow, const Row& live) = 0;
 };
 
 using RowidRange = std::pair<std::int64_t, std::int64_t>;  // inclusive

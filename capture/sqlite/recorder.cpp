@@ -55,6 +55,13 @@ class Recorder::TableWriter : public Differences {
     recorder_.written();
   }
 
+  // In two sessions: within one they would be merged into an update of nothing.
+  void replaced(const Row& shadow, const Row& live) override {
+    removed(shadow);
+    recorder_.take_changeset();
+    inserted(live);
+  }
+
   Row read_row(const Row& key) {
     if (!read_) read_.emplace(recorder_.state_.prepare(table_.select_shadow_row()));
     for (std::size_t i = 0; i < key.size(); ++i) read_->bind(static_cast<int>(i) + 1, key[i]);

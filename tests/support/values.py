@@ -73,7 +73,7 @@ def time_of(text):
 
 def moment_of(text):
     """Microseconds since 1970; without a zone it is UTC."""
-    year, month, day, clock, *parts, zone = matched(DATE + r"(?:[ T](" + TIME + r")\s?" + ZONE + ")?", text)
+    year, month, day, clock, *parts, zone = matched(DATE + r"(?:[ T](" + TIME + r")(?: (?!$))?" + ZONE + ")?", text)
     days = checked(datetime.date, int(year), int(month), int(day)).toordinal() - datetime.date(1970, 1, 1).toordinal()
     time = checked(micros_of_time, *parts) if clock else 0
     return days * DAY + time - offset_of(zone)
