@@ -10,7 +10,8 @@ void TableNet::add(Change change) {
   bool remove = change.operation == Operation::remove;
   auto key = mapper_.target_key(change.row, why);
   if (!key) {
-    unplaced_[mapper_.source_key(change.row)] = remove ? std::nullopt : std::optional(std::move(why));
+    auto& last = unkeyed_[why.source_key];
+    last = remove ? std::nullopt : std::optional(std::move(why));
     return;
   }
   auto [found, is_new] = by_key_.emplace(std::move(*key), rows_.size());

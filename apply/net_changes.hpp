@@ -28,14 +28,14 @@ class TableNet {
   void add(Change change);
   const RowMapper& mapper() const { return mapper_; }
   const std::vector<NetRow>& rows() const { return rows_; }
-  // Rows whose key the target cannot hold, by source key: why, or nothing where the last change removed the row.
-  const std::map<std::string, std::optional<Reject>>& unplaced() const { return unplaced_; }
+  // Rows whose key the target cannot hold, by source key, with the reason; without one where the row is gone.
+  const std::map<std::string, std::optional<Reject>>& unkeyed() const { return unkeyed_; }
 
  private:
   RowMapper mapper_;
   std::vector<NetRow> rows_;
   std::unordered_map<std::string, std::size_t> by_key_;
-  std::map<std::string, std::optional<Reject>> unplaced_;
+  std::map<std::string, std::optional<Reject>> unkeyed_;
 };
 
 // Plans by source table; a table without a plan is not replicated.

@@ -35,16 +35,35 @@ class Error : public std::runtime_error {
   std::source_location where_;
 };
 
-// A check that refuses before anything was changed: exit code 2.
-class Refused : public std::runtime_error {
+// A sentence for an operator with a stable code (`tidegate explain CODE`) and the way out, where it has them:
+// what() is "message; mend".
+class Sentence : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit Sentence(const std::string& text) : std::runtime_error(text), message_(text) {}
+  Sentence(std::string code, std::string message, std::string mend)
+      : std::runtime_error(mend.empty() ? message : message + "; " + mend),
+        code_(std::move(code)),
+        message_(std::move(message)),
+        mend_(std::move(mend)) {}
+
+  const std::string& code() const { return code_; }  // empty where it has none
+  const std::string& message() const { return message_; }
+  const std::string& mend() const { return mend_; }
+
+ private:
+  std::string code_, message_, mend_;
+};
+
+// A check that refuses before anything was changed: exit code 2.
+class Refused : public Sentence {
+ public:
+  using Sentence::Sentence;
 };
 
 // Words on the command line or in a file that cannot be used: exit code 4.
-class Usage : public std::runtime_error {
+class Usage : public Sentence {
  public:
-  using std::runtime_error::runtime_error;
+  using Sentence::Sentence;
 };
 
 }  // namespace tidegate

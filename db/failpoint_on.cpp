@@ -1,4 +1,3 @@
-#include <unistd.h>
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
@@ -41,7 +40,8 @@ void failpoint(const char* name) {
   Armed& it = armed();
   if (it.name != name || --it.passes_left != 0) return;
   if (it.action == "error") throw Error(std::string("failpoint ") + name, "", Advice::reconnect);
-  kill(getpid(), it.action == "stop" ? SIGSTOP : SIGKILL);
+  // To this thread: a SIGSTOP to the process may be taken by another one, while this one runs on past its failpoint.
+  raise(it.action == "stop" ? SIGSTOP : SIGKILL);
 }
 
 }  // namespace tidegate

@@ -3,6 +3,7 @@
 #include <libpq-fe.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -195,13 +196,20 @@ Result Connection::run(const std::string& sql, const std::vector<Parameter>& par
 
 const std::string& Connection::prepared(const std::string& sql) {
   if (auto found = prepared_.find(sql); found != prepared_.end()) return found->second;
-  if (prepared_.size() >= max_prepared) {
-    run("DEALLOCATE ALL");
-    prepared_.clear();
-  }
   std::string name = "tidegate_" + std::to_string(prepared_.size() + 1);
   checked(PQprepare(connection_.get(), name.c_str(), sql.c_str(), 0, nullptr), "prepare");
   return prepared_.emplace(sql, name).first->second;
+}
+
+// Forgets before it prepares: none that this pipeline needs may go.
+void Connection::prepare_all(const std::vector<Command>& commands) {
+  auto unknown = std::count_if(commands.begin(), commands.end(),
+                               [this](const Command& command) { return !prepared_.contains(command.sql); });
+  if (unknown > 0 && prepared_.size() + static_cast<std::size_t>(unknown) > max_prepared) {
+    run("DEALLOCATE ALL");
+    prepared_.clear();
+  }
+  for (const Command& command : commands) prepared(command.sql);
 }
 
 void Connection::send(const Command& command) {
@@ -271,7 +279,7 @@ Result Connection::receive(const std::string& sql) {
 }
 
 std::vector<Result> Connection::pipeline(const std::vector<Command>& commands) {
-  for (const Command& command : commands) prepared(command.sql);
+  prepare_all(commands);
   PipelineMode mode(connection_.get());
   for (const Command& command : commands) {
     send(command);

@@ -85,6 +85,7 @@ class Connection {
     void operator()(pg_conn* connection) const;
   };
   const std::string& prepared(const std::string& sql);
+  void prepare_all(const std::vector<Command>& commands);
   void send(const Command& command);
   void flush();
   Result receive(const std::string& sql);

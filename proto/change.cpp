@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "proto/text.hpp"
 
 namespace tidegate {
@@ -28,13 +30,19 @@ std::string hex(std::string_view bytes) {
   return out;
 }
 
+// A text that JSON cannot hold, or that could be taken for a blob or for such a text.
+std::string shown(const std::string& text) {
+  bool as_it_is = is_valid_utf8(text) && !text.starts_with("\\x") && !text.starts_with("text:\\x");
+  return as_it_is ? text : "text:" + hex(text);
+}
+
 void append_json(std::string& out, const Value& value) {
   if (auto* integer = std::get_if<std::int64_t>(&value)) {
     out += fmt::format("{}", *integer);
   } else if (auto* real = std::get_if<double>(&value)) {
-    out += fmt::format("{}", *real);
+    out += std::isfinite(*real) ? fmt::format("{}", *real) : *real > 0 ? "\"Infinity\"" : "\"-Infinity\"";
   } else if (auto* text = std::get_if<std::string>(&value)) {
-    append_json_string(out, is_valid_utf8(*text) ? *text : hex(*text));
+    append_json_string(out, shown(*text));
   } else if (auto* blob = std::get_if<Blob>(&value)) {
     append_json_string(out, hex(blob->bytes));
   } else {

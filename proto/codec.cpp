@@ -221,8 +221,8 @@ std::string encode(const TransactionPart& part) {
   out.set_last(part.last);
   out.set_commit_time_us(part.commit_time_us);
   if (part.schema_change) {
-    for (const auto& table : part.schema_change->tables)
-      fill(*out.mutable_schema_change()->add_tables(), table);
+    auto& change = *out.mutable_schema_change();
+    for (const auto& table : part.schema_change->tables) fill(*change.add_tables(), table);
   }
   for (const auto& relation : part.relations) fill(*out.add_relations(), relation);
   for (const auto& change : part.changes) fill(*out.add_changes(), change);

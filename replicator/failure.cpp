@@ -18,6 +18,8 @@ std::string code_of(const std::exception& failure) {
 
 Told told(const std::exception& failure) {
   if (const auto* known = dynamic_cast<const Told*>(&failure)) return *known;
+  if (const auto* known = dynamic_cast<const Sentence*>(&failure); known && !known->code().empty())
+    return {known->code(), known->message(), known->mend(), {}};
   return {code_of(failure), failure.what(), "", {}};
 }
 

@@ -23,8 +23,12 @@ std::size_t plan_place(const std::string& target, const TablePlan& plan) {
   throw std::invalid_argument("the plan of table " + plan.source + " has no column for its key " + target);
 }
 
-bool is_textual(TargetType type) {
-  return type == TargetType::text || type == TargetType::varchar;
+// 1, '1' and x'31' are three keys in SQLite and must not become one row: a text comes from a text only, and
+// bytes from bytes.
+bool fits_key(const Value& value, TargetType type) {
+  if (type == TargetType::text || type == TargetType::varchar)
+    return std::holds_alternative<std::string>(value);
+  return type != TargetType::bytea || std::holds_alternative<Blob>(value);
 }
 
 }  // namespace
@@ -53,16 +57,13 @@ void RowMapper::explain(const Row& row, std::size_t column, Misfit misfit, Rejec
   why.reason = name_of(misfit);
 }
 
-// A key column takes a text only from a text: 1 and '1' are two keys in SQLite and must not become one row.
 Encoded RowMapper::encode_place(const Row& row, std::size_t column, std::string& out,
                                 Encoded (*form)(const Value&, const ColumnPlan&, std::string&)) const {
   const ColumnPlan& plan = plan_->columns[column];
   const Value& value = row[source_[column]];
   bool is_key = std::find(key_.begin(), key_.end(), column) != key_.end();
   if (is_key && is_null(value)) return {Encoded::State::misfit, Misfit::null_key};
-  if (is_key && is_textual(plan.type) && !std::holds_alternative<std::string>(value)) {
-    return {Encoded::State::misfit, Misfit::wrong_class};
-  }
+  if (is_key && !fits_key(value, plan.type)) return {Encoded::State::misfit, Misfit::wrong_class};
   return form(value, plan, out);
 }
 

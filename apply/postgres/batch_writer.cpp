@@ -38,12 +38,18 @@ std::int64_t highest(const TableNet& net, const std::string& source_column,
 
 // The commands' parameters for one table, and which of its rows they hold.
 struct BatchWriter::Part {
+  struct Misfit {
+    Reject why;
+    bool born;
+  };
   const TableNet* net;
   std::vector<std::size_t> upserts, removes;  // places in net->rows()
   std::vector<std::string> upsert_arrays, remove_arrays;
-  std::vector<postgres::Command> quarantine;  // rows that do not fit, and rows that fit again or are gone
+  std::vector<Misfit> misfits;
+  std::vector<std::string> gone;  // source keys of removed rows that the target cannot hold
 
   const TablePlan& plan() const { return net->mapper().plan(); }
+  const Row& row(std::size_t place) const { return net->rows()[place].row; }
 };
 
 BatchWriter::BatchWriter(TargetSession& session, Quarantine& quarantine, const Plans& plans)
@@ -52,44 +58,60 @@ BatchWriter::BatchWriter(TargetSession& session, Quarantine& quarantine, const P
       references_(session, plans),
       deferred_(session, quarantine) {}
 
-std::vector<BatchWriter::Part> BatchWriter::parts_of(const NetChanges& changes, std::uint64_t sequence) {
+std::vector<BatchWriter::Part> BatchWriter::parts_of(const NetChanges& changes) {
   std::vector<Part> parts;
   for (const auto& net : changes.tables()) {
-    Part& part = parts.emplace_back(Part{net.get(), {}, {}, {}, {}, {}});
+    Part& part = parts.emplace_back(Part{net.get(), {}, {}, {}, {}, {}, {}});
     const RowMapper& mapper = net->mapper();
-    auto hold = [&](const Reject& why, bool born) {
-      part.quarantine.push_back(quarantine_.hold(part.plan(), why, sequence, !born));
-    };
-    auto release = [&](const std::string& key) {
-      if (quarantine_.holds(part.plan().source, key)) {
-        part.quarantine.push_back(quarantine_.release(part.plan().source, key));
-      }
-    };
     for (std::size_t i = 0; i < net->rows().size(); ++i) {
       const NetRow& row = net->rows()[i];
       Reject why;
       bool fits = row.remove ? mapper.append_key(row.row, part.remove_arrays, why)
                              : mapper.append_row(row.row, part.upsert_arrays, why);
-      if (!fits) {
-        hold(why, row.born);
-        continue;
-      }
-      (row.remove ? part.removes : part.upserts).push_back(i);
-      if (!quarantine_.empty()) release(mapper.source_key(row.row));
-    }
-    for (const auto& [key, why] : net->unplaced()) {
-      if (why) {
-        hold(*why, true);
+      if (fits) {
+        (row.remove ? part.removes : part.upserts).push_back(i);
       } else {
-        release(key);
+        part.misfits.push_back({std::move(why), row.born});
+      }
+    }
+    for (const auto& [key, why] : net->unkeyed()) {
+      if (why) {
+        part.misfits.push_back({*why, true});
+      } else {
+        part.gone.push_back(key);
       }
     }
   }
   return parts;
 }
 
+void BatchWriter::hold_misfits(const Part& part, std::uint64_t sequence,
+                               std::vector<postgres::Command>& out) {
+  for (const auto& misfit : part.misfits) {
+    out.push_back(quarantine_.hold(part.plan(), misfit.why, sequence, !misfit.born));
+  }
+  for (const auto& key : part.gone) release(part, key, out);
+}
+
+void BatchWriter::release(const Part& part, const std::string& key, std::vector<postgres::Command>& out) {
+  if (quarantine_.holds(part.plan().source, key)) out.push_back(quarantine_.release(part.plan().source, key));
+}
+
+// A sequence may be ahead already: ids that the source gave out and deleted again are not given out twice.
+void BatchWriter::lift_sequence(const Part& part, std::vector<postgres::Command>& out) {
+  const ColumnPlan* identity = identity_column(part.plan());
+  if (!identity || part.upserts.empty()) return;
+  std::int64_t most = highest(*part.net, identity->source, part.upserts);
+  if (most <= highest_id_[quoted_name(part.plan())]) return;
+  out.push_back(
+      {"SELECT pg_catalog.setval(s, $3) FROM pg_catalog.pg_get_serial_sequence($1, $2) AS s"
+       " WHERE s IS NOT NULL AND $3 > coalesce(pg_catalog.pg_sequence_last_value(s::pg_catalog.regclass), "
+       "0)",
+       {quoted_name(part.plan()), identity->target, std::to_string(most)}});
+}
+
 // Deletes of all tables first: what they free (a unique value) may be taken by the others.
-std::vector<postgres::Command> BatchWriter::commands(const std::vector<Part>& parts) {
+std::vector<postgres::Command> BatchWriter::commands(const std::vector<Part>& parts, std::uint64_t sequence) {
   std::vector<postgres::Command> out;
   for (const Part& part : parts) {
     if (part.removes.empty()) continue;
@@ -102,20 +124,13 @@ std::vector<postgres::Command> BatchWriter::commands(const std::vector<Part>& pa
     if (!part.upserts.empty()) out.push_back({upsert_sql(part.plan()), closed(part.upsert_arrays)});
   }
   for (const Part& part : parts) {
-    out.insert(out.end(), part.quarantine.begin(), part.quarantine.end());
-    const ColumnPlan* identity = identity_column(part.plan());
-    if (!identity || part.upserts.empty()) continue;
-    std::int64_t most = highest(*part.net, identity->source, part.upserts);
-    std::int64_t& reached = highest_id_[quoted_name(part.plan())];
-    if (most <= reached) continue;
-    reached = most;
-    // A sequence may be ahead already: ids that the source gave out and deleted again are not given out
-    // twice.
-    out.push_back(
-        {"SELECT pg_catalog.setval(s, $3) FROM pg_catalog.pg_get_serial_sequence($1, $2) AS s"
-         " WHERE s IS NOT NULL AND $3 > coalesce(pg_catalog.pg_sequence_last_value(s::pg_catalog.regclass), "
-         "0)",
-         {quoted_name(part.plan()), identity->target, std::to_string(most)}});
+    hold_misfits(part, sequence, out);
+    if (!quarantine_.empty()) {
+      for (const auto& places : {part.removes, part.upserts}) {
+        for (auto place : places) release(part, part.net->mapper().source_key(part.row(place)), out);
+      }
+    }
+    lift_sequence(part, out);
   }
   return out;
 }
@@ -123,9 +138,9 @@ std::vector<postgres::Command> BatchWriter::commands(const std::vector<Part>& pa
 void BatchWriter::write(const NetChanges& changes, const Position& to) {
   quarantine_.rolled_back();
   deferred_.forget();
-  auto parts = parts_of(changes, to.sequence);
+  auto parts = parts_of(changes);
   std::vector<postgres::Command> all{{"BEGIN", {}}, session_.enter(), {"SAVEPOINT tidegate_batch", {}}};
-  for (auto& command : commands(parts)) all.push_back(std::move(command));
+  for (auto& command : commands(parts, to.sequence)) all.push_back(std::move(command));
   all.push_back({"RELEASE SAVEPOINT tidegate_batch", {}});
   all.push_back(session_.advance_to(to));
   failpoint("apply-before-batch");
@@ -136,13 +151,24 @@ void BatchWriter::write(const NetChanges& changes, const Position& to) {
   } catch (const Error& error) {
     if (!is_row_error(error)) throw;
     session_.connection().run("ROLLBACK TO SAVEPOINT tidegate_batch");
-    // What parts_of() held and released stays noted: write_carefully() runs those commands again.
+    quarantine_.rolled_back();
     write_carefully(parts, to.sequence);
     finish(to);
   }
+  remember_sequences(parts);
   failpoint("apply-after-commit");
   session_.moved(to);
   quarantine_.committed();
+}
+
+// Sequences are lifted for good, whatever becomes of the transaction.
+void BatchWriter::remember_sequences(const std::vector<Part>& parts) {
+  for (const Part& part : parts) {
+    const ColumnPlan* identity = identity_column(part.plan());
+    if (!identity) continue;
+    std::int64_t& reached = highest_id_[quoted_name(part.plan())];
+    reached = std::max(reached, highest(*part.net, identity->source, part.upserts));
+  }
 }
 
 void BatchWriter::finish(const Position& to) {
@@ -161,11 +187,25 @@ void BatchWriter::begin_long() {
 }
 
 void BatchWriter::add(const NetChanges& changes, std::uint64_t sequence) {
-  auto parts = parts_of(changes, sequence);
+  auto parts = parts_of(changes);
+  forget_older(parts);
   auto& target = session_.connection();
-  auto error = attempt(target, [&] { target.pipeline(commands(parts)); });
-  if (error) write_carefully(parts, sequence);
+  auto before = quarantine_.pending();
+  auto error = attempt(target, [&] { target.pipeline(commands(parts, sequence)); });
+  if (error) {
+    quarantine_.restore(std::move(before));
+    write_carefully(parts, sequence);
+  }
+  remember_sequences(parts);
   failpoint("apply-in-long-transaction");
+}
+
+// A row that waits and comes again is what it is now.
+void BatchWriter::forget_older(const std::vector<Part>& parts) {
+  if (deferred_.empty()) return;
+  for (const Part& part : parts) {
+    for (const NetRow& row : part.net->rows()) deferred_.forget(part.net->mapper(), row.row);
+  }
 }
 
 void BatchWriter::commit_long(const Position& to) {
@@ -176,11 +216,13 @@ void BatchWriter::commit_long(const Position& to) {
 }
 
 void BatchWriter::write_carefully(const std::vector<Part>& parts, std::uint64_t sequence) {
-  for (const Part& part : parts) {
-    if (!part.quarantine.empty()) session_.connection().pipeline(part.quarantine);
-  }
+  std::vector<postgres::Command> first, last;
+  for (const Part& part : parts) hold_misfits(part, sequence, first);
+  session_.connection().pipeline(first);
   for (const Part& part : parts) delete_carefully(part, sequence);
   for (const Part& part : parts) upsert_carefully(part, sequence);
+  for (const Part& part : parts) lift_sequence(part, last);
+  session_.connection().pipeline(last);
 }
 
 void BatchWriter::delete_carefully(const Part& part, std::uint64_t sequence) {
@@ -190,15 +232,15 @@ void BatchWriter::delete_carefully(const Part& part, std::uint64_t sequence) {
       [&](std::size_t first, std::size_t last) {
         std::vector<std::string> keys;
         Reject why;
-        for (; first < last; ++first) mapper.append_key(part.net->rows()[part.removes[first]].row, keys, why);
+        for (auto i = first; i < last; ++i) mapper.append_key(part.row(part.removes[i]), keys, why);
         for (auto& array : keys) array += '}';
         std::vector<postgres::Command> commands;
         references_.before_delete(part.plan(), keys, commands);
         commands.push_back({delete_sql(part.plan()), {keys.begin(), keys.end()}});
-        session_.connection().pipeline(commands);
+        write_and_release(part, part.removes, first, last, std::move(commands));
       },
       [&](std::size_t i, const Error& error) {
-        Reject why = rejected_by_target(error, mapper.reject(part.net->rows()[part.removes[i]].row));
+        Reject why = rejected_by_target(error, mapper.reject(part.row(part.removes[i])));
         session_.connection().pipeline({quarantine_.hold(part.plan(), why, sequence, true)});
       });
 }
@@ -210,9 +252,9 @@ void BatchWriter::upsert_carefully(const Part& part, std::uint64_t sequence) {
       [&](std::size_t first, std::size_t last) {
         std::vector<std::string> arrays;
         Reject why;
-        for (; first < last; ++first)
-          mapper.append_row(part.net->rows()[part.upserts[first]].row, arrays, why);
-        session_.connection().pipeline({{upsert_sql(part.plan()), closed(std::move(arrays))}});
+        for (auto i = first; i < last; ++i) mapper.append_row(part.row(part.upserts[i]), arrays, why);
+        write_and_release(part, part.upserts, first, last,
+                          {{upsert_sql(part.plan()), closed(std::move(arrays))}});
       },
       [&](std::size_t i, const Error& error) {
         const NetRow& row = part.net->rows()[part.upserts[i]];
@@ -222,6 +264,19 @@ void BatchWriter::upsert_carefully(const Part& part, std::uint64_t sequence) {
         Reject why = rejected_by_target(error, mapper.reject(row.row));
         session_.connection().pipeline({quarantine_.hold(part.plan(), why, sequence, !row.born)});
       });
+}
+
+// Rows that the target takes leave the quarantine; those that it refuses have never left it.
+void BatchWriter::write_and_release(const Part& part, const std::vector<std::size_t>& places,
+                                    std::size_t first, std::size_t last,
+                                    std::vector<postgres::Command> commands) {
+  session_.connection().pipeline(commands);
+  if (quarantine_.empty()) return;
+  std::vector<postgres::Command> releases;
+  for (auto i = first; i < last; ++i) {
+    release(part, part.net->mapper().source_key(part.row(places[i])), releases);
+  }
+  session_.connection().pipeline(releases);
 }
 
 }  // namespace tidegate

@@ -30,9 +30,16 @@ class BatchWriter {
 
  private:
   struct Part;
-  std::vector<Part> parts_of(const NetChanges& changes, std::uint64_t sequence);
-  std::vector<postgres::Command> commands(const std::vector<Part>& parts);
+  static std::vector<Part> parts_of(const NetChanges& changes);
+  std::vector<postgres::Command> commands(const std::vector<Part>& parts, std::uint64_t sequence);
+  void hold_misfits(const Part& part, std::uint64_t sequence, std::vector<postgres::Command>& out);
+  void release(const Part& part, const std::string& key, std::vector<postgres::Command>& out);
+  void lift_sequence(const Part& part, std::vector<postgres::Command>& out);
   void write_carefully(const std::vector<Part>& parts, std::uint64_t sequence);
+  void write_and_release(const Part& part, const std::vector<std::size_t>& places, std::size_t first,
+                         std::size_t last, std::vector<postgres::Command> commands);
+  void remember_sequences(const std::vector<Part>& parts);
+  void forget_older(const std::vector<Part>& parts);
   void delete_carefully(const Part& part, std::uint64_t sequence);
   void upsert_carefully(const Part& part, std::uint64_t sequence);
   void finish(const Position& to);
@@ -42,7 +49,7 @@ class BatchWriter {
   Quarantine& quarantine_;
   OutsideReferences references_;
   DeferredRows deferred_;
-  std::map<std::string, std::int64_t> highest_id_;  // per identity column: what its sequence has reached
+  std::map<std::string, std::int64_t> highest_id_;  // per table: what its identity's sequence has reached
 };
 
 }  // namespace tidegate

@@ -43,6 +43,18 @@ bool DeferredRows::add(const RowMapper& mapper, const Row& row, bool born, std::
   return true;
 }
 
+void DeferredRows::forget() {
+  waiting_.clear();
+  bytes_ = 0;
+}
+
+void DeferredRows::forget(const RowMapper& mapper, const Row& row) {
+  std::erase_if(waiting_, [&](const Waiting& waiting) {
+    return waiting.mapper.plan().source == mapper.plan().source &&
+           binary_order(key_of(waiting.mapper.relation(), waiting.row), key_of(mapper.relation(), row)) == 0;
+  });
+}
+
 void DeferredRows::upsert(const Waiting& waiting) {
   std::vector<std::string> arrays;
   Reject why;
@@ -92,6 +104,7 @@ void DeferredRows::exchange_through_parked_values() {
   std::vector<Waiting> refused;
   while (!waiting_.empty() && waiting_.size() <= max_exchanged_rows) {
     std::size_t at = 0;
+    auto before = quarantine_.pending();
     auto error = attempt(session_.connection(), [&] {
       for (const Waiting& waiting : waiting_) park(waiting);
       for (at = 0; at < waiting_.size(); ++at) upsert(waiting_[at]);
@@ -100,6 +113,7 @@ void DeferredRows::exchange_through_parked_values() {
       waiting_.clear();
       break;
     }
+    quarantine_.restore(std::move(before));
     waiting_[at].error = *error;
     refused.push_back(std::move(waiting_[at]));
     waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(at));
@@ -120,8 +134,7 @@ void DeferredRows::settle() {
   retry_until_no_progress();
   exchange_through_parked_values();
   refuse_rest();
-  waiting_.clear();
-  bytes_ = 0;
+  forget();
 }
 
 }  // namespace tidegate

@@ -22,7 +22,9 @@ class DeferredRows {
   bool empty() const { return waiting_.empty(); }
   // Within the source transaction's target transaction, after its last row.
   void settle();
-  void forget() { waiting_.clear(); }
+  void forget();
+  // This row has changed since.
+  void forget(const RowMapper& mapper, const Row& row);
 
  private:
   struct Waiting {

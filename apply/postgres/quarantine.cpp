@@ -18,9 +18,9 @@ Quarantine::Quarantine(TargetSession& session) : session_(session) {
 }
 
 bool Quarantine::holds(const std::string& table, const std::string& key) const {
-  const std::string name = held_name(table, key);
-  const auto pending = pending_.find(name);
-  return pending == pending_.end() ? held_.contains(name) : pending->second;
+  std::string name = held_name(table, key);
+  auto changed = pending_.find(name);
+  return changed == pending_.end() ? held_.contains(name) : changed->second;
 }
 
 postgres::Command Quarantine::hold(const TablePlan& plan, const Reject& reject, std::uint64_t sequence,
@@ -56,10 +56,6 @@ void Quarantine::committed() {
     }
     ++changes_;
   }
-  pending_.clear();
-}
-
-void Quarantine::rolled_back() {
   pending_.clear();
 }
 

@@ -20,17 +20,21 @@ class Quarantine {
   // Reads which keys are held, so that an ordinary row costs no query.
   explicit Quarantine(TargetSession& session);
 
+  // As the open transaction would leave it.
   bool empty() const { return held_.empty() && pending_.empty(); }
-  // With what the caller's transaction has held and released so far.
   bool holds(const std::string& source_table, const std::string& source_key) const;
-  std::size_t size() const { return held_.size(); }
+  std::size_t size() const { return held_.size(); }  // committed ones
 
-  // Commands for the caller's transaction; call committed() or rolled_back() after it.
+  // Commands for the caller's transaction; call committed() or rolled_back() after it, and restore() after a
+  // savepoint was rolled back.
   postgres::Command hold(const TablePlan& plan, const Reject& reject, std::uint64_t sequence,
                          bool may_be_in_target);
   postgres::Command release(const std::string& source_table, const std::string& source_key);
   void committed();
-  void rolled_back();
+  void rolled_back() { pending_.clear(); }
+  using Pending = std::unordered_map<std::string, bool>;  // by table, NUL, key: held or not
+  const Pending& pending() const { return pending_; }
+  void restore(Pending pending) { pending_ = std::move(pending); }
 
   std::uint64_t changes() const { return changes_; }  // entries that came or went, since the start
   // Whether a row was released since the last call; true at first, since a crash may have come before the caller
@@ -39,8 +43,8 @@ class Quarantine {
 
  private:
   TargetSession& session_;
-  std::unordered_set<std::string> held_;  // table, NUL, key
-  std::unordered_map<std::string, bool> pending_;  // held (true) or released by the transaction under way
+  std::unordered_set<std::string> held_;
+  Pending pending_;
   std::uint64_t changes_ = 0;
   bool released_ = true;
 };

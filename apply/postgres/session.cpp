@@ -16,13 +16,20 @@ TargetPhase phase_named(std::string_view name) {
   for (std::size_t i = 0; i < phase_names.size(); ++i) {
     if (phase_names[i] == name) return static_cast<TargetPhase>(i);
   }
-  throw Refused("the target is in phase '" + std::string(name) + "', which this tidegate does not know");
+  throw Refused("target-newer", "the target is in phase '" + std::string(name) + "', which this tidegate does not know",
+                "use the version of tidegate that filled it");
 }
 
 }  // namespace
 
 std::string_view name_of(TargetPhase phase) {
   return phase_names[static_cast<std::size_t>(phase)];
+}
+
+Refused other_state_directory(const std::string& pipeline) {
+  return Refused("other-state-directory", "the target holds pipeline '" + pipeline + "' of another state directory",
+                 "run tidegate with that one (--state), on the machine where it is, or give this pipeline another name "
+                 "([pipeline] name)");
 }
 
 TargetSession::TargetSession(const TargetOptions& options, const std::string& incarnation)
@@ -42,10 +49,10 @@ void TargetSession::refuse_empty_target() {
                    {options_.pipeline})
               .boolean(0, 0);
   if (there) return;
-  throw Refused("the target holds nothing of pipeline '" + options_.pipeline +
-                "', but this state directory has filled one before: it is another target, or it was emptied "
-                "or restored; use the "
-                "right --target, or a new state directory to fill this one from the beginning");
+  throw Refused("target-swapped",
+                "the target holds nothing of pipeline '" + options_.pipeline +
+                    "', but this state directory has filled one before: it is another target, or it was emptied or restored",
+                "use the right --target, or a new state directory (--state) to fill this one from the beginning");
 }
 
 void TargetSession::take_lease(const std::string& incarnation) {
@@ -58,10 +65,7 @@ void TargetSession::take_lease(const std::string& incarnation) {
       "UPDATE",
       {options_.pipeline});
   if (row.text(0, 0) != incarnation) {
-    throw Refused(
-        "the target holds pipeline '" + options_.pipeline +
-        "' of another state directory; run tidegate with that one (--state), or give this pipeline another "
-        "name ([pipeline] name)");
+    throw other_state_directory(options_.pipeline);
   }
   epoch_ = row.integer(0, 1) + 1;
   position_ = {incarnation, static_cast<std::uint64_t>(row.integer(0, 2)), std::string(row.text(0, 3))};

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "db/error.hpp"
 #include "db/postgres.hpp"
 #include "proto/position.hpp"
 
@@ -20,6 +21,9 @@ struct TargetOptions {
 
 enum class TargetPhase { fresh, loading, catching_up, building, streaming };
 std::string_view name_of(TargetPhase phase);
+
+// For a target that another journal fills under this name.
+Refused other_state_directory(const std::string& pipeline);
 
 class TargetSession {
  public:

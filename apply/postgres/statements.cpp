@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <vector>
 
 namespace tidegate {
@@ -11,7 +12,12 @@ namespace {
 
 // The type of array elements. Without length or scale: a cast to varchar(3) or numeric(6,2) would cut or
 // round in silence where the assignment to the column reports.
+// A column that was there before keeps its own type: a text does not become a uuid by assignment, and 2.5
+// would become an integer.
 std::string element_type(const ColumnPlan& column) {
+  if (column.existing_type == "character") return "pg_catalog.bpchar";  // "character" alone means one of them
+  if (column.existing_type == "bit") return "pg_catalog.\"bit\"";
+  if (!column.existing_type.empty()) return column.existing_type;
   switch (column.type) {
     case TargetType::varchar:
       return "text";
@@ -43,19 +49,50 @@ std::string key_list(const TablePlan& plan) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
+std::string parked_varchar(int length) {
+  constexpr int enough_to_differ = 8;
+  if (length == 0 || length >= 43) return "'parked:' || pg_catalog.gen_random_uuid()";
+  if (length < enough_to_differ) return "";
+  return fmt::format("pg_catalog.left(pg_catalog.replace(pg_catalog.gen_random_uuid()::text, '-', ''), {})",
+                     length);
+}
+
+std::string parked_numeric(const ColumnPlan& column) {
+  int digits = column.precision == 0 ? 30 : column.precision - column.scale;
+  return fmt::format("-(pg_catalog.random() * 1e{})::pg_catalog.numeric", digits);
+}
+
+// Of a column that was there before; "" where its type is not known here.
+std::string parked_existing(const std::string& type) {
+  static const std::map<std::string_view, std::string> values = {
+      {"text", "'parked:' || pg_catalog.gen_random_uuid()"},
+      {"character varying", "'parked:' || pg_catalog.gen_random_uuid()"},
+      {"uuid", "pg_catalog.gen_random_uuid()"},
+      {"bigint", "-9223372036854775807 + (pg_catalog.random() * 4611686018427387904)::bigint"},
+      {"integer", "-2147483647 + (pg_catalog.random() * 1073741824)::integer"},
+      {"double precision", "-1e300 * (1 + pg_catalog.random())"},
+      {"bytea", "pg_catalog.uuid_send(pg_catalog.gen_random_uuid())"},
+      {"timestamp with time zone",
+       "timestamptz '4000-01-01 00:00:00+00 BC' + pg_catalog.random() * interval '1000 years'"},
+      {"timestamp without time zone",
+       "timestamp '4000-01-01 00:00:00 BC' + pg_catalog.random() * interval '1000 years'"},
+      {"date", "date '4000-01-01 BC' + (pg_catalog.random() * 365000)::integer"}};
+  auto found = values.find(type);
+  return found == values.end() ? "" : found->second;
+}
+
 std::string parked_value(const ColumnPlan& column) {
   if (!column.not_null) return "NULL";
+  if (!column.existing_type.empty()) return parked_existing(column.existing_type);
   switch (column.type) {
-    case TargetType::text:
-      return "'parked:' || pg_catalog.gen_random_uuid()";
-    case TargetType::bytea:
-      return "pg_catalog.uuid_send(pg_catalog.gen_random_uuid())";
-    case TargetType::bigint:
-      return "-9223372036854775807 + (pg_catalog.random() * 4611686018427387904)::bigint";
-    case TargetType::double_precision:
-      return "-1e300 * (1 + pg_catalog.random())";
+    case TargetType::varchar:
+      return parked_varchar(column.precision);
+    case TargetType::numeric:
+      return parked_numeric(column);
+    case TargetType::timestamptz:
+      return parked_existing("timestamp with time zone");
     default:
-      return "";
+      return parked_existing(sql_type(column));
   }
 }
 

@@ -10,15 +10,10 @@
 
 #include "apply/net_changes.hpp"
 #include "apply/postgres/session.hpp"
+#include "apply/postgres/target_fit.hpp"
 #include "apply/schema/ddl.hpp"
 
 namespace tidegate {
-
-struct TargetTablesOptions {
-  PlanOptions plan;
-  bool create = true;  // false: the tables are there already, made by migrations, and are checked for fit
-  bool adopt = false;  // accept tables that hold rows which tidegate did not write
-};
 
 class TargetTables {
  public:
@@ -48,12 +43,10 @@ class TargetTables {
   std::vector<Finding> carry(const std::vector<SourceTable>& changed, Plans& plans);
 
  private:
-  bool exists(const TablePlan& plan);
-  void refuse_rows(const TablePlan& plan);
-  void check_fit(TablePlan& plan);
-  void record(const TablePlan& plan, bool created);
+  void record(const TablePlan& plan, bool created, const std::string& status);
   void build(const DdlObject& object, std::vector<Finding>& findings);
   std::set<std::string> built();
+  std::set<std::string> made_by_us();  // source's names
   void make(const SourceTable& table, const TablePlan& plan);
 
   TargetSession& session_;
@@ -67,7 +60,8 @@ class CheckpointSummary {
   void begin(const std::string& table);
   void progress(const std::string& table, std::uint64_t rows, int batches, const std::string& last_key,
                 const std::optional<std::int64_t>& last_id);
-  void complete(const std::string& table);
+  // Says so once; after a crash the sums may be behind, so they are given again.
+  void complete(const std::string& table, std::uint64_t rows, int batches);
   void fail_unfinished(const std::string& message);
 
  private:

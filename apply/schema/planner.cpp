@@ -186,11 +186,21 @@ class Planner {
     column.not_null = source.not_null || in_key;
     column.identity = table_.integer_key && in_key;
     column.rules = rules_for(source);
+    if (in_key && !needs_rid() && !column.rules.empty()) refuse_rules(column);
     for (const TypeNote& note : choose_type(column, source, measure_of(i))) {
       find(note.level, note.code, source.name, named(table_, source.name) + note.message, note.mend);
     }
     for (const MisfitCount& count : count_misfits(column, measure_of(i))) add_misfit(column, count);
     result_.plan.columns.push_back(std::move(column));
+  }
+
+  // What mends a value can make it another row's: two keys of the source would become one row.
+  void refuse_rules(ColumnPlan& column) {
+    column.rules.clear();
+    find(Level::warn, "rule-on-key", column.source,
+         named(table_, column.source) + "is part of the primary key: its [[rule]] is not used, since a mended key could be "
+                                        "that of another row; rows that do not fit go to the quarantine",
+         "take the rule out, or mend these keys at the source");
   }
 
   void add_misfit(const ColumnPlan& column, const MisfitCount& count) {

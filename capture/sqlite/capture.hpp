@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "capture/source.hpp"
-#include "capture/sqlite/file_checks.hpp"
+#include "capture/sqlite/narrowing/snapshot_chain.hpp"
 #include "capture/sqlite/shadow.hpp"
 #include "db/error.hpp"
 
@@ -54,39 +54,43 @@ class SqliteCapture {
     bool changed = false;
     std::uint64_t last_sequence = 0;  // of its last part, where changed
     std::uint64_t changes = 0, rows_compared = 0;
+    std::string everything_because;  // why narrowing could not say where to look; empty where it could
     std::chrono::microseconds duration{0};
   };
   // Did anyone commit since the last cut's snapshot was taken? Cheap; may say yes too often, never no
   // wrongly.
-  bool source_moved();
+  bool source_moved() { return chain_->changed(); }
+  // How soon to ask again.
+  std::chrono::microseconds poll_interval() const;
+  // To be called while nothing moves: lets the application's WAL start over.
+  void tend() { chain_->tend(); }
   // Throws SchemaNeedsOperator; Error with Advice::retry where the file could not be read just now.
   Cut cut();
 
   const std::vector<ShadowTable>& tables() const { return tables_; }
-  bool wal_mode() const { return wal_mode_; }
 
  private:
-  void open_live();
-  void begin_snapshot();
-  void end_snapshot();
-  void fill_table(FilledTable& into, const Progress& progress);
-  void carry_schema_changes();
+  sqlite_wal::SnapshotChain::Cut snapshot();
+  void fill_table(sqlite::Database& live, FilledTable& into, const Progress& progress);
+  void carry_schema_changes(sqlite::Database& live);
   bool take_over(const SourceTable& now);
-  void compare_all(Recorder& recorder, Cut& cut);
+  void compare(const sqlite_wal::SnapshotChain::Cut& live, Recorder& recorder, Cut& cut);
+  void compare_ranges(const ShadowTable& table, const sqlite_wal::TableLook& look, sqlite::Database& live,
+                      Recorder& recorder, Cut& cut);
+  bool record(const sqlite_wal::SnapshotChain::Cut& live, Cut& cut);
   Recorder recorder();
   void save(bool open);
 
   CaptureOptions options_;
   sqlite::Database& state_;
   Outbox& outbox_;
-  std::unique_ptr<sqlite::Database> live_, shadow_;
+  std::unique_ptr<sqlite_wal::SnapshotChain> chain_;
+  std::unique_ptr<sqlite::Database> shadow_;
   std::vector<ShadowTable> tables_;
-  std::optional<capture::FileIdentity> identity_;
   std::uint64_t transaction_ = 0;  // the last one that capture began
   bool transaction_open_ = false;  // its last part is not in the outbox yet
-  bool wal_mode_ = false;
-  std::int64_t data_version_ = -1, schema_version_ = -1;
-  std::chrono::steady_clock::time_point snapshot_began_;
+  bool wal_ = false;               // as the last snapshot found the file
+  std::int64_t schema_version_ = -1;
 };
 
 // The rows and measures of every table, without any state: what `plan` and `doctor` look at.

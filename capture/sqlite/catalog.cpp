@@ -177,8 +177,10 @@ class Reader {
     // an ordinary column, PRIMARY KEY(id DESC) is the rowid.
     table.integer_key = !table.without_rowid && !table.primary_key.empty() && !has_key_index(table);
     if (is_utf16() && table.without_rowid) {
-      throw Refused("table " + table.name + " is WITHOUT ROWID in a " + notes_.database.encoding +
-                    " database, which cannot be captured: exclude it, or convert the database to UTF-8");
+      throw Refused("utf16-without-rowid",
+                    "table " + table.name + " is WITHOUT ROWID in a " + notes_.database.encoding +
+                        " database, which cannot be captured",
+                    "exclude it ([tables] exclude), or convert the database to UTF-8");
     }
     table.identity = has_usable_key(table) ? Identity::key : Identity::rowid;
   }
@@ -335,10 +337,10 @@ std::string rowid_alias(const SourceTable& table) {
                              [&](const SourceColumn& column) { return ascii_lower(column.name) == alias; });
     if (!taken) return alias;
   }
-  throw Refused(
-      "table " + table.name +
-      " has no key and columns named rowid, _rowid_ and oid, so its rows cannot be told apart: give it a NOT "
-      "NULL primary key, or exclude it");
+  throw Refused("no-row-identity",
+                "table " + table.name +
+                    " has no key and columns named rowid, _rowid_ and oid, so its rows cannot be told apart",
+                "give it a NOT NULL primary key, or exclude it ([tables] exclude)");
 }
 
 }  // namespace tidegate::capture

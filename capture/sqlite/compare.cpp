@@ -1,7 +1,5 @@
 #include "capture/sqlite/compare.hpp"
 
-#include <algorithm>
-
 namespace tidegate {
 namespace {
 
@@ -44,23 +42,10 @@ bool identical_keys(const Relation& relation, const Row& a, const Row& b) {
   return true;
 }
 
-bool is_zero(const Value& value) {
-  const auto* real = std::get_if<double>(&value);
-  return real && *real == 0;
-}
-
-bool zero_changed_sign(const Row& a, const Row& b) {
-  return !std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Value& x, const Value& y) {
-    return !is_zero(x) || !is_zero(y) || identical(x, y);
-  });
-}
-
 void report_pair(const Relation& relation, const Row& live, const Row& shadow, Differences& differences) {
   if (identical(live, shadow)) return;
-  if (zero_changed_sign(live, shadow)) return differences.replaced(shadow, live);
-  if (identical_keys(relation, live, shadow)) return differences.updated(live);
-  differences.removed(shadow);
-  differences.inserted(live);
+  if (identical_keys(relation, live, shadow)) return differences.updated(shadow, live);
+  differences.replaced(shadow, live);
 }
 
 std::weak_ordering side_to_take(const Relation& relation, const Cursor& live, const Cursor& shadow) {

@@ -14,9 +14,9 @@ class Differences {
  public:
   virtual ~Differences() = default;
   virtual void inserted(const Row& live) = 0;
-  virtual void updated(const Row& live) = 0;
+  virtual void updated(const Row& shadow, const Row& live) = 0;
   virtual void removed(const Row& shadow) = 0;
-  // A row of the same key in which a zero changed its sign: SQLite's session takes 0.0 and -0.0 for the same.
+  // Keys that compare as equal, but are not the same bytes (1 and 1.0).
   virtual void replaced(const Row& shadow, const Row& live) = 0;
 };
 
@@ -27,8 +27,7 @@ struct CompareCounts {
 };
 
 // Reads `live` and `shadow`, each in an open read transaction. The shadow is written by the receiver on
-// another connection, so that no cursor walks over rows that are being changed. A key that is equal as a
-// number but differs in its bytes (1 and 1.0) is removed and inserted.
+// another connection, so that no cursor walks over rows that are being changed.
 CompareCounts compare_table(const ShadowTable& table, sqlite::Database& live, sqlite::Database& shadow,
                             std::optional<RowidRange> range, Differences& differences);
 

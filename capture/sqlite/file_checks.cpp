@@ -97,27 +97,28 @@ void read_status(const struct stat& status, FileFacts& facts) {
 
 void require_a_database(const std::string& path, const FileFacts& facts) {
   if (facts.is_missing) {
-    throw Usage("no file " + path +
-                ": check the path; SQLite would make an empty database there, tidegate does not");
+    throw Usage("no-such-source", "there is no file " + path,
+                "check the path; SQLite would make an empty database there, tidegate does not");
   }
-  if (facts.is_directory) throw Usage(path + " is a directory: name the database file in it");
-  if (!facts.is_regular) throw Usage(path + " is not a plain file: name the database file itself");
+  if (facts.is_directory) throw Usage("source-not-a-file", path + " is a directory", "name the database file in it");
+  if (!facts.is_regular) throw Usage("source-not-a-file", path + " is not a plain file", "name the database file itself");
   if (facts.size == 0) {
-    throw Usage(path +
-                " is empty: check the path, or start the application once so that it makes its tables");
+    throw Usage("source-empty", path + " is empty",
+                "check the path, or start the application once so that it makes its tables");
   }
 }
 
 void require_access(const std::string& path, const FileFacts& facts) {
-  const std::string way_out = ": run tidegate as the user of the application, or give it that right";
-  if (!facts.readable) throw Refused("tidegate may not read " + path + way_out);
+  const std::string mend = "run tidegate as the user of the application, or give it that right";
+  if (!facts.readable) throw Refused("source-not-readable", "tidegate may not read " + path, mend);
   if (!facts.writable)
-    throw Refused("tidegate may not write to " + path + ", which its locks need" + way_out);
+    throw Refused("source-not-writable", "tidegate may not write to " + path + ", which its locks need", mend);
   if (!facts.sidecars_writable)
-    throw Refused("tidegate may not write to the -wal, -shm or -journal of " + path + way_out);
+    throw Refused("source-not-writable", "tidegate may not write to the -wal, -shm or -journal of " + path, mend);
   if (!facts.directory_writable) {
-    throw Refused("tidegate may not make files in the directory of " + path +
-                  ", where SQLite keeps -wal and -shm" + way_out);
+    throw Refused("source-not-writable",
+                  "tidegate may not make files in the directory of " + path + ", where SQLite keeps -wal and -shm",
+                  mend);
   }
 }
 
@@ -160,22 +161,23 @@ FileFacts examine_file(const std::string& path) {
 
 void require_local_database(const std::string& path, const FileFacts& facts) {
   if (!facts.unreachable.empty() && !facts.is_missing) {
-    throw Refused("cannot reach " + path + " (" + facts.unreachable +
-                  "): run tidegate as a user that may enter its directories");
+    throw Refused("source-not-readable", "cannot reach " + path + " (" + facts.unreachable + ")",
+                  "run tidegate as a user that may enter its directories");
   }
   require_a_database(path, facts);
   if (!facts.remote_file_system.empty()) {
-    throw Refused(path + " is on a network or FUSE file system (" + facts.remote_file_system +
-                  "), where SQLite's locks do not reach the application: run tidegate on the machine that "
-                  "has the disk");
+    throw Refused("source-not-local",
+                  path + " is on a network or FUSE file system (" + facts.remote_file_system +
+                      "), where SQLite's locks do not reach the application",
+                  "run tidegate on the machine that has the disk");
   }
   require_access(path, facts);
   if (!facts.is_database) {
-    throw Usage(path +
-                " is not a SQLite database: check the path; an encrypted database must be decrypted first");
+    throw Usage("source-not-sqlite", path + " is not a SQLite database",
+                "check the path; an encrypted database must be decrypted first");
   }
   if (facts.write_version > 2 || facts.read_version > 2) {
-    throw Refused(path + " has a format newer than this SQLite knows: install a newer libsqlite3");
+    throw Refused("source-too-new", path + " has a format newer than this SQLite knows", "install a newer libsqlite3");
   }
 }
 

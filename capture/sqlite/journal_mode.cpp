@@ -98,8 +98,8 @@ WalOutcome ensure_wal(Database& database, Consent consent, WalPatience patience)
   mode = tries.mode_after_any("PRAGMA main.journal_mode = WAL");
   if (mode == "wal") return WalOutcome::switched;
   if (mode.empty()) return WalOutcome::refused_by_readers;
-  throw Refused("SQLite cannot keep " + database.path() +
-                " in WAL mode: it needs a file on a local disk with shared memory");
+  throw Refused("wal-impossible", "SQLite cannot keep " + database.path() + " in WAL mode",
+                "put it on a local disk with shared memory, or go on without --allow-wal");
 }
 
 }  // namespace tidegate::capture

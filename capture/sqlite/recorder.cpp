@@ -18,6 +18,25 @@ bool is_key(const Relation& relation, std::uint32_t place) {
   return std::find(relation.key.begin(), relation.key.end(), place) != relation.key.end();
 }
 
+// For SQLite's session 0.0 and -0.0 are the same.
+bool changes_sign_of_zero(const Row& before, const Row& now) {
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    auto *a = std::get_if<double>(&before[i]), *b = std::get_if<double>(&now[i]);
+    if (a && b && *a == *b && !identical(before[i], now[i])) return true;
+  }
+  return false;
+}
+
+Change update_of(std::uint32_t relation, const Row& before, const Row& now) {
+  Change change{Operation::update, relation, now, {}, {}};
+  for (std::uint32_t i = 0; i < now.size(); ++i) {
+    if (identical(before[i], now[i])) continue;
+    change.changed.push_back(i);
+    change.old.push_back(before[i]);
+  }
+  return change;
+}
+
 void bind_key(sqlite::Statement& statement, const Relation& relation, const Row& row, int first) {
   for (auto place : relation.key) statement.bind(first++, row[place]);
 }
@@ -35,16 +54,16 @@ class Recorder::TableWriter : public Differences {
     recorder_.written();
   }
 
-  void updated(const Row& live) override {
-    if (!update_) update_.emplace(recorder_.state_.prepare(table_.update_sql()));
-    int parameter = 0;
-    for (std::uint32_t i = 0; i < live.size(); ++i) {
-      if (!is_key(table_.relation(), i)) update_->bind(++parameter, live[i]);
+  void updated(const Row& shadow, const Row& live) override {
+    if (!changes_sign_of_zero(shadow, live)) {
+      update(live);
+      return recorder_.written();
     }
-    bind_key(*update_, table_.relation(), live, parameter + 1);
-    update_->run();
-    require_one_row();
-    recorder_.written();
+    recorder_.take_changeset();
+    update(live);
+    recorder_.start_session();  // forgets what it took this for
+    ++recorder_.changes_;
+    recorder_.add(table_, update_of(table_.id(), shadow, live));
   }
 
   void removed(const Row& shadow) override {
@@ -55,7 +74,7 @@ class Recorder::TableWriter : public Differences {
     recorder_.written();
   }
 
-  // In two sessions: within one they would be merged into an update of nothing.
+  // One session would take the two for an update of a row that is inserted as well.
   void replaced(const Row& shadow, const Row& live) override {
     removed(shadow);
     recorder_.take_changeset();
@@ -72,6 +91,17 @@ class Recorder::TableWriter : public Differences {
   }
 
  private:
+  void update(const Row& live) {
+    if (!update_) update_.emplace(recorder_.state_.prepare(table_.update_sql()));
+    int parameter = 0;
+    for (std::uint32_t i = 0; i < live.size(); ++i) {
+      if (!is_key(table_.relation(), i)) update_->bind(++parameter, live[i]);
+    }
+    bind_key(*update_, table_.relation(), live, parameter + 1);
+    update_->run();
+    require_one_row();
+  }
+
   void require_one_row() const {
     if (recorder_.state_.changes() == 1) return;
     throw Error(

@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "replicator/cli/command_line.hpp"
+#include "replicator/cli/explain.hpp"
 #include "replicator/cli/verbs.hpp"
 #include "replicator/failure.hpp"
 
@@ -47,12 +48,30 @@ int act(const Invocation& invocation) {
   return entry->act(invocation);
 }
 
+// What the databases say comes without a way out: it is in the explanation of their code.
+Told with_way_out(Told what) {
+  const Explanation* known = explanation_of(what.code);
+  const bool is_general = what.code == "failed" || what.code == "refused" || what.code == "usage";
+  if (what.mend.empty() && known && !is_general) what.mend = std::string(known->mend);
+  return what;
+}
+
+std::string one_line(std::string text) {
+  for (char& c : text)
+    if (c == '\n' || c == '\t') c = ' ';
+  while (!text.empty() && (text.back() == ' ' || text.back() == '.')) text.pop_back();
+  return text;
+}
+
 int say(const std::exception& failure, bool json) {
   const Exit exit = exit_of(failure);
+  Told what = with_way_out(told(failure));
+  what.message = one_line(what.message);
+  what.mend = one_line(what.mend);
   if (json)
-    fmt::print(stderr, "{}\n", error_json(told(failure), exit));
+    fmt::print(stderr, "{}\n", error_json(what, exit));
   else
-    fmt::print(stderr, "tidegate: {}\n", failure.what());
+    fmt::print(stderr, "tidegate: {}{}{}\n", what.message, what.mend.empty() ? "" : "; ", what.mend);
   return static_cast<int>(exit);
 }
 

@@ -25,6 +25,10 @@ std::vector<Finding> examined(const char* end, std::vector<Finding> (*examine)(c
   }
 }
 
+std::string counted(std::ptrdiff_t number, const char* one, const char* more) {
+  return fmt::format("{} {}", number, number == 1 ? one : more);
+}
+
 void append(std::vector<Finding>& all, std::vector<Finding> more) {
   all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
@@ -36,6 +40,8 @@ int doctor(const Invocation& invocation) {
   std::vector<Finding> findings;
   append(findings, examined("source", examine_source, settings));
   append(findings, examined("target", examine_target, settings));
+  if (std::none_of(findings.begin(), findings.end(), [](const Finding& finding) { return finding.level == Finding::Level::block; }))
+    append(findings, examined("target", examine_target_tables, settings));
   append(findings, examined("machine", examine_machine, settings));
   auto count = [&](Finding::Level level) {
     return std::count_if(findings.begin(), findings.end(),
@@ -47,8 +53,8 @@ int doctor(const Invocation& invocation) {
                            {"findings", findings_json(findings)}, {"blocks", blocks}, {"warns", warns}}));
   } else {
     fmt::print("{}", findings_text(findings));
-    fmt::print("\n{}\n", blocks ? fmt::format("{} findings block a run", blocks)
-                                : fmt::format("nothing blocks a run; {} warnings", warns));
+    fmt::print("\n{}\n", blocks ? counted(blocks, "finding blocks a run", "findings block a run")
+                                : "nothing blocks a run; " + counted(warns, "warning", "warnings"));
   }
   return static_cast<int>(blocks ? Exit::refused : Exit::done);
 }

@@ -10,6 +10,7 @@
 #include "replicator/control/store.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/journal/journal.hpp"
+#include "replicator/who.hpp"
 
 namespace tidegate::cli {
 namespace {
@@ -95,8 +96,7 @@ int events(const Invocation& invocation) {
                          "say which pipeline with --state DIR; `tidegate list` shows them");
   }
   if (invocation.values) {
-    ControlStore(state_dir / "control.db")
-        .audit("events --values", "local user", invocation.flags.reason.value_or(""), "");
+    ControlStore(state_dir / "control.db").audit("events --values", who_runs_this(), invocation.flags.reason.value_or(""), "");
   }
   JournalReader journal(state_dir / "state.db");
   std::uint64_t sequence = journal.first() - 1;

@@ -21,7 +21,9 @@ constexpr std::string_view magic("SQLite format 3\0", 16);
 
 [[noreturn]] void refuse(const char* code, const fs::path& file, std::string_view why,
                          std::string mend = {}) {
-  throw Coded<Refused>(code, fmt::format("the source {} {}", file.string(), why), std::move(mend));
+  const std::string message = fmt::format("the source {} {}", file.string(), why);
+  if (std::string_view(code) == "source-not-readable") throw Coded<Refused>(code, message, std::move(mend));
+  throw Coded<Usage>(code, message, std::move(mend));
 }
 
 }  // namespace

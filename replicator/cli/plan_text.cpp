@@ -25,6 +25,17 @@ std::string_view level_name(Finding::Level level) {
   return "";
 }
 
+// A way out may be some lines of TOML.
+std::string indented(const std::string& lines) {
+  constexpr const char* indent = "         ";
+  std::string text = indent;
+  for (const char c : lines) {
+    text += c;
+    if (c == '\n') text += indent;
+  }
+  return text + "\n";
+}
+
 std::uint64_t total_rows(const PlannedPipeline& planned) {
   std::uint64_t rows = 0;
   for (const auto& measure : planned.measures) rows += measure.rows;
@@ -53,14 +64,16 @@ std::string findings_text(const std::vector<Finding>& findings) {
       if (finding.level != level) continue;
       text += fmt::format("  {:<6} {}  [{}]\n", level_name(level), finding.message, finding.code);
       if (!finding.mend.empty() && level != Finding::Level::note)
-        text += fmt::format("         {}\n", finding.mend);
+        text += indented(finding.mend);
     }
   }
   return text;
 }
 
 std::string plan_text(const PlannedPipeline& planned, const Settings& settings) {
-  std::string text = fmt::format("{} -> {}\n\n", masked(settings.source.end), masked(settings.target.end));
+  bool has_target = settings.target.end.kind != Endpoint::Kind::none;
+  std::string text = fmt::format("{} -> {}\n\n", masked(settings.source.end),
+                                 has_target ? masked(settings.target.end) : "a target that is not named yet");
   std::size_t width = 5;
   for (const auto& plan : planned.plans) width = std::max(width, plan.source.size());
   for (std::size_t i = 0; i < planned.plans.size(); ++i) {

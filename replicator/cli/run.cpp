@@ -1,5 +1,6 @@
 // run, plan, events: the verbs that touch the data.
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <iostream>
@@ -7,6 +8,7 @@
 #include "capture/sqlite/file_checks.hpp"
 #include "replicator/cli/plan_text.hpp"
 #include "replicator/cli/verbs.hpp"
+#include "replicator/cli/watch.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/daemon.hpp"
@@ -14,12 +16,24 @@
 namespace tidegate::cli {
 namespace {
 
-bool asked_yes(const std::string& question) {
+// No answer, since the end of input or a stop came first, is a no. In the daemon the signals are blocked, so that only the
+// token tells of Ctrl-C.
+bool asked_yes(const std::string& question, std::stop_token stop = {}) {
   fmt::print("{} [y/N] ", question);
   std::fflush(stdout);
+  pollfd input{STDIN_FILENO, POLLIN, 0};
+  while (poll(&input, 1, 100) == 0) {
+    if (stop.stop_requested()) return fmt::print("\n"), false;
+  }
   std::string answer;
   std::getline(std::cin, answer);
   return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+void require_source(const Settings& settings) {
+  if (settings.source.end.kind == Endpoint::Kind::none)
+    throw Coded<Usage>("no-source", "no source is named",
+                       "give --source /path/app.db, set TIDEGATE_SOURCE_URL, or write [source] url in tidegate.toml");
 }
 
 void refuse_other_ends(const Settings& settings) {
@@ -28,8 +42,8 @@ void refuse_other_ends(const Settings& settings) {
                          "give the path of a SQLite database as --source");
   }
   if (settings.target.end.kind != Endpoint::Kind::postgres) {
-    throw Usage(
-        "the target must be a Postgres server: postgresql://… in TIDEGATE_TARGET_URL or in tidegate.toml");
+    throw Coded<Usage>("target-not-postgres", "the target must be a Postgres server",
+                       "postgresql://… in TIDEGATE_TARGET_URL or in tidegate.toml");
   }
 }
 
@@ -43,6 +57,32 @@ void ask_for_wal(Settings& settings, const Invocation& invocation) {
       "Switch it to WAL (a lasting change to the file; the application need not be restarted)?");
 }
 
+// The picture would be torn by lines of the log, so these go to a file meanwhile.
+void show_in_terminal(const Settings& settings, const std::function<std::optional<Status>()>& sample) {
+  LogSettings log = settings.log;
+  if (log.file.empty()) {
+    log.file = settings.state_dir / "daemon.log";
+    start_log(log);
+  }
+  watch(sample);
+  start_log(settings.log);
+  fmt::print("\n{}\n", "ending; the last batch is finished first");
+  std::fflush(stdout);
+}
+
+DaemonHooks hooks_for(const Settings& settings, const Invocation& invocation) {
+  DaemonHooks hooks;
+  hooks.can_ask = invocation.yes || isatty(STDIN_FILENO);
+  hooks.approve = [&](const PlannedPipeline& planned, std::stop_token stop) {
+    fmt::print("{}", invocation.json ? plan_json(planned, settings) : plan_text(planned, settings));
+    std::fflush(stdout);
+    return invocation.yes || asked_yes("Go on?", stop);
+  };
+  if (isatty(STDOUT_FILENO) && !invocation.json)
+    hooks.show = [&](const auto& sample) { show_in_terminal(settings, sample); };
+  return hooks;
+}
+
 }  // namespace
 
 int run(const Invocation& invocation) {
@@ -50,20 +90,14 @@ int run(const Invocation& invocation) {
   refuse_other_ends(settings);
   start_log(settings.log);
   ask_for_wal(settings, invocation);
-  bool approved = true;
-  run_daemon(settings, [&](const PlannedPipeline& planned) {
-    fmt::print("{}", plan_text(planned, settings));
-    std::fflush(stdout);
-    if (invocation.yes) return true;
-    if (!isatty(0)) throw Usage("the plan needs your word: add --yes, or run tidegate in a terminal");
-    return approved = asked_yes("Go on?");
-  });
-  if (!approved) fmt::print("nothing was written to the target\n");
-  return static_cast<int>(approved ? Exit::done : Exit::refused);
+  if (run_daemon(settings, hooks_for(settings, invocation))) return static_cast<int>(Exit::done);
+  throw Coded<Refused>("not-approved", "the plan was not approved, so nothing was written to the target",
+                       "change what it should do in tidegate.toml, and run again");
 }
 
 int plan(const Invocation& invocation) {
   Settings settings = settings_of(invocation, Purpose::find);
+  require_source(settings);
   capture::require_local_database(settings.source.end.path);
   auto measured = measure_source(capture_options(settings), [](const std::string&, std::uint64_t) {});
   auto planned = plan_pipeline(measured, settings);

@@ -7,6 +7,7 @@
 #include "replicator/cli/watch.hpp"
 #include "replicator/control/client.hpp"
 #include "replicator/control/status.hpp"
+#include "replicator/pipeline/daemon.hpp"
 #include "replicator/registry.hpp"
 #include "replicator/state_dir.hpp"
 
@@ -71,16 +72,25 @@ void print_table(const std::vector<Listed>& listed) {
   if (listed.empty()) fmt::print("no pipelines; begin with: tidegate init, or tidegate try\n");
 }
 
-}  // namespace
-
-int status(const Invocation& invocation) {
-  const auto state_dir = find_state_dir(invocation);
-  if (invocation.watch && !invocation.json) return watch_daemon(state_dir);
-  const std::string body = ask(state_dir);
+void print(const Invocation& invocation, const std::string& body) {
   if (invocation.json)
     fmt::print("{}\n", body);
   else
     print_status(status_from_json(body));
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int status(const Invocation& invocation) {
+  const auto state_dir = find_state_dir(invocation);
+  try {
+    if (invocation.watch && !invocation.json) return watch_daemon(state_dir);
+    print(invocation, ask(state_dir));
+  } catch (const control::NotRunning&) {
+    if (const auto last = last_status(state_dir)) print(invocation, to_json(*last));
+    throw;
+  }
   return 0;
 }
 

@@ -22,6 +22,7 @@
 #include <thread>
 
 #include "replicator/failure.hpp"
+#include "replicator/who.hpp"
 
 namespace tidegate::control {
 
@@ -171,7 +172,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const std::string target(message.target());
     const auto mark = target.find('?');
     return {std::string(message.method_string()), target.substr(0, mark),
-            mark == std::string::npos ? "" : target.substr(mark + 1), message.body(), stop_.get_token()};
+            mark == std::string::npos ? "" : target.substr(mark + 1), message.body(), stop_.get_token(), peer()};
+  }
+
+  std::string peer() const {
+    ucred credentials{};
+    socklen_t size = sizeof credentials;
+    const int socket = const_cast<Stream&>(stream_).socket().native_handle();
+    const bool known = ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0;
+    return known ? who(credentials.uid) : "unknown";
   }
 
   void watch_for_hang_up() {

@@ -19,6 +19,7 @@ struct Request {
   std::string body;
   // Stops when the server stops or the client hangs up: a handler that waits must wait on it too.
   std::stop_token stop;
+  std::string by = {};  // "name@host" of the process at the other end, as the kernel says; set by the server
 };
 
 struct Response {

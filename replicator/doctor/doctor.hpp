@@ -13,6 +13,8 @@ namespace tidegate {
 std::vector<Finding> examine_source(const Settings& settings);
 // The target: whether it can be reached, what our role may do, what is in the way.
 std::vector<Finding> examine_target(const Settings& settings);
+// Its tables: what a first run would refuse.
+std::vector<Finding> examine_target_tables(const Settings& settings);
 // This machine: space for the shadow and the journal.
 std::vector<Finding> examine_machine(const Settings& settings);
 

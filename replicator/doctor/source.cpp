@@ -2,6 +2,7 @@
 
 #include "capture/sqlite/catalog.hpp"
 #include "capture/sqlite/file_checks.hpp"
+#include "replicator/config/units.hpp"
 #include "replicator/doctor/doctor.hpp"
 #include "replicator/pipeline/daemon.hpp"
 
@@ -68,6 +69,10 @@ std::vector<Finding> catalogue_findings(const Settings& settings) {
 std::vector<Finding> examine_source(const Settings& settings) {
   std::vector<Finding> findings;
   auto facts = capture::require_local_database(settings.source.end.path);
+  findings.push_back({Level::note, "source-file", "", "",
+                      fmt::format("the source is a local file of {}, in {} mode", format_size(facts.size),
+                                  facts.is_wal() ? "WAL" : "rollback-journal"),
+                      ""});
   if (!facts.is_wal()) findings.push_back(journal_mode_finding(settings));
   if (!facts.is_owner) findings.push_back(owner_finding());
   if (settings.source.writers == Writers::upgrades) {

@@ -3,6 +3,8 @@
 #include "db/error.hpp"
 #include "db/postgres.hpp"
 #include "replicator/doctor/doctor.hpp"
+#include "replicator/pipeline/daemon.hpp"
+#include "replicator/target_access.hpp"
 
 namespace tidegate {
 namespace {
@@ -54,12 +56,37 @@ void check_tls(postgres::Connection& target, std::vector<Finding>& findings) {
                       "use sslmode=verify-full and the project's CA file ([target] ca_file)"});
 }
 
+// The tables that a first run would meet. Those of a pipeline that is here already are tidegate's own.
+void check_tables(postgres::Connection& target, const Settings& settings, std::vector<Finding>& findings) {
+  bool known = may(target, "SELECT pg_catalog.to_regclass('tidegate.pipelines') IS NOT NULL") &&
+               may(target, "SELECT EXISTS (SELECT FROM tidegate.pipelines WHERE pipeline = " +
+                               postgres::literal(settings.pipeline) + ")");
+  if (known) {
+    findings.push_back({Level::note, "target-in-use", "", "",
+                        "the target holds pipeline " + settings.pipeline + " already: `tidegate run` goes on with it",
+                        ""});
+    return;
+  }
+  try {
+    auto planned = plan_from_catalogue(settings);
+    require_fit(target, planned.plans, tables_options(settings));
+  } catch (const Refused& refused) {
+    findings.push_back({Level::block, refused.code(), "", "", refused.message(), refused.mend()});
+  }
+}
+
 }  // namespace
+
+std::vector<Finding> examine_target_tables(const Settings& settings) {
+  std::vector<Finding> findings;
+  auto target = connect_target(connect_options(settings, "tidegate doctor"));
+  check_tables(target, settings, findings);
+  return findings;
+}
 
 std::vector<Finding> examine_target(const Settings& settings) {
   std::vector<Finding> findings;
-  postgres::Connection target({conninfo(settings.target.end, settings.target.ca_file), "tidegate doctor", "",
-                               std::chrono::seconds(10), std::chrono::seconds(30)});
+  auto target = connect_target(connect_options(settings, "tidegate doctor"));
   if (target.server_version() < oldest_server) {
     findings.push_back(
         {Level::block, "server-too-old", "", "", "the target is older than PostgreSQL 14", "upgrade it"});

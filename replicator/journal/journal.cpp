@@ -182,9 +182,8 @@ std::optional<std::string> JournalReader::digest_at(std::uint64_t sequence) {
 
 JournalReader::Backlog JournalReader::backlog_after(std::uint64_t sequence) {
   auto row = state_.prepare(
-      "SELECT count(*), coalesce(sum(rows), 0), coalesce(sum(bytes), 0), coalesce(min(written_at), 0) FROM "
-      "journal"
-      " WHERE seq > ?");
+      "SELECT count(*), coalesce(sum(rows), 0), coalesce(sum(bytes), 0), coalesce(min(written_at), 0),"
+      " coalesce(sum(closes), 0) FROM journal WHERE seq > ?");
   row.bind(1, static_cast<std::int64_t>(sequence)).step();
   auto number = [&](int column) { return static_cast<std::uint64_t>(row.integer(column)); };
   return {number(0), number(4), number(1), number(2), row.integer(3)};

@@ -100,13 +100,11 @@ void ApplyWorker::check_position(Session& session) {
   const Position& position = session.target.position();
   auto digest = session.journal.digest_at(position.sequence);
   if (!digest || *digest != position.digest) {
-    throw Refused(
-        fmt::format("the target is at position {} of a history that this state directory does not have: one "
-                    "of them was restored "
-                    "from a backup or swapped; to start again, empty the target's tables and its schema "
-                    "tidegate, and use a new "
-                    "state directory",
-                    position.sequence));
+    throw Refused("target-not-in-history",
+                  fmt::format("the target is at position {} of a history that this state directory does not have: one of "
+                              "them was restored from a backup or swapped",
+                              position.sequence),
+                  "to start again, empty the target's tables and its schema tidegate, and use a new state directory");
   }
 }
 
@@ -179,10 +177,10 @@ void ApplyWorker::load_table(Session& session, const ShadowTable& table) {
   std::uint64_t rows = 0;
   for (const auto& done : loaded_chunks(session.target)) {
     if (done.table != name) continue;
-    if (done.up_to.empty()) return;
+    rows += done.rows;
+    if (done.up_to.empty()) return session.summary.complete(shown, rows, done.number);
     chunk.number = done.number;
     chunk.up_to = done.up_to;
-    rows += done.rows;
   }
   session.summary.begin(shown);
   auto table_began = Coordination::Clock::now();
@@ -206,7 +204,7 @@ void ApplyWorker::load_table(Session& session, const ShadowTable& table) {
     });
     limit_rate(read.rows.size(), began);
   } while (!chunk.up_to.empty());
-  session.summary.complete(shown);
+  session.summary.complete(shown, rows, chunk.number);
   auto took = std::chrono::duration<double>(Coordination::Clock::now() - table_began);
   log_event(LogLevel::info, "table copied", {{"table", name}, {"rows", rows}, {"seconds", took.count()}});
 }

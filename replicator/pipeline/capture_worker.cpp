@@ -11,13 +11,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// How often the source is asked whether anything was committed (1.6 µs each in WAL mode, measured).
-constexpr auto poll_interval = 5ms;
-// Without WAL each question takes a read lock for a moment.
-constexpr auto poll_interval_without_wal = 50ms;
-// A cut may take a fifth of one core at most: after it capture rests four times as long as it worked.
+//// Capture takes a fifth of one core at most, over time: it owes four times as long a rest as it worked. A
+///debt is let
+// stand up to a bound, so that one long compare among many short ones holds up nobody.
 constexpr int rest_factor = 4;
-constexpr auto longest_rest = 10s;
+constexpr auto tolerated_debt = 10s;
+constexpr auto longest_nap = 5ms;
 constexpr auto trim_interval = 60s;
 constexpr auto first_pause = 100ms, longest_pause = 5000ms;
 
@@ -68,21 +67,31 @@ bool CaptureWorker::cut_if_due() {
   coordination_.cut_done(wish, reader_->end());
   coordination_.clear_report("capture");
   if (cut.changed) {
-    log_debug("cut: {} changes, {} rows compared, {} us", cut.changes, cut.rows_compared,
-              cut.duration.count());
+    log_debug("cut: {} changes, {} rows compared, {} us{}{}", cut.changes, cut.rows_compared,
+              cut.duration.count(),
+              cut.everything_because.empty() ? "" : ", everything: ", cut.everything_because);
   }
-  wait(cut.duration);
+  rest_after(cut.duration);
   return true;
 }
 
 // A sync does not wait for the rest to be over.
-void CaptureWorker::wait(std::chrono::microseconds last_cut) {
+void CaptureWorker::rest_after(std::chrono::microseconds work) {
+  using std::chrono::steady_clock;
   auto stop = coordination_.stop_token();
-  auto until = std::chrono::steady_clock::now() +
-               std::min<std::chrono::microseconds>(last_cut * rest_factor, longest_rest);
-  while (std::chrono::steady_clock::now() < until && !coordination_.cut_wanted() && !stop.stop_requested()) {
-    std::this_thread::sleep_for(std::min<std::chrono::microseconds>(poll_interval, last_cut * rest_factor));
+  rested_by_ = std::max(rested_by_, steady_clock::now()) + work * rest_factor;
+  while (rested_by_ - steady_clock::now() > tolerated_debt && !coordination_.cut_wanted() &&
+         !stop.stop_requested()) {
+    std::this_thread::sleep_for(std::min<std::chrono::microseconds>(longest_nap, work * rest_factor));
   }
+}
+
+void CaptureWorker::rest_until_next_look() {
+  auto began = std::chrono::steady_clock::now();
+  capture_->tend();
+  auto took = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  if (took > 0.05) log_debug("the application's WAL was checkpointed: {:.3f} s", took);
+  std::this_thread::sleep_for(capture_->poll_interval());
 }
 
 void CaptureWorker::trim_now_and_then() {
@@ -98,8 +107,7 @@ void CaptureWorker::run() {
   while (!stop.stop_requested()) {
     try {
       if (!capture_) reopen();
-      if (!cut_if_due())
-        std::this_thread::sleep_for(capture_->wal_mode() ? poll_interval : poll_interval_without_wal);
+      if (!cut_if_due()) rest_until_next_look();
       trim_now_and_then();
       pause = first_pause;
     } catch (const std::exception& failure) {

@@ -35,7 +35,8 @@ class CaptureWorker {
  private:
   void reopen();
   bool cut_if_due();
-  void wait(std::chrono::microseconds last_cut);
+  void rest_after(std::chrono::microseconds work);
+  void rest_until_next_look();
   void trim_now_and_then();
 
   CaptureWorkerOptions options_;
@@ -44,6 +45,7 @@ class CaptureWorker {
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<JournalReader> reader_;
   std::unique_ptr<SqliteCapture> capture_;
+  std::chrono::steady_clock::time_point rested_by_{};  // when all owed rest will be over
   std::chrono::steady_clock::time_point trimmed_{};
 };
 

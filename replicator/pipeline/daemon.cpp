@@ -3,11 +3,15 @@
 #include <fmt/format.h>
 
 #include <csignal>
+#include <filesystem>
 #include <thread>
 
+#include "apply/postgres/session.hpp"
+#include "capture/sqlite/catalog.hpp"
 #include "capture/sqlite/file_checks.hpp"
 #include "capture/sqlite/journal_mode.hpp"
 #include "replicator/control/store.hpp"
+#include "replicator/doctor/doctor.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/apply_worker.hpp"
@@ -15,6 +19,7 @@
 #include "replicator/pipeline/daemon_api.hpp"
 #include "replicator/registry.hpp"
 #include "replicator/state_dir.hpp"
+#include "replicator/target_access.hpp"
 #include "replicator/version.hpp"
 
 namespace tidegate {
@@ -76,34 +81,60 @@ void switch_to_wal(const Settings& settings) {
 
 ApplyWorkerOptions apply_options(const Settings& settings, const std::string& state_path) {
   ApplyWorkerOptions options;
-  options.target = {
-      {conninfo(settings.target.end, settings.target.ca_file), "tidegate " + settings.pipeline, "", 10s, 30s},
-      settings.pipeline};
-  options.tables = {plan_options(settings), settings.target.schema == TargetSchema::create, settings.adopt};
+  options.target = {connect_options(settings, "tidegate " + settings.pipeline), settings.pipeline};
+  options.tables = tables_options(settings);
   options.limits = {settings.apply.max_rows, settings.apply.max_bytes};
   options.state_path = state_path;
   return options;
 }
 
-void refuse_blocking(const PlannedPipeline& planned) {
-  for (const auto& finding : planned.findings) {
-    if (finding.level == Finding::Level::block)
-      throw Coded<Refused>(finding.code, finding.message, finding.mend);
+void refuse_blocking(const std::vector<Finding>& findings) {
+  for (const auto& finding : findings) {
+    if (finding.level == Finding::Level::block) throw Coded<Refused>(finding.code, finding.message, finding.mend);
   }
 }
 
 // The plan is made once, from the values of the first read; what is kept is what was approved.
-bool settle_plan(CaptureWorker& capture, const Settings& settings, ControlStore& store,
-                 const std::function<bool(const PlannedPipeline&)>& approve) {
+bool settle_plan(CaptureWorker& capture, const Settings& settings, ControlStore& store, Coordination& coordination,
+                 const DaemonHooks& hooks) {
   auto filled = capture.open();
   if (!filled && store.fact("plan_approved")) return true;
   if (!filled) filled = measure_source(capture_options(settings), [](const std::string&, std::uint64_t) {});
   PlannedPipeline planned = plan_pipeline(*filled, settings);
-  refuse_blocking(planned);
-  if (!approve(planned)) return false;
+  refuse_blocking(planned.findings);
+  coordination.update([](Status& status) { status.step = "waiting for the plan to be approved"; });
+  if (!hooks.approve(planned, coordination.stop_token())) return false;
   store.save_plans(planned.plans);
   store.set_fact("plan_approved", iso_now());
+  coordination.update([](Status& status) { status.step.clear(); });
   return true;
+}
+
+// Another state directory's pipeline of the same name is told before its tables are found to be in the way.
+void refuse_other_state_directory(postgres::Connection& target, const Settings& settings, const std::string& incarnation) {
+  if (!target.run("SELECT pg_catalog.to_regclass('tidegate.pipelines') IS NOT NULL").boolean(0, 0)) return;
+  auto row = target.run("SELECT incarnation FROM tidegate.pipelines WHERE pipeline = $1", {settings.pipeline});
+  if (row.rows() == 1 && row.text(0, 0) != incarnation) throw other_state_directory(settings.pipeline);
+}
+
+// All that can be refused is refused here, while nothing has been changed on either end.
+void look_before_the_first_run(const Settings& settings, const std::string& incarnation) {
+  refuse_blocking(examine_machine(settings));
+  PlannedPipeline planned = plan_from_catalogue(settings);
+  refuse_blocking(planned.findings);
+  auto target = connect_target(connect_options(settings, "tidegate look"));
+  refuse_other_state_directory(target, settings, incarnation);
+  require_fit(target, planned.plans, tables_options(settings));
+}
+
+// A target that is away for now does not keep a pipeline that knows its plan from capturing.
+void look_at_target(const Settings& settings, bool approved) {
+  try {
+    refuse_blocking(examine_target(settings));
+  } catch (const std::exception& failure) {
+    if (!approved || !may_pass(told(failure))) throw;
+    log_warn("{}", failure.what());
+  }
 }
 
 void show_identity(Coordination& coordination, const Settings& settings) {
@@ -115,6 +146,24 @@ void show_identity(Coordination& coordination, const Settings& settings) {
     status.version = program_version;
     status.phase = "new";
   });
+}
+
+// What `status` says when nobody runs any more. A disk that is full must not hide the failure itself.
+void keep_last_status(ControlStore& store, Status status, const std::exception* failure) {
+  try {
+    status.ended_at = iso_now();
+    status.pid = 0;
+    status.lag = {};
+    if (failure) {
+      Told what = told(*failure);
+      status.phase = "failed";
+      status.errors.push_back({*status.ended_at, what.code, what.message, ""});
+    }
+    status.next_steps = {failure ? "tidegate explain " + told(*failure).code : "tidegate run"};
+    store.set_fact("last_status", to_json(status));
+  } catch (const std::exception&) {
+    log_warn("the last status could not be kept");
+  }
 }
 
 }  // namespace
@@ -149,39 +198,146 @@ PlannedPipeline plan_pipeline(const std::vector<FilledTable>& tables, const Sett
   return planned;
 }
 
-void run_daemon(const Settings& settings, const std::function<bool(const PlannedPipeline&)>& approve) {
-  capture::require_local_database(settings.source.end.path);
-  StateDir state_dir(settings.state_dir, settings.pipeline);
-  std::string state_path = state_dir.file("state.db");
-  ControlStore store(state_dir.file("control.db"));
-  Coordination coordination;
-  SignalWatch signals(coordination);
-  show_identity(coordination, settings);
-  Registry(process_environment()).add({settings.pipeline, state_dir.path()});
+PlannedPipeline plan_from_catalogue(const Settings& settings) {
+  sqlite::Database live(settings.source.end.path, sqlite::Database::Mode::read_write, 5000ms);
+  live.execute("PRAGMA query_only = ON");
+  std::vector<FilledTable> tables;
+  for (auto& source : capture::read_catalog(live, settings.tables.include, settings.tables.exclude)) {
+    FilledTable& table = tables.emplace_back(FilledTable{std::move(source), {}});
+    table.measure.columns.resize(table.source.columns.size());
+  }
+  return plan_pipeline(tables, settings);
+}
 
-  ApplyWorkerOptions options = apply_options(settings, state_path);
-  postgres::Connection(
-      options.target.connect);  // a wrong address or password is told before the source is read
-  switch_to_wal(settings);
-  CaptureWorker capture({capture_options(settings), state_path,
-                         std::chrono::duration_cast<std::chrono::seconds>(settings.journal.retention)},
-                        coordination);
-  if (!settle_plan(capture, settings, store, approve)) return;
-  ApplyWorker apply(options, coordination, store);
-  DaemonApi api(coordination, store, apply, options.target, state_path);
-  control::ApiServer server(api_socket(state_dir.path()),
-                            [&](const control::Request& request) { return api.answer(request); });
-  log_info("pipeline {} runs", settings.pipeline);
-  std::jthread capturing = worker(coordination, [&] { capture.run(); });
-  std::jthread applying = worker(coordination, [&] { apply.run(); });
+TargetTablesOptions tables_options(const Settings& settings) {
+  return {plan_options(settings), settings.target.schema == TargetSchema::create, settings.adopt};
+}
+
+namespace {
+
+// One run on a state directory that is ours. Its parts live as long as it does.
+class Daemon {
+ public:
+  Daemon(const Settings& settings, const StateDir& state_dir)
+      : settings_(settings),
+        state_path_(state_dir.file("state.db")),
+        incarnation_(made_incarnation(state_path_)),
+        store_(state_dir.file("control.db")),
+        signals_(coordination_),
+        options_(apply_options(settings, state_path_)),
+        apply_(options_, coordination_, store_),
+        api_(coordination_, store_, apply_, options_.target, state_path_) {
+    show_identity(coordination_, settings);
+    store_.set_fact("last_status", "");
+  }
+
+  bool is_approved() { return store_.fact("plan_approved").has_value(); }
+
+  bool run(const StateDir& state_dir, const DaemonHooks& hooks) {
+    control::ApiServer server(api_socket(state_dir.path()),
+                              [this](const control::Request& request) { return api_.answer(request); });
+    try {
+      bool approved = prepare_and_replicate(hooks);
+      if (approved) keep_last_status(store_, api_.status(), nullptr);
+      return approved;
+    } catch (const std::exception& failure) {
+      if (is_approved()) keep_last_status(store_, coordination_.status(), &failure);
+      throw;
+    }
+  }
+
+ private:
+  // Makes state.db, so that the API can answer from the first moment.
+  static std::string made_incarnation(const std::string& state_path) {
+    sqlite::Database state = open_state(state_path);
+    return Journal(state).incarnation();
+  }
+
+  bool prepare_and_replicate(const DaemonHooks& hooks) {
+    coordination_.update([](Status& status) { status.step = "looking at both ends"; });
+    look_at_target(settings_, is_approved());
+    if (!is_approved()) {
+      look_before_the_first_run(settings_, incarnation_);
+      if (!hooks.can_ask)
+        throw Coded<Usage>("needs-yes", "the plan needs your word before anything is written",
+                           "look at it with `tidegate plan`, then add --yes, or run tidegate in a terminal");
+    }
+    switch_to_wal(settings_);
+    CaptureWorker capture({capture_options(settings_), state_path_,
+                           std::chrono::duration_cast<std::chrono::seconds>(settings_.journal.retention)},
+                          coordination_);
+    try {
+      if (!settle_plan(capture, settings_, store_, coordination_, hooks)) return false;
+    } catch (const std::exception&) {
+      if (coordination_.stop_token().stop_requested()) return false;  // it ends since it was told to
+      throw;
+    }
+    replicate(capture, hooks);
+    return true;
+  }
+
+  void replicate(CaptureWorker& capture, const DaemonHooks& hooks) {
+    log_info("pipeline {} runs", settings_.pipeline);
+    std::jthread capturing = worker(coordination_, [&] { capture.run(); });
+    std::jthread applying = worker(coordination_, [&] { apply_.run(); });
+    std::jthread showing([&] {
+      if (hooks.show) hooks.show([&] { return sample(); });
+    });
+    coordination_.wait_for_end();
+    log_info("pipeline {} ends", settings_.pipeline);
+  }
+
+  std::optional<Status> sample() {
+    if (coordination_.stop_token().stop_requested()) return std::nullopt;
+    return api_.status();
+  }
+
+  const Settings& settings_;
+  std::string state_path_, incarnation_;
+  ControlStore store_;
+  Coordination coordination_;
+  SignalWatch signals_;
+  ApplyWorkerOptions options_;
+  ApplyWorker apply_;
+  DaemonApi api_;
+};
+
+// Undoes what a run has made that came to nothing.
+void remove_traces(const std::filesystem::path& state_dir) {
+  Registry(process_environment()).remove(state_dir);
+  std::error_code ignored;
+  std::filesystem::remove_all(state_dir, ignored);
+}
+
+}  // namespace
+
+bool run_daemon(const Settings& settings, const DaemonHooks& hooks) {
+  capture::require_local_database(settings.source.end.path);
+  bool is_new = !std::filesystem::exists(settings.state_dir);
+  StateDir state_dir(settings.state_dir, settings.pipeline);
+  bool approved = false;
   try {
-    coordination.wait_for_end();
+    Registry(process_environment()).add({settings.pipeline, state_dir.path()});
+    Daemon daemon(settings, state_dir);
+    try {
+      approved = daemon.run(state_dir, hooks);
+    } catch (...) {
+      approved = daemon.is_approved();
+      throw;
+    }
   } catch (...) {
-    server.stop();
+    if (is_new && !approved) remove_traces(state_dir.path());
     throw;
   }
-  server.stop();
-  log_info("pipeline {} ends", settings.pipeline);
+  if (is_new && !approved) remove_traces(state_dir.path());
+  return approved;
+}
+
+std::optional<Status> last_status(const std::filesystem::path& state_dir) {
+  if (!std::filesystem::exists(state_dir / "control.db")) return std::nullopt;
+  auto kept = ControlStore(state_dir / "control.db").fact("last_status");
+  if (!kept || kept->empty()) return std::nullopt;
+  return status_from_json(*kept);
 }
 
 }  // namespace tidegate

@@ -7,6 +7,7 @@
 
 #include "replicator/control/metrics.hpp"
 #include "replicator/failure.hpp"
+#include "replicator/target_access.hpp"
 
 namespace tidegate {
 namespace {
@@ -22,7 +23,7 @@ json::object body_of(const control::Request& request) {
   if (request.body.empty()) return {};
   boost::system::error_code error;
   json::value value = json::parse(request.body, error);
-  if (error || !value.is_object()) throw Usage("the request's body is no JSON object");
+  if (error || !value.is_object()) throw Coded<Usage>("bad-request", "the request's body is no JSON object");
   return value.get_object();
 }
 
@@ -34,10 +35,10 @@ std::vector<std::int64_t> ids_of(const json::object& body) {
     try {
       ids.push_back(std::stoll(std::string(id.as_string())));
     } catch (const std::exception&) {
-      throw Usage("an id in the request is no number; `tidegate quarantine list` shows them");
+      throw Coded<Usage>("no-such-entry", "an id is no number", "`tidegate quarantine list` prints the ids");
     }
   }
-  if (ids.empty()) throw Usage("no ids were given");
+  if (ids.empty()) throw Coded<Usage>("usage", "no ids were given", "`tidegate quarantine list` prints them");
   return ids;
 }
 
@@ -105,7 +106,7 @@ Status DaemonApi::status() {
 }
 
 void DaemonApi::audit(const char* action, const control::Request& request) {
-  store_.audit(action, "local user", reason_of(body_of(request)), "");
+  store_.audit(action, request.by, reason_of(body_of(request)), "");
 }
 
 control::Response DaemonApi::sync(const control::Request& request) {
@@ -146,8 +147,10 @@ control::Response DaemonApi::stop(const control::Request& request) {
 }
 
 control::Response DaemonApi::quarantine(const control::Request& request) {
-  postgres::Connection target(target_.connect);
-  auto entries = list_quarantine(target, target_.pipeline);
+  auto target = connect_target(target_.connect);
+  std::vector<QuarantineEntry> entries;
+  if (target.run("SELECT pg_catalog.to_regclass('tidegate.quarantine') IS NOT NULL").boolean(0, 0))
+    entries = list_quarantine(target, target_.pipeline);
   constexpr std::string_view one = "/v1/quarantine/";
   if (!request.path.starts_with(one)) {
     json::array list;
@@ -157,13 +160,14 @@ control::Response DaemonApi::quarantine(const control::Request& request) {
   for (const auto& entry : entries) {
     if (std::to_string(entry.id) == request.path.substr(one.size())) return ok(shown(entry));
   }
-  return control::not_found(request);
+  throw Coded<Usage>("no-such-entry", "the quarantine has no entry " + request.path.substr(one.size()),
+                     "`tidegate quarantine list` prints the ids");
 }
 
 control::Response DaemonApi::accept(const control::Request& request) {
   auto body = body_of(request);
-  if (reason_of(body).empty()) throw Usage("accepting rows for good needs a --reason");
-  postgres::Connection target(target_.connect);
+  if (reason_of(body).empty()) throw Coded<Usage>("usage", "accepting rows for good needs a reason", "add --reason");
+  auto target = connect_target(target_.connect);
   auto accepted = accept_quarantine(target, target_.pipeline, ids_of(body), reason_of(body));
   audit("quarantine accept", request);
   apply_.refresh_quarantine();
@@ -172,13 +176,13 @@ control::Response DaemonApi::accept(const control::Request& request) {
 
 control::Response DaemonApi::retry(const control::Request& request) {
   if (!coordination_.is_streaming()) {
-    throw Refused(
-        "quarantined rows can be retried once the pipeline is streaming; `tidegate status` shows its phase");
+    throw Coded<Refused>("not-streaming", "quarantined rows can be retried once the pipeline is streaming",
+                         "`tidegate status` shows its phase");
   }
   audit("quarantine retry", request);
   auto answer = apply_.retry_quarantined(ids_of(body_of(request)));
   while (answer.wait_for(50ms) != std::future_status::ready) {
-    if (request.stop.stop_requested()) throw Refused("the daemon is stopping");
+    if (request.stop.stop_requested()) throw Coded<Refused>("stopping", "the daemon is stopping", "start it again, then retry");
   }
   auto counts = answer.get();
   return ok({{"retried", counts.retried},

@@ -51,7 +51,7 @@ def long_functions(text):
 
 def printed_codes(text):
     """Codes that an operator can meet: of our exceptions, of findings, of the API's answers."""
-    return set(re.findall(r'(?:Coded<[\w:]+>\(|Level::\w+,|error_response\(\d+,\s*\{|\brefuse\((?="[a-z-]+",\s*file))\s*"([a-z0-9_-]+)"', text))
+    return set(re.findall(r'(?:Coded<[\w:]+>\(|\b(?:Refused|Usage|SchemaNeedsOperator)\((?="[^"]*",)|Level::\w+,|error_response\(\d+,\s*\{|\brefuse\((?="[a-z-]+",\s*file))\s*"([a-z0-9_-]+)"', text))
 
 
 class HouseRules(unittest.TestCase):
@@ -70,7 +70,8 @@ class HouseRules(unittest.TestCase):
                 self.assertEqual(long_functions(text), [])
 
     def test_every_code_is_explained(self):
-        self.assertEqual(printed_codes('throw Coded<Usage>("a-b", x); find(Level::note,\n "c-d", y)'), {"a-b", "c-d"})
+        self.assertEqual(printed_codes('throw Coded<Usage>("a-b", x); find(Level::note,\n "c-d", y) Refused("e-f", z) Usage("g h")'),
+                         {"a-b", "c-d", "e-f"})
         explained = set(re.findall(r'\{"([\w-]+)",', (ROOT / "replicator/cli/explanations.cpp").read_text()))
         for _, path, text in sources():
             with self.subTest(path=path.name):

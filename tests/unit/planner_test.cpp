@@ -291,5 +291,21 @@ TEST(DeclaredType, AffinityConvertsAsSqliteDoes) {
   EXPECT_TRUE(identical(with_affinity(text("5"), Affinity::blob), text("5")));
 }
 
+// 'a' NUL and 'a' are two rows; a rule that strips would make them one.
+TEST(Planner, NoRuleMendsAKey) {
+  SourceTable table = table_of("TEXT");
+  table.primary_key = {"c"};
+  table.integer_key = false;
+  PlanOptions options;
+  options.rules = {{"t", "c", {Misfit::nul, Remedy::strip}}};
+  auto result = plan_table(table, measured({text("a"), text("a\0"s)}), options);
+  EXPECT_THAT(result.plan.columns.at(1).rules, IsEmpty());
+  EXPECT_THAT(codes(result), Contains("rule-on-key"));
+  table.identity = Identity::rowid;  // then the row is found by another column
+  result = plan_table(table, measured({text("a")}), options);
+  EXPECT_THAT(result.plan.columns.at(2).rules, testing::SizeIs(1));
+  EXPECT_THAT(codes(result), Not(Contains("rule-on-key")));
+}
+
 }  // namespace
 }  // namespace tidegate
