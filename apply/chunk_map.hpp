@@ -17,6 +17,10 @@ class ChunkMap {
   // In key order; `up_to` empty for the last one.
   void add(const std::string& table, Row up_to, std::uint64_t sequence);
 
+  // The table's chunks were copied without columns that it has by now: all changes from here on are applied, those
+  // that a chunk showed too. That goes back in time for a while, which is harmless until the newest chunk is passed.
+  void forget(const std::string& table) { chunks_.erase(table); }
+
   // Was the change at `sequence` visible when its key's chunk was read? False for a table without chunks.
   bool already_copied(const Relation& relation, const Change& change, std::uint64_t sequence) const;
   // Past this position nothing is dropped any more.

@@ -10,7 +10,7 @@ namespace tidegate {
 
 std::vector<LoadedChunk> loaded_chunks(TargetSession& session) {
   auto rows = session.connection().run(
-      "SELECT source_table, number, up_to, sequence, rows FROM tidegate.chunks WHERE pipeline = $1"
+      "SELECT source_table, number, up_to, sequence, rows, complete FROM tidegate.chunks WHERE pipeline = $1"
       " ORDER BY source_table, number",
       {session.pipeline()});
   std::vector<LoadedChunk> chunks;
@@ -19,7 +19,7 @@ std::vector<LoadedChunk> loaded_chunks(TargetSession& session) {
     if (!rows.is_null(i, 2)) up_to = decode_row(postgres::from_bytea(rows.text(i, 2)));
     chunks.push_back({std::string(rows.text(i, 0)), static_cast<int>(rows.integer(i, 1)), std::move(up_to),
                       static_cast<std::uint64_t>(rows.integer(i, 3)),
-                      static_cast<std::uint64_t>(rows.integer(i, 4))});
+                      static_cast<std::uint64_t>(rows.integer(i, 4)), rows.boolean(i, 5)});
   }
   return chunks;
 }

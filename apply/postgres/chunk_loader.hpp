@@ -17,6 +17,7 @@ struct LoadedChunk {
   int number = 0;
   Row up_to;  // the last key covered; empty: to the table's end
   std::uint64_t sequence = 0, rows = 0;
+  bool complete = true;  // false: copied without columns that the table got meanwhile
 };
 
 // All that are recorded, by table and number.

@@ -68,6 +68,7 @@ CREATE TABLE tidegate.chunks (
   up_to bytea,             -- the last key covered, in tidegate's encoding; NULL: to the table's end
   sequence bigint NOT NULL,  -- the journal's position at which the chunk was read
   rows bigint NOT NULL,
+  complete boolean NOT NULL DEFAULT true,  -- false: copied without columns that the table got meanwhile
   PRIMARY KEY (pipeline, source_table, number));
 
 -- Indexes, constraints and the like that are built after the load.

@@ -191,6 +191,9 @@ std::vector<Finding> TargetTables::carry(const std::vector<SourceTable>& changed
       session_.connection().run(add_column_statement(table, planned.plan, column));
       columns.push_back(column);
     }
+    session_.connection().run(
+        "UPDATE tidegate.chunks SET complete = false WHERE pipeline = $1 AND source_table = $2",
+        {session_.pipeline(), table.name});
     record(known->second, is_new, "completed");  // a new table has nothing to copy: its rows come with the stream
     findings.insert(findings.end(), planned.findings.begin(), planned.findings.end());
   }

@@ -40,7 +40,7 @@ std::vector<std::string> add_table_statements(const std::string& name, const std
                                               const std::vector<TablePlan>& plans,
                                               const PlanOptions& options);
 // For a column that appears while streaming. NOT NULL is kept only with a default that fills the rows that
-// are there.
+// are there. Else they get NULL, whatever the default: that is what the stream starts from.
 std::string add_column_statement(const SourceTable& table, const TablePlan& plan, const ColumnPlan& column);
 
 }  // namespace tidegate

@@ -54,6 +54,7 @@ constexpr std::array kFamilies = std::to_array<NamedFamily>({
     {"jsonb", Family::json},
     {"interval", Family::unknown},  // both hold INT, and so have integer affinity
     {"point", Family::unknown},
+    {"any", Family::none},  // of STRICT tables: keeps every value as it is
 });
 
 Family family_by_affinity(std::string_view declared) {

@@ -39,6 +39,7 @@ void Applier::take(Batch& batch, JournalReader::Entry entry) {
   if (entry.part.schema_change) {
     spill(batch);
     carry_(*entry.part.schema_change);
+    for (const auto& table : entry.part.schema_change->tables) copied_.forget(table.name);
   }
   std::unordered_map<std::uint32_t, const Relation*> relations;
   for (const Relation& relation : entry.part.relations) relations.emplace(relation.id, &relation);

@@ -114,8 +114,11 @@ void ApplyWorker::work(Session& session) {
   if (session.target.phase() == TargetPhase::fresh) create_tables(session);
   if (session.target.phase() == TargetPhase::loading) load(session);
   ChunkMap copied;
-  for (auto& chunk : loaded_chunks(session.target))
-    copied.add(chunk.table, std::move(chunk.up_to), chunk.sequence);
+  auto chunks = loaded_chunks(session.target);
+  for (auto& chunk : chunks) copied.add(chunk.table, std::move(chunk.up_to), chunk.sequence);
+  for (const auto& chunk : chunks) {
+    if (!chunk.complete) copied.forget(chunk.table);
+  }
   auto carry = [&](const SchemaChange& change) {
     for (const auto& finding : session.tables.carry(change.tables, session.plans)) {
       log_warn("schema change: {}", finding.message);

@@ -18,6 +18,7 @@ from support.compare import Comparison       # noqa: E402
 from support.legacy import LegacyApp         # noqa: E402
 from support.target import Target            # noqa: E402
 import ledger                                # noqa: E402
+from load import Load                        # noqa: E402
 from proxy import wait_until                 # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -27,6 +28,7 @@ SEED = int(os.environ.get("TIDEGATE_SEED") or random.SystemRandom().randrange(10
 RATE, THREADS = 60, 3    # the load: requests a second, and how many at a time
 # Columns that the app fills beyond their declared length, which SQLite does not mind.
 WIDE_COLUMNS = [("child_profile", "name", 80), ("project", "title", 200), ("school", "name", 120), ("achievement", "name", 120)]
+WIDE = "wide " * 41
 WAIT = 60                # seconds for a phase or a sync; a busy machine needs some
 
 
@@ -59,10 +61,16 @@ class Stage:
         self.target.stop()
 
     def seed(self):
-        """Writes rows until the plan sees what the app puts into its columns: values longer than declared, mostly."""
-        load = self.app.load(rate=0, threads=THREADS, seed=self.rng.randrange(10**9))
+        """Writes rows until the plan sees what the app may put into its columns: values longer than declared."""
+        load = Load(self.app.url, self.app.ledger, rate=0, threads=THREADS, seed=self.rng.randrange(10**9))
+        for actor in load.actors:
+            actor.made.text = lambda empty=True: WIDE
+        load.start()
         try:
             wait_until(self.has_wide_values, "long values in all the columns that have some")
+        except BaseException:
+            self.close()
+            raise
         finally:
             summary = load.stop()
         assert not summary["failed"], summary["errors"]

@@ -16,7 +16,7 @@ from proxy import Proxy, wait_until                                             
 
 STREAM_KILLS, SNAPSHOT_KILLS = (140, 60) if LONG else (6, 4)
 COUNTED_PASSES = 5 if LONG else 0      # more rounds per failpoint, at a random later pass
-BALLAST_ROWS = 120_000                 # three chunks of 50,000
+BALLAST_ROWS = 120_000 if LONG else 60_000   # chunks have 50,000
 REACH = 40                             # seconds for a failpoint to be reached
 DATABASES_KEPT = 20
 
@@ -134,6 +134,33 @@ class Failpoints(Rounds):
                 stage.write(*stimuli.pop(0))
             time.sleep(0.1)
         return None if pipeline.running else pipeline.wait()
+
+
+class SchemaChanges(Rounds):
+    def test_a_default_that_the_source_took_back_at_once(self):
+        pipeline = self.streaming()
+        for declared in ("TEXT DEFAULT 'as ever'", "INTEGER NOT NULL DEFAULT 7", "REAL"):
+            with self.subTest(column=declared):
+                load, name = self.begin(), f"new_{declared.split()[0].lower()}"
+                value = "8" if "NOT NULL" in declared else "NULL"
+                stage.write(f"ALTER TABLE user ADD COLUMN {name} {declared}", f"UPDATE user SET {name} = {value} WHERE id % 2")
+                self.pause(0.5)
+                judge(self, stage, pipeline, load)
+        pipeline.kill()
+
+    def test_columns_that_come_during_the_copy(self):
+        """The copy's plan does not know them, but the rows that it copies after the change have values in them."""
+        for number in range(1, 4):
+            with self.subTest(chunk=number):
+                load, pipeline = self.begin(), stage.pipeline()
+                self.pause(0.5)
+                pipeline.start(failpoint=f"load-before-commit:{number}")
+                self.assertEqual(pipeline.wait(), -signal.SIGKILL)
+                stage.write(*(f"ALTER TABLE {table} ADD COLUMN late{number} TEXT DEFAULT 'as ever'" for table in ("user", "school")),
+                            f"UPDATE user SET late{number} = 'x' || id WHERE id % 2", f"UPDATE school SET late{number} = NULL")
+                pipeline.start().wait_phase("streaming", timeout=WAIT)
+                judge(self, stage, pipeline, load)
+                pipeline.kill()
 
 
 class Zombies(Rounds):

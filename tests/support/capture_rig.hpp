@@ -80,9 +80,10 @@ class CaptureRig {
   }
 
  private:
+  // A checkpoint of the application's own waits for our snapshot as long as this; both are on one thread here.
   std::unique_ptr<sqlite::Database> open_app() {
     return std::make_unique<sqlite::Database>(live_path_, sqlite::Database::Mode::create,
-                                              std::chrono::seconds(20));
+                                              std::chrono::milliseconds(20));
   }
   void start(Outbox* outbox = nullptr) {
     state_ = std::make_unique<sqlite::Database>(open_state(state_path_));

@@ -73,7 +73,7 @@ def time_of(text):
 
 def moment_of(text):
     """Microseconds since 1970; without a zone it is UTC."""
-    year, month, day, clock, *parts, zone = matched(DATE + r"(?:[ T](" + TIME + r")\s?" + ZONE + ")?", text)
+    year, month, day, clock, *parts, zone = matched(DATE + r"(?:[ T](" + TIME + r")(?: (?!$))?" + ZONE + ")?", text)
     days = checked(datetime.date, int(year), int(month), int(day)).toordinal() - datetime.date(1970, 1, 1).toordinal()
     time = checked(micros_of_time, *parts) if clock else 0
     return days * DAY + time - offset_of(zone)
@@ -139,6 +139,8 @@ def sqlite_numeric(raw):
         return number(raw)
     if isinstance(raw, float):
         return number(repr(raw))
+    if isinstance(raw, Text) and re.fullmatch(rb"-?(0|[1-9]\d*)(\.\d+)?", raw):   # as Postgres prints it again
+        return number(raw.decode())
     raise Unfit("not a number")
 
 

@@ -194,26 +194,6 @@ bool survives(Decode decode, const std::string& bytes) {
   }
 }
 
-std::string mutated(std::string bytes, Seeded& random) {
-  for (std::size_t edits = 1 + random.below(4); edits > 0 && !bytes.empty(); --edits) {
-    std::size_t at = random.below(bytes.size());
-    switch (random.below(4)) {
-      case 0:
-        bytes[at] = static_cast<char>(random.below(256));
-        break;
-      case 1:
-        bytes.erase(at, 1 + random.below(8));
-        break;
-      case 2:
-        bytes.insert(at, std::string(1 + random.below(4), static_cast<char>(random.below(256))));
-        break;
-      default:
-        bytes[at] = static_cast<char>(bytes[at] ^ (1 << random.below(8)));
-    }
-  }
-  return bytes;
-}
-
 TEST(Codec, NoBytesMakeItCrash) {
   Seeded random;
   SCOPED_TRACE(random.told());
@@ -227,7 +207,7 @@ TEST(Codec, NoBytesMakeItCrash) {
   }
   int decoded = 0, refused = 0;
   for (int i = Seeded::rounds(20000); i > 0; --i) {
-    int good = decode_each(mutated(i % 3 == 0 ? part : i % 3 == 1 ? table : row, random));
+    int good = decode_each(random.mutated(i % 3 == 0 ? part : i % 3 == 1 ? table : row));
     decoded += good;
     refused += 3 - good;
   }

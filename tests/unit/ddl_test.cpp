@@ -321,6 +321,9 @@ TEST(Ddl, TablesAndColumnsMetLater) {
   TablePlan plan = plans_of({table})[0];
   EXPECT_EQ(add_column_statement(table, plan, plan.columns[1]),
             "ALTER TABLE \"public\".\"t\" ADD COLUMN \"c\" bigint DEFAULT 7 NOT NULL");
+  table.columns[1].not_null = plan.columns[1].not_null = false;
+  EXPECT_EQ(add_column_statement(table, plan, plan.columns[1]),
+            "ALTER TABLE \"public\".\"t\" ADD COLUMN \"c\" bigint, ALTER COLUMN \"c\" SET DEFAULT 7");
   table.columns[1].default_sql.reset();
   EXPECT_EQ(add_column_statement(table, plan, plan.columns[1]),
             "ALTER TABLE \"public\".\"t\" ADD COLUMN \"c\" bigint");

@@ -8,6 +8,7 @@
 
 #include "db/error.hpp"
 #include "support/scratch.hpp"
+#include "support/seeded.hpp"
 
 namespace tidegate {
 namespace {
@@ -177,6 +178,23 @@ TEST_F(JournalTest, DamageIsFoundAndNamed) {
     EXPECT_THAT(refusal(sequence - 1), HasSubstr("damaged")) << sequence;
   }
   EXPECT_THAT(refusal(4), HasSubstr("no longer holds entry 5"));
+}
+
+TEST_F(JournalTest, NoBodyMakesItCrash) {
+  testing_support::Seeded random;
+  SCOPED_TRACE(random.told());
+  add(1, true, true, std::string(2000, 'y'));
+  const std::string body = [&] {
+    auto row = state_.prepare("SELECT body FROM journal");
+    row.step();
+    return std::string(row.bytes(0));
+  }();
+  for (int i = testing_support::Seeded::rounds(200); i > 0; --i) {
+    auto bytes = random.mutated(body);
+    auto update = state_.prepare("UPDATE journal SET body = ?");
+    update.bind_blob(1, bytes).run();
+    EXPECT_EQ(refusal(0).empty(), bytes == body);
+  }
 }
 
 TEST_F(JournalTest, ARestoredStateDirectoryIsAnotherHistory) {

@@ -4,6 +4,8 @@
 
 #include <stdexcept>
 
+#include "support/seeded.hpp"
+
 namespace tidegate {
 namespace {
 
@@ -40,6 +42,23 @@ TEST(Plan, RefusesWhatIsNoPlan) {
   for (const std::string& bad : {std::string(), std::string("{}"), std::string("[1]"), good + "x", unknown}) {
     EXPECT_THROW(plan_from_json(bad), std::invalid_argument) << bad;
   }
+}
+
+TEST(Plan, NoTextMakesItCrash) {
+  testing_support::Seeded random;
+  SCOPED_TRACE(random.told());
+  const std::string good = to_json(sample());
+  int read = 0, refused = 0;
+  for (int i = testing_support::Seeded::rounds(5000); i > 0; --i) {
+    try {
+      plan_from_json(random.mutated(good));
+      ++read;
+    } catch (const std::invalid_argument&) {
+      ++refused;
+    }
+  }
+  EXPECT_GT(read, 10);
+  EXPECT_GT(refused, 10);
 }
 
 TEST(Plan, NamesAreThoseOfTheConfiguration) {
