@@ -332,18 +332,20 @@ Transaction::~Transaction() {
   }
 }
 
-void Transaction::commit() {
-  open_ = false;
+void commit(Connection& connection) {
   try {
-    // The server answers COMMIT of a failed transaction with success and the tag ROLLBACK.
-    if (connection_.run("COMMIT").command() != "COMMIT") {
-      throw Error("commit on " + connection_.description() + ": the transaction had failed", "25P02",
-                  Advice::stop);
-    }
+    if (connection.run("COMMIT").command() == "COMMIT") return;
   } catch (const Error& error) {
     if (error.advice() != Advice::reconnect) throw;
     throw Error(error.what(), error.code(), Advice::in_doubt);
   }
+  throw Error("commit on " + connection.description() + ": the transaction had failed", "25P02",
+              Advice::stop);
+}
+
+void Transaction::commit() {
+  open_ = false;
+  postgres::commit(connection_);
 }
 
 std::string bytea(std::string_view bytes) {

@@ -96,8 +96,11 @@ class Connection {
   std::unordered_map<std::string, std::string> prepared_;
 };
 
-// BEGIN; rolls back in the destructor unless committed. commit() throws Error with Advice::in_doubt where the
-// answer was lost.
+// COMMIT. Throws Error: with Advice::in_doubt where the answer was lost, and where the transaction had failed
+// (the server answers that with success and the tag ROLLBACK).
+void commit(Connection& connection);
+
+// BEGIN; rolls back in the destructor unless committed.
 class Transaction {
  public:
   explicit Transaction(Connection& connection, const char* begin = "BEGIN");

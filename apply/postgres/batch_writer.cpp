@@ -146,19 +146,15 @@ void BatchWriter::write(const NetChanges& changes, const Position& to) {
   failpoint("apply-before-batch");
   try {
     session_.connection().pipeline(all);
-    failpoint("apply-before-commit");
-    session_.connection().pipeline({{"COMMIT", {}}});
   } catch (const Error& error) {
     if (!is_row_error(error)) throw;
     session_.connection().run("ROLLBACK TO SAVEPOINT tidegate_batch");
     quarantine_.rolled_back();
     write_carefully(parts, to.sequence);
-    finish(to);
+    settle_and_advance(to);
   }
   remember_sequences(parts);
-  failpoint("apply-after-commit");
-  session_.moved(to);
-  quarantine_.committed();
+  commit(to);
 }
 
 // Sequences are lifted for good, whatever becomes of the transaction.
@@ -168,15 +164,6 @@ void BatchWriter::remember_sequences(const std::vector<Part>& parts) {
     if (!identity) continue;
     std::int64_t& reached = highest_id_[quoted_name(part.plan())];
     reached = std::max(reached, highest(*part.net, identity->source, part.upserts));
-  }
-}
-
-void BatchWriter::finish(const Position& to) {
-  deferred_.settle();
-  session_.connection().pipeline({session_.advance_to(to)});
-  failpoint("apply-before-commit");
-  if (session_.connection().run("COMMIT").command() != "COMMIT") {
-    throw Error("commit of a batch: the transaction had failed", "25P02", Advice::stop);
   }
 }
 
@@ -209,7 +196,18 @@ void BatchWriter::forget_older(const std::vector<Part>& parts) {
 }
 
 void BatchWriter::commit_long(const Position& to) {
-  finish(to);
+  settle_and_advance(to);
+  commit(to);
+}
+
+void BatchWriter::settle_and_advance(const Position& to) {
+  deferred_.settle();
+  session_.connection().pipeline({session_.advance_to(to)});
+}
+
+void BatchWriter::commit(const Position& to) {
+  failpoint("apply-before-commit");
+  postgres::commit(session_.connection());
   failpoint("apply-after-commit");
   session_.moved(to);
   quarantine_.committed();

@@ -42,7 +42,8 @@ class BatchWriter {
   void forget_older(const std::vector<Part>& parts);
   void delete_carefully(const Part& part, std::uint64_t sequence);
   void upsert_carefully(const Part& part, std::uint64_t sequence);
-  void finish(const Position& to);
+  void settle_and_advance(const Position& to);
+  void commit(const Position& to);
   postgres::Command begin() const;
 
   TargetSession& session_;

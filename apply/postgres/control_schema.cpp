@@ -139,7 +139,8 @@ void install_control_schema(postgres::Connection& target) {
     target.run(tables);
     target.run("INSERT INTO tidegate.version VALUES (" + std::to_string(schema_version) + ")");
   } else if (target.run("SELECT max(number) FROM tidegate.version").integer(0, 0) > schema_version) {
-    throw Refused("target-newer", "the target's schema tidegate was made by a newer tidegate", "use that version");
+    throw Refused("target-newer", "the target's schema tidegate was made by a newer tidegate",
+                  "use that version");
   }
   transaction.commit();
 }

@@ -37,8 +37,8 @@ class Quarantine {
   void restore(Pending pending) { pending_ = std::move(pending); }
 
   std::uint64_t changes() const { return changes_; }  // entries that came or went, since the start
-  // Whether a row was released since the last call; true at first, since a crash may have come before the caller
-  // drew its conclusions.
+  // Whether a row was released since the last call; true at first, since a crash may have come before the
+  // caller drew its conclusions.
   bool take_released() { return std::exchange(released_, false); }
 
  private:

@@ -16,7 +16,8 @@ TargetPhase phase_named(std::string_view name) {
   for (std::size_t i = 0; i < phase_names.size(); ++i) {
     if (phase_names[i] == name) return static_cast<TargetPhase>(i);
   }
-  throw Refused("target-newer", "the target is in phase '" + std::string(name) + "', which this tidegate does not know",
+  throw Refused("target-newer",
+                "the target is in phase '" + std::string(name) + "', which this tidegate does not know",
                 "use the version of tidegate that filled it");
 }
 
@@ -27,9 +28,10 @@ std::string_view name_of(TargetPhase phase) {
 }
 
 Refused other_state_directory(const std::string& pipeline) {
-  return Refused("other-state-directory", "the target holds pipeline '" + pipeline + "' of another state directory",
-                 "run tidegate with that one (--state), on the machine where it is, or give this pipeline another name "
-                 "([pipeline] name)");
+  return Refused(
+      "other-state-directory", "the target holds pipeline '" + pipeline + "' of another state directory",
+      "run tidegate with that one (--state), on the machine where it is, or give this pipeline another name "
+      "([pipeline] name)");
 }
 
 TargetSession::TargetSession(const TargetOptions& options, const std::string& incarnation)
@@ -49,10 +51,12 @@ void TargetSession::refuse_empty_target() {
                    {options_.pipeline})
               .boolean(0, 0);
   if (there) return;
-  throw Refused("target-swapped",
-                "the target holds nothing of pipeline '" + options_.pipeline +
-                    "', but this state directory has filled one before: it is another target, or it was emptied or restored",
-                "use the right --target, or a new state directory (--state) to fill this one from the beginning");
+  throw Refused(
+      "target-swapped",
+      "the target holds nothing of pipeline '" + options_.pipeline +
+          "', but this state directory has filled one before: it is another target, or it was emptied or "
+          "restored",
+      "use the right --target, or a new state directory (--state) to fill this one from the beginning");
 }
 
 void TargetSession::take_lease(const std::string& incarnation) {

@@ -49,12 +49,15 @@ std::string key_list(const TablePlan& plan) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
+// Characters of a private use area: two are enough to differ from any other parked value, and from the
+// source's.
 std::string parked_varchar(int length) {
-  constexpr int enough_to_differ = 8;
-  if (length == 0 || length >= 43) return "'parked:' || pg_catalog.gen_random_uuid()";
-  if (length < enough_to_differ) return "";
-  return fmt::format("pg_catalog.left(pg_catalog.replace(pg_catalog.gen_random_uuid()::text, '-', ''), {})",
-                     length);
+  constexpr int most = 8;
+  int characters = length == 0 ? most : std::min(length, most);
+  std::string sql = "pg_catalog.chr(983040 + (pg_catalog.random() * 65533)::int)";
+  for (int i = 1; i < characters; ++i)
+    sql += " || pg_catalog.chr(983040 + (pg_catalog.random() * 65533)::int)";
+  return sql;
 }
 
 std::string parked_numeric(const ColumnPlan& column) {
@@ -76,7 +79,9 @@ std::string parked_existing(const std::string& type) {
        "timestamptz '4000-01-01 00:00:00+00 BC' + pg_catalog.random() * interval '1000 years'"},
       {"timestamp without time zone",
        "timestamp '4000-01-01 00:00:00 BC' + pg_catalog.random() * interval '1000 years'"},
-      {"date", "date '4000-01-01 BC' + (pg_catalog.random() * 365000)::integer"}};
+      {"date", "date '4000-01-01 BC' + (pg_catalog.random() * 365000)::integer"},
+      {"time without time zone", "time '00:00' + pg_catalog.random() * interval '24 hours'"},
+      {"jsonb", "pg_catalog.to_jsonb('parked:' || pg_catalog.gen_random_uuid())"}};
   auto found = values.find(type);
   return found == values.end() ? "" : found->second;
 }
@@ -91,6 +96,8 @@ std::string parked_value(const ColumnPlan& column) {
       return parked_numeric(column);
     case TargetType::timestamptz:
       return parked_existing("timestamp with time zone");
+    case TargetType::time:
+      return parked_existing("time without time zone");
     default:
       return parked_existing(sql_type(column));
   }

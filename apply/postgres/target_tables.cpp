@@ -91,7 +91,8 @@ std::vector<TablePlan> TargetTables::recorded() {
 
 std::set<std::string> TargetTables::made_by_us() {
   auto rows = session_.connection().run(
-      "SELECT source_table FROM tidegate.tables WHERE pipeline = $1 AND created_by_us", {session_.pipeline()});
+      "SELECT source_table FROM tidegate.tables WHERE pipeline = $1 AND created_by_us",
+      {session_.pipeline()});
   std::set<std::string> names;
   for (int i = 0; i < rows.rows(); ++i) names.emplace(rows.text(i, 0));
   return names;
@@ -194,7 +195,8 @@ std::vector<Finding> TargetTables::carry(const std::vector<SourceTable>& changed
     session_.connection().run(
         "UPDATE tidegate.chunks SET complete = false WHERE pipeline = $1 AND source_table = $2",
         {session_.pipeline(), table.name});
-    record(known->second, is_new, "completed");  // a new table has nothing to copy: its rows come with the stream
+    record(known->second, is_new,
+           "completed");  // a new table has nothing to copy: its rows come with the stream
     findings.insert(findings.end(), planned.findings.begin(), planned.findings.end());
   }
   return findings;
@@ -220,7 +222,8 @@ void CheckpointSummary::progress(const std::string& table, std::uint64_t rows, i
 
 void CheckpointSummary::complete(const std::string& table, std::uint64_t rows, int batches) {
   session_.connection().run(
-      "UPDATE tidegate.migration_checkpoints SET status = 'completed', records_migrated = $2, batch_number = $3,"
+      "UPDATE tidegate.migration_checkpoints SET status = 'completed', records_migrated = $2, batch_number = "
+      "$3,"
       " updated_at = now() WHERE table_name = $1 AND status <> 'completed'",
       {table, std::to_string(rows), std::to_string(batches)});
 }

@@ -74,8 +74,7 @@ SqliteCapture::SqliteCapture(const CaptureOptions& options, sqlite::Database& st
       " last_transaction INTEGER NOT NULL, is_open INTEGER NOT NULL)");
   auto saved = state_.prepare("SELECT last_transaction, is_open FROM capture");
   if (saved.step()) {
-    transaction_ = static_cast<std::uint64_t>(saved.integer(0));
-    transaction_open_ = saved.integer(1) != 0;
+    reached_ = {static_cast<std::uint64_t>(saved.integer(0)), saved.integer(1) != 0};
   }
   tables_ = Shadow::load(state_);
   sqlite_wal::SnapshotChain::Options chain;
@@ -159,7 +158,7 @@ std::vector<FilledTable> SqliteCapture::fill(const Progress& progress) {
     }
   });
   if (!live.wal) chain_->accept();
-  save(false);
+  save(reached_);
   failpoint("capture-before-fill-commit");
   transaction.commit();
   failpoint("capture-after-fill-commit");
@@ -168,13 +167,12 @@ std::vector<FilledTable> SqliteCapture::fill(const Progress& progress) {
   return filled;
 }
 
-void SqliteCapture::save(bool open) {
-  transaction_open_ = open;
+void SqliteCapture::save(const Reached& reached) {
   auto upsert = state_.prepare(
-      "INSERT INTO capture VALUES (1, ?1, ?2, ?3) ON CONFLICT DO UPDATE SET last_transaction = ?2, is_open = "
-      "?3");
-  upsert.bind(1, std::string_view(options_.path)).bind(2, static_cast<std::int64_t>(transaction_));
-  upsert.bind(3, static_cast<std::int64_t>(open)).run();
+      "INSERT INTO capture VALUES (1, ?1, ?2, ?3)"
+      " ON CONFLICT DO UPDATE SET last_transaction = ?2, is_open = ?3");
+  upsert.bind(1, std::string_view(options_.path)).bind(2, static_cast<std::int64_t>(reached.transaction));
+  upsert.bind(3, static_cast<std::int64_t>(reached.open)).run();
 }
 
 // Adds or extends the shadow of one table; true where the target must hear of it.
@@ -223,25 +221,31 @@ void SqliteCapture::carry_schema_changes(sqlite::Database& live) {
     throw SchemaNeedsOperator("table " + change.tables.front().name +
                               " of the source is new or changed, and on_schema_change is \"pause\"");
   }
+  Reached next = reached_;
   if (!change.tables.empty()) {
+    next = {transaction_under_way(), true};
     TransactionPart part;
-    part.first = !transaction_open_;
-    part.transaction = transaction_open_ ? transaction_ : ++transaction_;
+    part.first = !reached_.open;
+    part.transaction = next.transaction;
     part.last = false;
     part.commit_time_us = now_us();
     part.schema_change = std::move(change);
     outbox_.append(part);
-    save(true);
+    save(next);
   }
   transaction.commit();
+  reached_ = next;
   failpoint("capture-after-schema-change");
   schema_version_ = version;
   tables_ = Shadow::load(state_);
 }
 
+std::uint64_t SqliteCapture::transaction_under_way() const {
+  return reached_.open ? reached_.transaction : reached_.transaction + 1;
+}
+
 Recorder SqliteCapture::recorder() {
-  std::uint64_t transaction = transaction_open_ ? transaction_ : transaction_ + 1;
-  return Recorder(state_, outbox_, tables_, transaction, now_us(), transaction_open_);
+  return Recorder(state_, outbox_, tables_, transaction_under_way(), now_us(), reached_.open);
 }
 
 // Ranges of rowids serve where the shadow is ordered by the rowid as well.
@@ -278,10 +282,11 @@ bool SqliteCapture::record(const sqlite_wal::SnapshotChain::Cut& live, Cut& cut)
   compare(live, changes, cut);
   if (!live.wal) chain_->accept();  // ends the read lock: it is not held for the time of a commit
   if (!changes.finish()) return false;
-  if (!transaction_open_) ++transaction_;
-  save(false);
+  Reached next{transaction_under_way(), false};
+  save(next);
   failpoint("capture-before-commit");
   transaction.commit();
+  reached_ = next;
   failpoint("capture-after-commit");
   cut.changes = changes.changes();
   cut.last_sequence = changes.last_sequence();
@@ -295,7 +300,7 @@ SqliteCapture::Cut SqliteCapture::cut() {
   within_snapshot(options_.path, *chain_, live.connection, [&] {
     cut.everything_because = live.look.reason;
     carry_schema_changes(live.connection);
-    if (transaction_open_ || !live.look.nowhere()) cut.changed = record(live, cut);
+    if (reached_.open || !live.look.nowhere()) cut.changed = record(live, cut);
   });
   if (chain_->holds_snapshot()) chain_->accept();
   cut.duration = std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - began);

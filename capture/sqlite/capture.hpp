@@ -70,6 +70,11 @@ class SqliteCapture {
   const std::vector<ShadowTable>& tables() const { return tables_; }
 
  private:
+  // How far the outbox is: the last transaction that capture began, and whether its last part is still to come.
+  struct Reached {
+    std::uint64_t transaction = 0;
+    bool open = false;
+  };
   sqlite_wal::SnapshotChain::Cut snapshot();
   void fill_table(sqlite::Database& live, FilledTable& into, const Progress& progress);
   void carry_schema_changes(sqlite::Database& live);
@@ -79,7 +84,8 @@ class SqliteCapture {
                       Recorder& recorder, Cut& cut);
   bool record(const sqlite_wal::SnapshotChain::Cut& live, Cut& cut);
   Recorder recorder();
-  void save(bool open);
+  std::uint64_t transaction_under_way() const;
+  void save(const Reached& reached);
 
   CaptureOptions options_;
   sqlite::Database& state_;
@@ -87,8 +93,7 @@ class SqliteCapture {
   std::unique_ptr<sqlite_wal::SnapshotChain> chain_;
   std::unique_ptr<sqlite::Database> shadow_;
   std::vector<ShadowTable> tables_;
-  std::uint64_t transaction_ = 0;  // the last one that capture began
-  bool transaction_open_ = false;  // its last part is not in the outbox yet
+  Reached reached_;  // as committed
   bool wal_ = false;               // as the last snapshot found the file
   std::int64_t schema_version_ = -1;
 };

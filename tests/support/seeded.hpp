@@ -1,4 +1,4 @@
-// Randomised tests: every run has a seed of its own, which each failure shows and TIDEGATE_TEST_SEED repeats.
+// Randomised tests: every run has a seed of its own, which each failure shows and TIDEGATE_SEED repeats.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ class Seeded {
   }
   explicit Seeded(std::uint64_t seed) : seed_(seed), generator_(seed) {}
 
-  std::string told() const { return "TIDEGATE_TEST_SEED=" + std::to_string(seed_); }
+  std::string told() const { return "TIDEGATE_SEED=" + std::to_string(seed_); }
   std::uint64_t seed() const { return seed_; }
   // From 0 to `limit` - 1.
   std::size_t below(std::size_t limit) { return static_cast<std::size_t>(generator_()) % limit; }
@@ -50,7 +50,7 @@ class Seeded {
 
  private:
   static std::uint64_t chosen() {
-    const char* given = std::getenv("TIDEGATE_TEST_SEED");
+    const char* given = std::getenv("TIDEGATE_SEED");
     return given ? std::strtoull(given, nullptr, 10) : std::random_device{}();
   }
   std::uint64_t seed_;

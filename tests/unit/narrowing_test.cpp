@@ -1,5 +1,5 @@
 // Narrowing against real SQLite files: whatever a writer does between two cuts, every row that differs must
-// lie in the look. The random tests print their seed; TIDEGATE_TEST_SEED repeats one, TIDEGATE_TEST_ROUNDS
+// lie in the look. The random tests print their seed; TIDEGATE_SEED repeats one, TIDEGATE_TEST_ROUNDS
 // makes them longer.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -162,7 +162,7 @@ struct Selectivity {
 };
 
 std::uint64_t seed() {
-  const char* given = std::getenv("TIDEGATE_TEST_SEED");
+  const char* given = std::getenv("TIDEGATE_SEED");
   return given ? std::strtoull(given, nullptr, 10) : std::random_device()();
 }
 

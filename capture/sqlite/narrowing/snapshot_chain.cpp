@@ -24,7 +24,8 @@ sqlite::Database open_reader(const std::string& path, std::chrono::milliseconds 
 
 struct stat file_facts(const std::string& path) {
   struct stat facts;
-  if (stat(path.c_str(), &facts) != 0) throw Error("find " + path + ": it is gone", "", Advice::stop);
+  if (stat(path.c_str(), &facts) != 0)
+    throw Refused("the source file " + path + " is gone; put it back, then start tidegate again");
   return facts;
 }
 
@@ -73,7 +74,10 @@ SnapshotChain::~SnapshotChain() = default;
 void SnapshotChain::refuse_replaced_file() const {
   struct stat facts = file_facts(path_);
   if (facts.st_dev == device_ && facts.st_ino == inode_) return;
-  throw Error("read " + path_ + ": another file is in its place now", "", Advice::stop);
+  throw Refused("another file is in the place of the source " + path_ +
+                " now; make sure that it is the one you want, then start tidegate again: it compares all "
+                "rows before it "
+                "goes on");
 }
 
 bool SnapshotChain::changed() {
