@@ -178,6 +178,7 @@ class Newcomer(unittest.TestCase):
         # A row that was there under a key of the source becomes the source's; its other columns and other rows stay.
         self.assertEqual(self.target.query("SELECT id, name, motto FROM public.school ORDER BY id"),
                          [(1, "North", "mine"), (2, "South", "none"), (77, "foreign", "mine")])
+        self.assertEqual(tide.status()["quarantined"], 0)
         self.assertEqual(self.target.query("SELECT id, name FROM public.pupil ORDER BY id"), [(10, "Ada"), (11, "Ben")])
         self.assertEqual(tide.stop().code, 0)
 
