@@ -52,11 +52,12 @@ struct BatchWriter::Part {
   const Row& row(std::size_t place) const { return net->rows()[place].row; }
 };
 
-BatchWriter::BatchWriter(TargetSession& session, Quarantine& quarantine, const Plans& plans)
+BatchWriter::BatchWriter(TargetSession& session, Quarantine& quarantine, const Plans& plans, Widen widen)
     : session_(session),
       quarantine_(quarantine),
       references_(session, plans),
-      deferred_(session, quarantine) {}
+      deferred_(session, quarantine),
+      widen_(std::move(widen)) {}
 
 std::vector<BatchWriter::Part> BatchWriter::parts_of(const NetChanges& changes) {
   std::vector<Part> parts;
@@ -83,6 +84,33 @@ std::vector<BatchWriter::Part> BatchWriter::parts_of(const NetChanges& changes) 
     }
   }
   return parts;
+}
+
+bool BatchWriter::widen_for(const std::vector<Part>& parts) {
+  bool widened = false;
+  for (const Part& part : parts) {
+    for (const auto& misfit : part.misfits) {
+      if (!is_too_narrow(part.plan(), misfit.why)) continue;
+      widened |= widen_(part.plan().source, misfit.why.column);
+    }
+  }
+  return widened;
+}
+
+// Outside of a long transaction the columns are widened in a transaction of their own: that changes no row.
+std::vector<BatchWriter::Part> BatchWriter::parts_after_widening(const NetChanges& changes) {
+  auto parts = parts_of(changes);
+  bool narrow = widen_ && std::any_of(parts.begin(), parts.end(), [](const Part& part) {
+                  return std::any_of(part.misfits.begin(), part.misfits.end(), [&](const auto& misfit) {
+                    return is_too_narrow(part.plan(), misfit.why);
+                  });
+                });
+  if (!narrow) return parts;
+  if (session_.connection().in_transaction()) return widen_for(parts) ? parts_of(changes) : parts;
+  TargetTransaction transaction(session_);
+  bool widened = widen_for(parts);
+  transaction.commit();
+  return widened ? parts_of(changes) : parts;
 }
 
 void BatchWriter::hold_misfits(const Part& part, std::uint64_t sequence,
@@ -138,7 +166,7 @@ std::vector<postgres::Command> BatchWriter::commands(const std::vector<Part>& pa
 void BatchWriter::write(const NetChanges& changes, const Position& to) {
   quarantine_.rolled_back();
   deferred_.forget();
-  auto parts = parts_of(changes);
+  auto parts = parts_after_widening(changes);
   std::vector<postgres::Command> all{{"BEGIN", {}}, session_.enter(), {"SAVEPOINT tidegate_batch", {}}};
   for (auto& command : commands(parts, to.sequence)) all.push_back(std::move(command));
   all.push_back({"RELEASE SAVEPOINT tidegate_batch", {}});
@@ -174,7 +202,7 @@ void BatchWriter::begin_long() {
 }
 
 void BatchWriter::add(const NetChanges& changes, std::uint64_t sequence) {
-  auto parts = parts_of(changes);
+  auto parts = parts_after_widening(changes);
   forget_older(parts);
   auto& target = session_.connection();
   auto before = quarantine_.pending();

@@ -11,12 +11,13 @@
 #include "apply/postgres/outside_references.hpp"
 #include "apply/postgres/quarantine.hpp"
 #include "apply/postgres/session.hpp"
+#include "apply/postgres/widening.hpp"
 
 namespace tidegate {
 
 class BatchWriter {
  public:
-  BatchWriter(TargetSession& session, Quarantine& quarantine, const Plans& plans);
+  BatchWriter(TargetSession& session, Quarantine& quarantine, const Plans& plans, Widen widen = {});
 
   // One target transaction for whole source transactions: the rows, the quarantine, and the position `to`.
   // Throws Error; then nothing was written, unless the advice is in_doubt.
@@ -31,6 +32,8 @@ class BatchWriter {
  private:
   struct Part;
   static std::vector<Part> parts_of(const NetChanges& changes);
+  std::vector<Part> parts_after_widening(const NetChanges& changes);
+  bool widen_for(const std::vector<Part>& parts);
   std::vector<postgres::Command> commands(const std::vector<Part>& parts, std::uint64_t sequence);
   void hold_misfits(const Part& part, std::uint64_t sequence, std::vector<postgres::Command>& out);
   void release(const Part& part, const std::string& key, std::vector<postgres::Command>& out);
@@ -50,6 +53,7 @@ class BatchWriter {
   Quarantine& quarantine_;
   OutsideReferences references_;
   DeferredRows deferred_;
+  Widen widen_;
   std::map<std::string, std::int64_t> highest_id_;  // per table: what its identity's sequence has reached
 };
 

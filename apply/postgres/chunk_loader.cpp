@@ -84,9 +84,23 @@ std::uint64_t ChunkLoader::load_carefully(const RowMapper& mapper, Lines& lines,
   return rows;
 }
 
+// In a transaction of its own: that changes no row.
+bool ChunkLoader::widen_for(const RowMapper& mapper, const Lines& lines) {
+  auto narrow = [&](const Reject& why) { return widen_ && is_too_narrow(mapper.plan(), why); };
+  if (std::none_of(lines.rejects.begin(), lines.rejects.end(), narrow)) return false;
+  TargetTransaction transaction(session_);
+  bool widened = false;
+  for (const Reject& why : lines.rejects) {
+    if (narrow(why)) widened |= widen_(mapper.plan().source, why.column);
+  }
+  transaction.commit();
+  return widened;
+}
+
 std::uint64_t ChunkLoader::load(const RowMapper& mapper, const std::vector<Row>& rows,
                                 const LoadedChunk& chunk) {
   Lines lines = encode_lines(mapper, rows);
+  if (widen_for(mapper, lines)) lines = encode_lines(mapper, rows);
   std::uint64_t loaded = lines.rows.size();
   quarantine_.rolled_back();
   try {

@@ -9,6 +9,7 @@
 #include "apply/mapping/row_mapper.hpp"
 #include "apply/postgres/quarantine.hpp"
 #include "apply/postgres/session.hpp"
+#include "apply/postgres/widening.hpp"
 
 namespace tidegate {
 
@@ -25,7 +26,8 @@ std::vector<LoadedChunk> loaded_chunks(TargetSession& session);
 
 class ChunkLoader {
  public:
-  ChunkLoader(TargetSession& session, Quarantine& quarantine) : session_(session), quarantine_(quarantine) {}
+  ChunkLoader(TargetSession& session, Quarantine& quarantine, Widen widen = {})
+      : session_(session), quarantine_(quarantine), widen_(std::move(widen)) {}
 
   // Rows that do not fit go to the quarantine in the same transaction. Returns the rows that are in the
   // target now. Throws Error; nothing of the chunk is there then, unless the advice is in_doubt.
@@ -38,6 +40,7 @@ class ChunkLoader {
     std::vector<const Row*> rows;
     std::vector<Reject> rejects;
   };
+  bool widen_for(const RowMapper& mapper, const Lines& lines);
   static Lines encode_lines(const RowMapper& mapper, const std::vector<Row>& rows);
   void copy(const RowMapper& mapper, const Lines& lines, std::size_t first, std::size_t last);
   std::uint64_t load_carefully(const RowMapper& mapper, Lines& lines, const LoadedChunk& chunk);
@@ -46,6 +49,7 @@ class ChunkLoader {
 
   TargetSession& session_;
   Quarantine& quarantine_;
+  Widen widen_;
 };
 
 }  // namespace tidegate

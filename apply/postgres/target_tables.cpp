@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "apply/postgres/row_errors.hpp"
+#include "apply/postgres/widening.hpp"
 #include "db/failpoint.hpp"
 
 namespace tidegate {
@@ -170,6 +171,28 @@ void TargetTables::set_sequences(const std::vector<SourceTable>& tables,
 
 void TargetTables::analyze(const std::vector<TablePlan>& plans) {
   for (const auto& plan : plans) session_.connection().run("ANALYZE " + quoted_name(plan));
+}
+
+bool TargetTables::widen_column(Plans& plans, const std::string& source_table, const std::string& column) {
+  TablePlan wider = plans.at(source_table);
+  auto place = std::find_if(wider.columns.begin(), wider.columns.end(),
+                            [&](const ColumnPlan& each) { return each.source == column; });
+  if (place == wider.columns.end() || !made_by_us().contains(source_table)) return false;
+  widen(*place);
+  auto refused = attempt(session_.connection(), [&] {
+    try {
+      session_.connection().run(fmt::format("ALTER TABLE {} ALTER COLUMN {} TYPE {}", quoted_name(wider),
+                                            quoted(place->target), sql_type(*place)));
+    } catch (const Error& error) {
+      // A generated column or a view that stands on it keeps it as it is.
+      if (error.advice() != Advice::stop) throw;
+      throw Error(error.what(), "P0001", Advice::stop);
+    }
+  });
+  if (refused) return false;
+  record(wider, true, "completed");
+  plans.at(source_table) = std::move(wider);
+  return true;
 }
 
 void TargetTables::make(const SourceTable& table, const TablePlan& plan) {

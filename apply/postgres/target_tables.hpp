@@ -42,6 +42,11 @@ class TargetTables {
   // Their indexes and constraints are left to build_objects().
   std::vector<Finding> carry(const std::vector<SourceTable>& changed, Plans& plans);
 
+  // Within the caller's transaction: makes a column that tidegate made as wide as its type can be, records
+  // that, and changes `plans`. False, having changed nothing, where others made the table or the target does
+  // not let us.
+  bool widen_column(Plans& plans, const std::string& source_table, const std::string& column);
+
  private:
   void record(const TablePlan& plan, bool created, const std::string& status);
   void build(const DdlObject& object, std::vector<Finding>& findings);

@@ -114,9 +114,12 @@ constexpr Explanation explanations[] = {
     {"08006", "Postgres: the connection broke.",
      "Nothing: tidegate connects again and goes on from the last position in the target."},
     {"42804", "Postgres: a column is of another type than what is written into it.",
-     "Compare the target's table with the plan (`tidegate plan`); if it was changed while tidegate ran, change it back."},
-    {"42703", "Postgres: a column is not there.", "If the target's table was changed while tidegate ran, change it back."},
-    {"42P01", "Postgres: a table is not there.", "If it was dropped while tidegate ran, bring it back, or begin again."},
+     "Compare the target's table with the plan (`tidegate plan`); if it was changed while tidegate ran, "
+     "change it back."},
+    {"42703", "Postgres: a column is not there.",
+     "If the target's table was changed while tidegate ran, change it back."},
+    {"42P01", "Postgres: a table is not there.",
+     "If it was dropped while tidegate ran, bring it back, or begin again."},
     {"23505", "Postgres: a unique value is there already.",
      "`tidegate quarantine list` names row and constraint."},
     {"23503", "Postgres: a row that is referenced is not there.", "Look for orphans with `tidegate doctor`."},
@@ -132,10 +135,12 @@ constexpr Explanation explanations[] = {
     {"source-empty", "The source is a file without a single byte: no application has made its tables yet.",
      "Check the path, or start the application once."},
     {"source-not-writable",
-     "SQLite's readers must write to -wal, -shm or the locks beside the file, and the user of tidegate may not.",
+     "SQLite's readers must write to -wal, -shm or the locks beside the file, and the user of tidegate may "
+     "not.",
      "Run tidegate as the application's user, or give it the right to write to file and folder."},
     {"source-not-local",
-     "The source is on a network or FUSE file system, where locks and shared memory do not reach the application's machine.",
+     "The source is on a network or FUSE file system, where locks and shared memory do not reach the "
+     "application's machine.",
      "Run tidegate on the machine that has the disk."},
     {"source-too-new", "The source's header names a format that this SQLite library does not know.",
      "Install a newer libsqlite3."},
@@ -145,33 +150,44 @@ constexpr Explanation explanations[] = {
     {"wal-impossible", "SQLite could not switch the source to WAL mode where it lies.",
      "Put it on a local disk, or run without --allow-wal."},
     {"wal-needed",
-     "Without WAL a reader keeps the application from committing, so tidegate reads for 100 ms at most, and this database "
+     "Without WAL a reader keeps the application from committing, so tidegate reads for 100 ms at most, and "
+     "this database "
      "takes longer.",
-     "Let tidegate switch it with --allow-wal ([source] allow_wal = true); the application need not be restarted."},
+     "Let tidegate switch it with --allow-wal ([source] allow_wal = true); the application need not be "
+     "restarted."},
     {"utf16-without-rowid", "A table WITHOUT ROWID in a UTF-16 database cannot be compared byte by byte.",
      "[tables] exclude = [\"its name\"], or convert the database to UTF-8 with VACUUM INTO."},
     {"no-row-identity",
-     "A table has no key, and columns that hide all three names of the rowid, so its rows cannot be told apart.",
+     "A table has no key, and columns that hide all three names of the rowid, so its rows cannot be told "
+     "apart.",
      "Give it a NOT NULL primary key, or [tables] exclude = [\"its name\"]."},
     // What is in the way at the target.
     {"table-exists", "The target has a table of that name already, which tidegate did not make.",
-     "Drop it, exclude it ([tables] exclude), or fill it as it is: [target] schema = \"existing\", or --adopt where it "
+     "Drop it, exclude it ([tables] exclude), or fill it as it is: [target] schema = \"existing\", or "
+     "--adopt where it "
      "holds rows."},
-    {"table-missing", "[target] schema = \"existing\" says that migrations make the tables, and one is not there.",
-     "Run the migrations, exclude the table ([tables] exclude), or let tidegate make it: schema = \"create\"."},
+    {"table-missing",
+     "[target] schema = \"existing\" says that migrations make the tables, and one is not there.",
+     "Run the migrations, exclude the table ([tables] exclude), or let tidegate make it: schema = "
+     "\"create\"."},
     {"table-holds-rows", "A table of the target holds rows that tidegate did not write, and could overwrite.",
      "Empty it, exclude it ([tables] exclude), or say --adopt: rows with the same key become the source's, "
      "others stay."},
-    {"table-does-not-fit", "A table that is in the target cannot take the source's rows; the sentence names the reason.",
+    {"table-does-not-fit",
+     "A table that is in the target cannot take the source's rows; the sentence names the reason.",
      "Change it with a migration, or exclude it ([tables] exclude)."},
     {"other-state-directory",
-     "The target's schema tidegate says that this pipeline is filled from another state directory, perhaps on another "
+     "The target's schema tidegate says that this pipeline is filled from another state directory, perhaps "
+     "on another "
      "machine. Two would write the same rows.",
-     "Use that one (--state DIR), or another [pipeline] name with tables of its own. If that directory is lost, drop the "
+     "Use that one (--state DIR), or another [pipeline] name with tables of its own. If that directory is "
+     "lost, drop the "
      "target's tables and its schema tidegate, and begin again."},
     {"target-not-in-history",
-     "The position in the target is not in this state directory's journal: one of the two was restored or swapped.",
-     "Use the pair that belongs together; or drop the target's tables and its schema tidegate, and begin again with a new "
+     "The position in the target is not in this state directory's journal: one of the two was restored or "
+     "swapped.",
+     "Use the pair that belongs together; or drop the target's tables and its schema tidegate, and begin "
+     "again with a new "
      "--state directory."},
     {"target-swapped", "This state directory has filled a target before, and this one holds nothing of it.",
      "Use the right target, or a new --state directory to fill this one."},
@@ -181,9 +197,11 @@ constexpr Explanation explanations[] = {
     {"target-newer", "The target was filled by a newer version of tidegate.", "Use that version."},
     {"no-password", "The server asks for a password and none is known.",
      "Put it into the URL in TIDEGATE_TARGET_URL, an --env-file or tidegate.toml, or into a PGPASSFILE."},
-    {"tls-failed", "The encrypted connection to the target could not be made, or its certificate is not trusted.",
+    {"tls-failed",
+     "The encrypted connection to the target could not be made, or its certificate is not trusted.",
      "Give the project's CA file ([target] ca_file), and the host's name as the certificate has it."},
-    {"TG001", "Another tidegate has taken over this pipeline.", "Stop one of the two; `tidegate list` shows those here."},
+    {"TG001", "Another tidegate has taken over this pipeline.",
+     "Stop one of the two; `tidegate list` shows those here."},
     {"TG002", "The pipeline's row in the target's schema tidegate is gone.",
      "The target was emptied or swapped: see `tidegate explain target-swapped`."},
     {"TG003", "The target is at another position than this tidegate left it at.",
@@ -193,11 +211,13 @@ constexpr Explanation explanations[] = {
     {"capture", "In status: the source cannot be read now. tidegate tries again.",
      "The message says why; the target keeps what it has."},
     // What the operator said, or did not say.
-    {"needs-yes", "A first run writes to the target only after the plan was approved, and there is no terminal to ask in.",
+    {"needs-yes",
+     "A first run writes to the target only after the plan was approved, and there is no terminal to ask in.",
      "Look at `tidegate plan`, then add --yes."},
     {"not-approved", "The plan was shown and not approved, or the run was stopped before it was.",
      "Change tidegate.toml and run again; nothing was written to the target."},
-    {"no-such-entry", "The quarantine has no entry with that id.", "`tidegate quarantine list` prints the ids."},
+    {"no-such-entry", "The quarantine has no entry with that id.",
+     "`tidegate quarantine list` prints the ids."},
     {"not-streaming", "Rows of the quarantine can be read again once the pipeline is streaming.",
      "Wait; `tidegate status` shows the phase."},
     {"stopping", "The daemon was stopped while it was at work on the request.", "Start it and ask again."},
@@ -276,6 +296,9 @@ constexpr Explanation explanations[] = {
      "Nothing: it becomes timestamptz, so that nothing is cut."},
     {"varchar-widened", "A column holds longer texts than it declares.",
      "Nothing: it becomes text, so that nothing is cut."},
+    {"column-widened",
+     "A value came while streaming that is longer than its column declares; SQLite does not enforce that.",
+     "Nothing: the column became text, or numeric without limits, on the target before the row was written."},
     {"numeric-widened", "A column holds more digits than it declares.",
      "Nothing: it becomes numeric without limits, so that nothing is rounded."},
     {"type-measured", "A column has no declared type; the target's was chosen by what it holds.",

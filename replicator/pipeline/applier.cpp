@@ -10,7 +10,7 @@ struct Applier::Batch {
 };
 
 Applier::Applier(TargetSession& session, JournalReader& journal, Quarantine& quarantine, const Plans& plans,
-                 ChunkMap copied, BatchLimits limits, CarrySchema carry)
+                 ChunkMap copied, BatchLimits limits, CarrySchema carry, Widen widen)
     : session_(session),
       journal_(journal),
       quarantine_(quarantine),
@@ -18,7 +18,7 @@ Applier::Applier(TargetSession& session, JournalReader& journal, Quarantine& qua
       copied_(std::move(copied)),
       limits_(limits),
       carry_(std::move(carry)),
-      writer_(std::make_unique<BatchWriter>(session, quarantine, plans)) {}
+      writer_(std::make_unique<BatchWriter>(session, quarantine, plans, std::move(widen))) {}
 
 bool Applier::full(const Batch& batch) const {
   return batch.net.rows() >= limits_.max_rows || batch.net.bytes() >= limits_.max_bytes;

@@ -26,7 +26,7 @@ class Applier {
   // the plans.
   using CarrySchema = std::function<void(const SchemaChange&)>;
   Applier(TargetSession& session, JournalReader& journal, Quarantine& quarantine, const Plans& plans,
-          ChunkMap copied, BatchLimits limits, CarrySchema carry);
+          ChunkMap copied, BatchLimits limits, CarrySchema carry, Widen widen = {});
 
   // Applies whole source transactions from the session's position on, as many as the limits allow. False
   // where nothing waits. After an Error the session must be given up; its position in the target says what

@@ -100,11 +100,13 @@ void ApplyWorker::check_position(Session& session) {
   const Position& position = session.target.position();
   auto digest = session.journal.digest_at(position.sequence);
   if (!digest || *digest != position.digest) {
-    throw Refused("target-not-in-history",
-                  fmt::format("the target is at position {} of a history that this state directory does not have: one of "
-                              "them was restored from a backup or swapped",
-                              position.sequence),
-                  "to start again, empty the target's tables and its schema tidegate, and use a new state directory");
+    throw Refused(
+        "target-not-in-history",
+        fmt::format(
+            "the target is at position {} of a history that this state directory does not have: one of "
+            "them was restored from a backup or swapped",
+            position.sequence),
+        "to start again, empty the target's tables and its schema tidegate, and use a new state directory");
   }
 }
 
@@ -125,11 +127,23 @@ void ApplyWorker::work(Session& session) {
     }
     session.objects_pending = true;
   };
-  session.applier = std::make_unique<Applier>(session.target, session.journal, session.quarantine,
-                                              session.plans, std::move(copied), options_.limits, carry);
+  session.applier =
+      std::make_unique<Applier>(session.target, session.journal, session.quarantine, session.plans,
+                                std::move(copied), options_.limits, carry, widener(session));
   if (session.target.phase() == TargetPhase::catching_up) catch_up(session);
   if (session.target.phase() == TargetPhase::building) build(session);
   if (session.target.phase() == TargetPhase::streaming) stream(session);
+}
+
+Widen ApplyWorker::widener(Session& session) {
+  return [this, &session](const std::string& table, const std::string& column) {
+    if (!session.tables.widen_column(session.plans, table, column)) return false;
+    std::string message =
+        fmt::format("column {} of table {} was widened on the target for a value that came", column, table);
+    log_warn("{}", message);
+    coordination_.report("column-widened", message, table);
+    return true;
+  };
 }
 
 void ApplyWorker::enter_phase(Session& session, TargetPhase phase) {
@@ -175,7 +189,7 @@ void ApplyWorker::load_table(Session& session, const ShadowTable& table) {
   const TablePlan& plan = session.plans.at(name);
   std::string shown = plan.schema + "." + plan.target;
   RowMapper mapper(plan, table.relation());
-  ChunkLoader loader(session.target, session.quarantine);
+  ChunkLoader loader(session.target, session.quarantine, widener(session));
   LoadedChunk chunk{name, 0, {}, 0, 0};
   std::uint64_t rows = 0;
   for (const auto& done : loaded_chunks(session.target)) {
@@ -371,8 +385,9 @@ ApplyWorker::Retried ApplyWorker::retry(Session& session, const std::vector<std:
   return counts;
 }
 
-// A row in quarantine may leave its old values in the target, and others that have taken them over in the source
-// are then refused. Once a row has left the quarantine they may fit; each pass frees one at least, or is the last.
+// A row in quarantine may leave its old values in the target, and others that have taken them over in the
+// source are then refused. Once a row has left the quarantine they may fit; each pass frees one at least, or
+// is the last.
 void ApplyWorker::retry_conflicts(Session& session) {
   if (!session.quarantine.take_released() || session.quarantine.size() == 0) return;
   std::vector<std::int64_t> ids;

@@ -53,6 +53,7 @@ class ApplyWorker {
   void load(Session& session);
   void load_table(Session& session, const ShadowTable& table);
   void catch_up(Session& session);
+  Widen widener(Session& session);
   void build(Session& session);
   void build_objects(Session& session);
   void stream(Session& session);

@@ -12,7 +12,7 @@ namespace {
 using namespace std::chrono_literals;
 
 //// Capture takes a fifth of one core at most, over time: it owes four times as long a rest as it worked. A
-///debt is let
+/// debt is let
 // stand up to a bound, so that one long compare among many short ones holds up nobody.
 constexpr int rest_factor = 4;
 constexpr auto tolerated_debt = 10s;

@@ -166,7 +166,8 @@ control::Response DaemonApi::quarantine(const control::Request& request) {
 
 control::Response DaemonApi::accept(const control::Request& request) {
   auto body = body_of(request);
-  if (reason_of(body).empty()) throw Coded<Usage>("usage", "accepting rows for good needs a reason", "add --reason");
+  if (reason_of(body).empty())
+    throw Coded<Usage>("usage", "accepting rows for good needs a reason", "add --reason");
   auto target = connect_target(target_.connect);
   auto accepted = accept_quarantine(target, target_.pipeline, ids_of(body), reason_of(body));
   audit("quarantine accept", request);
@@ -182,7 +183,8 @@ control::Response DaemonApi::retry(const control::Request& request) {
   audit("quarantine retry", request);
   auto answer = apply_.retry_quarantined(ids_of(body_of(request)));
   while (answer.wait_for(50ms) != std::future_status::ready) {
-    if (request.stop.stop_requested()) throw Coded<Refused>("stopping", "the daemon is stopping", "start it again, then retry");
+    if (request.stop.stop_requested())
+      throw Coded<Refused>("stopping", "the daemon is stopping", "start it again, then retry");
   }
   auto counts = answer.get();
   return ok({{"retried", counts.retried},
