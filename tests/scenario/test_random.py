@@ -24,7 +24,7 @@ from support.values import Text                           # noqa: E402
 from support.writer import Background, Writer             # noqa: E402
 
 LONG = bool(os.environ.get("TIDEGATE_LONG"))
-SEEDS = int(os.environ.get("TIDEGATE_SEEDS", 60 if LONG else 5))
+SEEDS = int(os.environ.get("TIDEGATE_SEEDS", 60 if LONG else 4))
 PHASES = 10 if LONG else 7
 LARGE = 50_000   # rows of one transaction
 

@@ -205,6 +205,7 @@ class ValuesTest(unittest.TestCase):
                 else:
                     self.assertEqual((rows[2], rows[3]), (case.arrives, case.arrives))
         self.assert_shown_nowhere()
+        self.assertIn(MARKER, self.tidegate.verb("events", "--values").out, "what is searched for can be found")
 
     def test_rules(self):
         chosen = {f"{name}_{number}": (case, *rule) for name, case in CASES.items() for number, rule in enumerate(case.rules)}

@@ -147,7 +147,8 @@ TEST(Encode, NumericIsNeverRoundedSilently) {
                                            {Value(kInfinity), "Infinity"},
                                            {text("-0.50"), "-0.50"},
                                            {text("007"), "<not_a_number>"},
-                                           {text("1e3"), "<not_a_number>"}});
+                                           {text("1e3"), "<not_a_number>"},
+                                           {text("1e200000"), "<not_a_number>"}});
   expect_all(
       ruled(column(TargetType::numeric, 4, 2), Misfit::out_of_range, Remedy::convert),
       {{Value(12.255), "12.255"}, {Value(99.999), "<out_of_range>"}, {Value(123.0), "<out_of_range>"}});
