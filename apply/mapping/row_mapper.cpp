@@ -28,6 +28,11 @@ std::size_t plan_place(const std::string& target, const TablePlan& plan) {
 bool fits_key(const Value& value, TargetType type) {
   if (type == TargetType::text || type == TargetType::varchar)
     return std::holds_alternative<std::string>(value);
+  // A date with a time of day beside it is another key in the source, but not in the target.
+  if (type == TargetType::date) {
+    auto* text = std::get_if<std::string>(&value);
+    return text && text->size() == std::string_view("2000-01-31").size();
+  }
   return type != TargetType::bytea || std::holds_alternative<Blob>(value);
 }
 

@@ -119,6 +119,10 @@ std::string code_of(Misfit misfit) {
   return code;
 }
 
+bool has_many_spellings(TargetType type) {
+  return type == TargetType::timestamptz || type == TargetType::time || type == TargetType::jsonb;
+}
+
 class Planner {
  public:
   Planner(const SourceTable& table, const TableMeasure& measure, const PlanOptions& options)
@@ -141,7 +145,8 @@ class Planner {
   }
 
  private:
-  // Also where the declared key may be NULL: then the source tells its rows apart by the rowid, and so does the target.
+  // Also where the declared key may be NULL: then the source tells its rows apart by the rowid, and so does
+  // the target.
   bool needs_rid() const { return table_.identity == Identity::rowid; }
 
   void find(Level level, std::string code, const std::string& column, std::string message,
@@ -160,8 +165,7 @@ class Planner {
     find(Level::note, "no-primary-key", "",
          "table " + quoted(table_.name) +
              (table_.primary_key.empty() ? " has no primary key" : " has a primary key that may be NULL") +
-             ": its rows are found by a column " +
-             quoted(kRidTarget) + ", which `finalize` drops");
+             ": its rows are found by a column " + quoted(kRidTarget) + ", which `finalize` drops");
   }
 
   std::vector<ColumnRule> rules_for(const SourceColumn& source) const {
@@ -190,6 +194,7 @@ class Planner {
     for (const TypeNote& note : choose_type(column, source, measure_of(i))) {
       find(note.level, note.code, source.name, named(table_, source.name) + note.message, note.mend);
     }
+    if (in_key && has_many_spellings(column.type)) keep_as_text(column);
     for (const MisfitCount& count : count_misfits(column, measure_of(i))) add_misfit(column, count);
     result_.plan.columns.push_back(std::move(column));
   }
@@ -198,9 +203,20 @@ class Planner {
   void refuse_rules(ColumnPlan& column) {
     column.rules.clear();
     find(Level::warn, "rule-on-key", column.source,
-         named(table_, column.source) + "is part of the primary key: its [[rule]] is not used, since a mended key could be "
-                                        "that of another row; rows that do not fit go to the quarantine",
+         named(table_, column.source) +
+             "is part of the primary key: its [[rule]] is not used, since a mended key could be "
+             "that of another row; rows that do not fit go to the quarantine",
          "take the rule out, or mend these keys at the source");
+  }
+
+  // One point in time has many spellings, each a key of its own in the source; as text they stay apart.
+  void keep_as_text(ColumnPlan& column) {
+    column.type = TargetType::text;
+    column.precision = column.scale = 0;
+    column.time_form = TimeForm::iso_text;
+    find(Level::note, "key-as-text", column.source,
+         named(table_, column.source) + "becomes text, since it is part of the primary key",
+         "use schema = \"existing\" with a table of your own if it must have its own type");
   }
 
   void add_misfit(const ColumnPlan& column, const MisfitCount& count) {

@@ -752,8 +752,8 @@ TEST(SnapshotChain, AReplacedFileIsRefused) {
   chain.next();
   std::filesystem::copy_file(file.path, file.path + "2");
   std::filesystem::rename(file.path + "2", file.path);
-  EXPECT_THROW(chain.changed(), Error);
-  EXPECT_THROW(chain.next(), Error);
+  EXPECT_THROW(chain.changed(), Refused);
+  EXPECT_THROW(chain.next(), Refused);
 }
 
 // The database file and its -shm must never be opened by ourselves: closing them drops SQLite's locks.

@@ -25,7 +25,8 @@ sqlite::Database open_reader(const std::string& path, std::chrono::milliseconds 
 struct stat file_facts(const std::string& path) {
   struct stat facts;
   if (stat(path.c_str(), &facts) != 0)
-    throw Refused("the source file " + path + " is gone; put it back, then start tidegate again");
+    throw Refused("source-gone", "the source file " + path + " is gone",
+                  "put it back, then start tidegate again");
   return facts;
 }
 
@@ -74,10 +75,9 @@ SnapshotChain::~SnapshotChain() = default;
 void SnapshotChain::refuse_replaced_file() const {
   struct stat facts = file_facts(path_);
   if (facts.st_dev == device_ && facts.st_ino == inode_) return;
-  throw Refused("another file is in the place of the source " + path_ +
-                " now; make sure that it is the one you want, then start tidegate again: it compares all "
-                "rows before it "
-                "goes on");
+  throw Refused("source-replaced", "another file is in the place of the source " + path_ + " now",
+                "make sure that it is the one you want, then start tidegate again: it compares all rows "
+                "before it goes on");
 }
 
 bool SnapshotChain::changed() {
