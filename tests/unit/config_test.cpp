@@ -15,7 +15,7 @@ const char* const both_ends = "[source]\nurl = \"/srv/app.db\"\n[target]\nurl = 
 
 Settings read(const std::string& text, const Flags& flags = {}, const Environment& environment = {},
               Purpose purpose = Purpose::run) {
-  return settings_from(flags, environment, "/work", purpose, text, "tidegate.toml");
+  return settings_from(flags, environment, "/srv", purpose, text, "tidegate.toml");
 }
 
 std::string complaint(const std::string& text, const Flags& flags = {}, const Environment& environment = {}) {
@@ -30,7 +30,7 @@ std::string complaint(const std::string& text, const Flags& flags = {}, const En
 TEST(Config, DefaultsAreThoseOfTheDesign) {
   const Settings s = read(both_ends);
   EXPECT_EQ(s.pipeline, "app");
-  EXPECT_EQ(s.state_dir, "/work/.tidegate/app");
+  EXPECT_EQ(s.state_dir, "/srv/.tidegate/app");
   EXPECT_EQ(s.source.writers, Writers::upgrades);
   EXPECT_EQ(s.source.on_schema_change, OnSchemaChange::carry);
   EXPECT_FALSE(s.source.allow_wal);
@@ -80,15 +80,15 @@ file = "tidegate.log"
 )",
                           {}, {{"PW", {"hunter2", "environment"}}});
   EXPECT_EQ(s.pipeline, "codopia");
-  EXPECT_EQ(s.state_dir, "/work/state");
-  EXPECT_EQ(s.source.end.path, "/work/data/app.db");
+  EXPECT_EQ(s.state_dir, "/srv/state");
+  EXPECT_EQ(s.source.end.path, "/srv/data/app.db");
   EXPECT_EQ(s.source.writers, Writers::waits);
   EXPECT_EQ(s.source.on_schema_change, OnSchemaChange::pause);
   EXPECT_TRUE(s.source.allow_wal);
   EXPECT_EQ(s.target.end.host, "db.example.org");
   EXPECT_EQ(s.target.end.port, "5433");
   EXPECT_EQ(s.target.end.password, "hunter2");
-  EXPECT_EQ(s.target.ca_file, "/work/prod-ca.crt");
+  EXPECT_EQ(s.target.ca_file, "/srv/prod-ca.crt");
   EXPECT_EQ(s.target.schema, TargetSchema::existing);
   ASSERT_EQ(s.target.grants.size(), 1u);
   EXPECT_EQ(s.target.grants[0].privileges, (std::vector<std::string>{"SELECT", "INSERT"}));
@@ -96,7 +96,7 @@ file = "tidegate.log"
   EXPECT_EQ(s.apply.max_delay.count(), 1000);
   EXPECT_EQ(s.journal.retention, std::chrono::hours(2));
   EXPECT_EQ(s.log.format, LogFormat::json);
-  EXPECT_EQ(s.log.file, "/work/tidegate.log");
+  EXPECT_EQ(s.log.file, "/srv/tidegate.log");
   EXPECT_EQ(s.origins.at("target.url"), "tidegate.toml:12:1");
 }
 
@@ -120,16 +120,16 @@ TEST(Config, FlagsBeatTheEnvironmentAndThatBeatsTheFile) {
                              {"TIDEGATE_TARGET_URL", {"postgresql://env/d", ".env:1"}},
                              {"TIDEGATE_STATE", {"envstate", "environment"}}};
   Settings s = read(both_ends, {}, environment);
-  EXPECT_EQ(s.source.end.path, "/work/env.db");
+  EXPECT_EQ(s.source.end.path, "/srv/env.db");
   EXPECT_EQ(s.origins.at("source.url"), "environment TIDEGATE_SOURCE_URL");
   EXPECT_EQ(s.origins.at("target.url"), "TIDEGATE_TARGET_URL from .env:1");
-  EXPECT_EQ(s.state_dir, "/work/envstate");
+  EXPECT_EQ(s.state_dir, "/srv/envstate");
   Flags flags;
   flags.source = "flag.db";
   flags.state = "/s";
   flags.tables = {"a", "b"};
   s = read(both_ends, flags, environment);
-  EXPECT_EQ(s.source.end.path, "/work/flag.db");
+  EXPECT_EQ(s.source.end.path, "/srv/flag.db");
   EXPECT_EQ(s.origins.at("source.url"), "flag --source");
   EXPECT_EQ(s.state_dir, "/s");
   EXPECT_EQ(s.tables.include, flags.tables);
@@ -197,7 +197,7 @@ TEST(Config, VariablesAreRead) {
 TEST(Config, ToFindTheDaemonUnsetVariablesDoNotMatter) {
   const Settings s =
       read("[pipeline]\nname = \"p\"\n[target]\nurl = \"${SUPABASE}\"\n", {}, {}, Purpose::find);
-  EXPECT_EQ(s.state_dir, "/work/.tidegate/p");
+  EXPECT_EQ(s.state_dir, "/srv/.tidegate/p");
   EXPECT_TRUE(read("", {}, {}, Purpose::find).state_dir.empty());
 }
 
