@@ -14,9 +14,10 @@ bool ChunkMap::already_copied(const Relation& relation, const Change& change, st
   auto table = chunks_.find(relation.table);
   if (table == chunks_.end()) return false;
   Row key = key_of(relation, change.row);
-  auto chunk = std::lower_bound(
-      table->second.begin(), table->second.end(), key,
-      [](const Bound& bound, const Row& wanted) { return !bound.up_to.empty() && binary_order(bound.up_to, wanted) < 0; });
+  auto chunk = std::lower_bound(table->second.begin(), table->second.end(), key,
+                                [](const Bound& bound, const Row& wanted) {
+                                  return !bound.up_to.empty() && binary_order(bound.up_to, wanted) < 0;
+                                });
   return chunk != table->second.end() && sequence <= chunk->sequence;
 }
 

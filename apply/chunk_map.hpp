@@ -10,15 +10,16 @@
 
 namespace tidegate {
 
-// The chunks of a table follow each other in key order without gaps; the first begins before all keys, the last ends
-// after all. Each was read at a position of the journal.
+// The chunks of a table follow each other in key order without gaps; the first begins before all keys, the
+// last ends after all. Each was read at a position of the journal.
 class ChunkMap {
  public:
   // In key order; `up_to` empty for the last one.
   void add(const std::string& table, Row up_to, std::uint64_t sequence);
 
-  // The table's chunks were copied without columns that it has by now: all changes from here on are applied, those
-  // that a chunk showed too. That goes back in time for a while, which is harmless until the newest chunk is passed.
+  // The table's chunks were copied without columns that it has by now: all changes from here on are applied,
+  // those that a chunk showed too. That goes back in time for a while, which is harmless until the newest
+  // chunk is passed.
   void forget(const std::string& table) { chunks_.erase(table); }
 
   // Was the change at `sequence` visible when its key's chunk was read? False for a table without chunks.

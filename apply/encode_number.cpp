@@ -48,7 +48,9 @@ std::string_view decimal_text(const Value& value, std::array<char, 32>& room) {
 // '007', '+1' and '1e3' would come back as other texts.
 bool is_plain_decimal(std::string_view text) {
   if (text.starts_with('-')) text.remove_prefix(1);
-  if (text.empty() || text.front() == '.' || text.back() == '.' || text.find_first_not_of("0123456789.") != text.npos) return false;
+  if (text.empty() || text.front() == '.' || text.back() == '.' ||
+      text.find_first_not_of("0123456789.") != text.npos)
+    return false;
   return text.front() != '0' || text.size() == 1 || text[1] == '.';
 }
 
@@ -115,7 +117,8 @@ Refusal write_numeric(const Value& value, const ColumnPlan& column, std::string&
   std::array<char, 32> room;
   const std::string_view text = decimal_text(value, room);
   const auto number = parse_decimal(text);
-  if (!number || (std::holds_alternative<std::string>(value) && !is_plain_decimal(text))) return not_a_number(value);
+  if (!number || (std::holds_alternative<std::string>(value) && !is_plain_decimal(text)))
+    return not_a_number(value);
   if (fit(*number, column) != Fit::whole) return Misfit::out_of_range;
   out += text;
   return std::nullopt;

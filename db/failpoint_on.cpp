@@ -40,7 +40,8 @@ void failpoint(const char* name) {
   Armed& it = armed();
   if (it.name != name || --it.passes_left != 0) return;
   if (it.action == "error") throw Error(std::string("failpoint ") + name, "", Advice::reconnect);
-  // To this thread: a SIGSTOP to the process may be taken by another one, while this one runs on past its failpoint.
+  // To this thread: a SIGSTOP to the process may be taken by another one, while this one runs on past its
+  // failpoint.
   raise(it.action == "stop" ? SIGSTOP : SIGKILL);
 }
 

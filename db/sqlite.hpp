@@ -59,10 +59,10 @@ class Database {
   // would drop SQLite's POSIX locks. In WAL mode a page may have newer bytes in the WAL. False: it ends
   // earlier.
   bool read_file(std::int64_t offset, void* into, std::size_t size);
-  // The start of the WAL's index (SQLite's own mapping of the -shm file): both copies of its header, the first
-  // read before the second (they differ while a writer is changing them), and the count of checkpointed frames.
-  // Only for a connection that has had a read transaction on a database in WAL mode: elsewhere SQLite would
-  // make the file.
+  // The start of the WAL's index (SQLite's own mapping of the -shm file): both copies of its header, the
+  // first read before the second (they differ while a writer is changing them), and the count of checkpointed
+  // frames. Only for a connection that has had a read transaction on a database in WAL mode: elsewhere SQLite
+  // would make the file.
   static constexpr std::size_t wal_index_header_size = 2 * 48 + 4;
   std::array<std::uint8_t, wal_index_header_size> wal_index_header();
 

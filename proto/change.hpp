@@ -63,8 +63,8 @@ Row decode_row(std::string_view bytes);
 std::string encode(const SourceTable& table);
 SourceTable decode_table(std::string_view bytes);
 
-// A key as people and the quarantine see it: a JSON array of its values; blobs as "\\x…" hex, texts that are not
-// UTF-8 as "text:\\x…". Keys that differ are shown differently, but for the text and the number Infinity.
+// A key as people and the quarantine see it: a JSON array of its values; blobs as "\\x…" hex, texts that are
+// not UTF-8 as "text:\\x…". Keys that differ are shown differently, but for the text and the number Infinity.
 std::string key_as_json(const Row& key);
 Row key_of(const Relation& relation, const Row& row);
 

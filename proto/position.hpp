@@ -6,7 +6,8 @@
 
 namespace tidegate {
 
-// Sequence 0 with an empty digest is the beginning. The digests chain, so equal positions mean equal histories.
+// Sequence 0 with an empty digest is the beginning. The digests chain, so equal positions mean equal
+// histories.
 struct Position {
   std::string incarnation;  // of the journal: a UUID made with it
   std::uint64_t sequence = 0;

@@ -108,7 +108,8 @@ std::string add_column_statement(const SourceTable& table, const TablePlan& plan
   added.not_null = column.not_null && !default_sql.empty();
   const std::string alter = "ALTER TABLE " + quoted_name(plan) + " ADD COLUMN ";
   if (added.not_null || default_sql.empty()) return alter + written_definition(added, default_sql);
-  return alter + written_definition(added, "") + ", ALTER COLUMN " + quoted(column.target) + " SET DEFAULT " + default_sql;
+  return alter + written_definition(added, "") + ", ALTER COLUMN " + quoted(column.target) + " SET DEFAULT " +
+         default_sql;
 }
 
 std::string identity_restart(const SourceTable& table, const TablePlan& plan) {

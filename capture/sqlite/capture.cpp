@@ -108,10 +108,11 @@ sqlite_wal::SnapshotChain::Cut SqliteCapture::snapshot() {
 namespace {
 
 Refused wal_needed(const std::string& path) {
-  return Refused("wal-needed",
-                 "reading " + path +
-                     " takes longer than the 100 ms for which tidegate may hold a read lock on a database without WAL",
-                 "let tidegate switch it to WAL with --allow-wal");
+  return Refused(
+      "wal-needed",
+      "reading " + path +
+          " takes longer than the 100 ms for which tidegate may hold a read lock on a database without WAL",
+      "let tidegate switch it to WAL with --allow-wal");
 }
 
 // Ends a read lock however its scope is left, and says in words what an interrupted read means.
@@ -329,8 +330,9 @@ std::vector<FilledTable> measure_source(const CaptureOptions& options,
                                         const SqliteCapture::Progress& progress) {
   sqlite::Database live = open_read_only(options.path);
   if (live.text("PRAGMA journal_mode") != "wal") {
-    live.set_progress_check(
-        [began = steady_clock::now()] { return steady_clock::now() - began > longest_read_lock_without_wal; });
+    live.set_progress_check([began = steady_clock::now()] {
+      return steady_clock::now() - began > longest_read_lock_without_wal;
+    });
   }
   try {
     return measure_all(live, options, progress);

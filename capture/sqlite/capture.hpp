@@ -70,7 +70,8 @@ class SqliteCapture {
   const std::vector<ShadowTable>& tables() const { return tables_; }
 
  private:
-  // How far the outbox is: the last transaction that capture began, and whether its last part is still to come.
+  // How far the outbox is: the last transaction that capture began, and whether its last part is still to
+  // come.
   struct Reached {
     std::uint64_t transaction = 0;
     bool open = false;
@@ -93,8 +94,8 @@ class SqliteCapture {
   std::unique_ptr<sqlite_wal::SnapshotChain> chain_;
   std::unique_ptr<sqlite::Database> shadow_;
   std::vector<ShadowTable> tables_;
-  Reached reached_;  // as committed
-  bool wal_ = false;               // as the last snapshot found the file
+  Reached reached_;   // as committed
+  bool wal_ = false;  // as the last snapshot found the file
   std::int64_t schema_version_ = -1;
 };
 

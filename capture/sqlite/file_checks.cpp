@@ -100,8 +100,10 @@ void require_a_database(const std::string& path, const FileFacts& facts) {
     throw Usage("no-such-source", "there is no file " + path,
                 "check the path; SQLite would make an empty database there, tidegate does not");
   }
-  if (facts.is_directory) throw Usage("source-not-a-file", path + " is a directory", "name the database file in it");
-  if (!facts.is_regular) throw Usage("source-not-a-file", path + " is not a plain file", "name the database file itself");
+  if (facts.is_directory)
+    throw Usage("source-not-a-file", path + " is a directory", "name the database file in it");
+  if (!facts.is_regular)
+    throw Usage("source-not-a-file", path + " is not a plain file", "name the database file itself");
   if (facts.size == 0) {
     throw Usage("source-empty", path + " is empty",
                 "check the path, or start the application once so that it makes its tables");
@@ -112,13 +114,16 @@ void require_access(const std::string& path, const FileFacts& facts) {
   const std::string mend = "run tidegate as the user of the application, or give it that right";
   if (!facts.readable) throw Refused("source-not-readable", "tidegate may not read " + path, mend);
   if (!facts.writable)
-    throw Refused("source-not-writable", "tidegate may not write to " + path + ", which its locks need", mend);
-  if (!facts.sidecars_writable)
-    throw Refused("source-not-writable", "tidegate may not write to the -wal, -shm or -journal of " + path, mend);
-  if (!facts.directory_writable) {
-    throw Refused("source-not-writable",
-                  "tidegate may not make files in the directory of " + path + ", where SQLite keeps -wal and -shm",
+    throw Refused("source-not-writable", "tidegate may not write to " + path + ", which its locks need",
                   mend);
+  if (!facts.sidecars_writable)
+    throw Refused("source-not-writable", "tidegate may not write to the -wal, -shm or -journal of " + path,
+                  mend);
+  if (!facts.directory_writable) {
+    throw Refused(
+        "source-not-writable",
+        "tidegate may not make files in the directory of " + path + ", where SQLite keeps -wal and -shm",
+        mend);
   }
 }
 
@@ -177,7 +182,8 @@ void require_local_database(const std::string& path, const FileFacts& facts) {
                 "check the path; an encrypted database must be decrypted first");
   }
   if (facts.write_version > 2 || facts.read_version > 2) {
-    throw Refused("source-too-new", path + " has a format newer than this SQLite knows", "install a newer libsqlite3");
+    throw Refused("source-too-new", path + " has a format newer than this SQLite knows",
+                  "install a newer libsqlite3");
   }
 }
 

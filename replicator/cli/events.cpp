@@ -96,7 +96,8 @@ int events(const Invocation& invocation) {
                          "say which pipeline with --state DIR; `tidegate list` shows them");
   }
   if (invocation.values) {
-    ControlStore(state_dir / "control.db").audit("events --values", who_runs_this(), invocation.flags.reason.value_or(""), "");
+    ControlStore(state_dir / "control.db")
+        .audit("events --values", who_runs_this(), invocation.flags.reason.value_or(""), "");
   }
   JournalReader journal(state_dir / "state.db");
   std::uint64_t sequence = journal.first() - 1;

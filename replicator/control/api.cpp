@@ -171,8 +171,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const auto& message = parser_.get();
     const std::string target(message.target());
     const auto mark = target.find('?');
-    return {std::string(message.method_string()), target.substr(0, mark),
-            mark == std::string::npos ? "" : target.substr(mark + 1), message.body(), stop_.get_token(), peer()};
+    return {std::string(message.method_string()),
+            target.substr(0, mark),
+            mark == std::string::npos ? "" : target.substr(mark + 1),
+            message.body(),
+            stop_.get_token(),
+            peer()};
   }
 
   std::string peer() const {

@@ -1,5 +1,5 @@
-// control.db: what the daemon decided and did. A file of its own, so that a cutover's step never waits for capture's long
-// transactions. Usable from any thread.
+// control.db: what the daemon decided and did. A file of its own, so that a cutover's step never waits for
+// capture's long transactions. Usable from any thread.
 #pragma once
 
 #include <map>
@@ -25,7 +25,8 @@ class ControlStore {
   void set_fact(const std::string& name, const std::string& value);
 
   // One line of the audit: a command that changed something, by whom, and why. Durable when it returns.
-  void audit(const std::string& action, const std::string& by, const std::string& reason, const std::string& detail);
+  void audit(const std::string& action, const std::string& by, const std::string& reason,
+             const std::string& detail);
 
  private:
   std::mutex mutex_;

@@ -81,7 +81,8 @@ Error damaged(std::uint64_t sequence, const std::string& path, const std::string
 sqlite::Database open_state(const std::string& path) {
   sqlite::Database state(path, sqlite::Database::Mode::create, state_busy_timeout);
   state.text("PRAGMA journal_mode = WAL");
-  state.execute("PRAGMA synchronous = FULL; PRAGMA cache_size = -16384; PRAGMA journal_size_limit = 67108864");
+  state.execute(
+      "PRAGMA synchronous = FULL; PRAGMA cache_size = -16384; PRAGMA journal_size_limit = 67108864");
   return state;
 }
 

@@ -114,7 +114,8 @@ void ApplyWorker::work(Session& session) {
   check_position(session);
   show_tables(session);
   if (session.target.phase() == TargetPhase::fresh) create_tables(session);
-  if (session.target.phase() == TargetPhase::loading) load(session);
+  if (!store_.fact("target_filled")) store_.set_fact("target_filled", iso_now());
+  if (session.target.phase() == TargetPhase::loading) load_or_say_why(session);
   ChunkMap copied;
   auto chunks = loaded_chunks(session.target);
   for (auto& chunk : chunks) copied.add(chunk.table, std::move(chunk.up_to), chunk.sequence);
@@ -163,10 +164,21 @@ void ApplyWorker::create_tables(Session& session) {
   std::vector<SourceTable> sources;
   for (const auto& table : session.shadow.tables()) sources.push_back(table.source());
   session.tables.create(sources, store_.plans());
-  store_.set_fact("target_filled", iso_now());
   for (TablePlan& plan : session.tables.recorded())
     session.plans.insert_or_assign(plan.source, std::move(plan));
   show_tables(session);
+}
+
+// A load that an operator must mend says so in the summary too; the next try sets it back to in_progress.
+void ApplyWorker::load_or_say_why(Session& session) {
+  try {
+    load(session);
+  } catch (const Error& error) {
+    if (error.advice() == Advice::stop && session.target.connection().usable()) {
+      session.summary.fail_unfinished(error.what());
+    }
+    throw;
+  }
 }
 
 void ApplyWorker::load(Session& session) {

@@ -50,6 +50,7 @@ class ApplyWorker {
   void work(Session& session);
   void check_position(Session& session);
   void create_tables(Session& session);
+  void load_or_say_why(Session& session);
   void load(Session& session);
   void load_table(Session& session, const ShadowTable& table);
   void catch_up(Session& session);

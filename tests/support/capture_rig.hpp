@@ -80,7 +80,8 @@ class CaptureRig {
   }
 
  private:
-  // A checkpoint of the application's own waits for our snapshot as long as this; both are on one thread here.
+  // A checkpoint of the application's own waits for our snapshot as long as this; both are on one thread
+  // here.
   std::unique_ptr<sqlite::Database> open_app() {
     return std::make_unique<sqlite::Database>(live_path_, sqlite::Database::Mode::create,
                                               std::chrono::milliseconds(20));

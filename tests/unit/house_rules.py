@@ -4,7 +4,10 @@
 Each check is also run against a planted offence, so that it cannot pass by finding nothing."""
 import pathlib
 import re
+import shutil
+import subprocess
 import sys
+import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -54,7 +57,21 @@ def printed_codes(text):
     return set(re.findall(r'(?:Coded<[\w:]+>\(|\b(?:Refused|Usage|SchemaNeedsOperator)\((?="[^"]*",)|Level::\w+,|error_response\(\d+,\s*\{|\brefuse\((?="[a-z-]+",\s*file))\s*"([a-z0-9_-]+)"', text))
 
 
+def unformatted(paths):
+    done = subprocess.run(["clang-format", "--dry-run", "-Werror", *paths], capture_output=True, text=True, check=False)
+    return sorted({line.split(":")[0] for line in done.stderr.splitlines() if ": error:" in line})
+
+
 class HouseRules(unittest.TestCase):
+    @unittest.skipUnless(shutil.which("clang-format"), "clang-format is not installed")
+    def test_sources_are_formatted(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".cpp", dir=ROOT / "tests") as planted:
+            planted.write("int   f( ){return 1;}\n")
+            planted.flush()
+            self.assertEqual(len(unformatted([planted.name])), 1)
+        files = [path for folder in [*FOLDERS, "tests"] for path in sorted((ROOT / folder).rglob("*.[ch]pp"))]
+        self.assertEqual(unformatted(files), [])
+
     def test_includes_only_downwards(self):
         self.assertEqual(wrong_includes("db", '#include "apply/sink.hpp"\n'), ["apply/sink.hpp"])
         self.assertEqual(wrong_includes("apply", '#include "../capture/source.hpp"\n'), ["../capture/source.hpp"])

@@ -219,8 +219,8 @@ TEST(Planner, WithoutAKeyTheRowidIsOne) {
   EXPECT_THAT(codes(result), Contains("no-primary-key"));
 }
 
-// The source tells such rows apart by the rowid; were the target to do so by the key, two rows that exchange keys in one cut
-// would end as one.
+// The source tells such rows apart by the rowid; were the target to do so by the key, two rows that exchange
+// keys in one cut would end as one.
 TEST(Planner, ANullableKeyIsKeptButRowsAreFoundByTheRowid) {
   SourceTable table = table_of("TEXT");
   table.primary_key = {"c"};
