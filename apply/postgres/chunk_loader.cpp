@@ -97,10 +97,11 @@ bool ChunkLoader::widen_for(const RowMapper& mapper, const Lines& lines) {
   return widened;
 }
 
-std::uint64_t ChunkLoader::load(const RowMapper& mapper, const std::vector<Row>& rows,
-                                const LoadedChunk& chunk) {
-  Lines lines = encode_lines(mapper, rows);
+void ChunkLoader::fit(const RowMapper& mapper, const std::vector<Row>& rows, Lines& lines) {
   if (widen_for(mapper, lines)) lines = encode_lines(mapper, rows);
+}
+
+std::uint64_t ChunkLoader::load(const RowMapper& mapper, Lines& lines, const LoadedChunk& chunk) {
   std::uint64_t loaded = lines.rows.size();
   quarantine_.rolled_back();
   try {

@@ -29,19 +29,25 @@ class ChunkLoader {
   ChunkLoader(TargetSession& session, Quarantine& quarantine, Widen widen = {})
       : session_(session), quarantine_(quarantine), widen_(std::move(widen)) {}
 
-  // Rows that do not fit go to the quarantine in the same transaction. Returns the rows that are in the
-  // target now. Throws Error; nothing of the chunk is there then, unless the advice is in_doubt.
-  std::uint64_t load(const RowMapper& mapper, const std::vector<Row>& rows, const LoadedChunk& chunk);
-
- private:
+  // Rows as COPY takes them; those that do not fit apart. Points into the rows that it was made from.
   struct Lines {
     std::string text;
     std::vector<std::size_t> starts;  // one more than lines
     std::vector<const Row*> rows;
     std::vector<Reject> rejects;
   };
-  bool widen_for(const RowMapper& mapper, const Lines& lines);
+  // Pure, so that the next chunk can be encoded while one is being copied.
   static Lines encode_lines(const RowMapper& mapper, const std::vector<Row>& rows);
+  // Widens columns that the rows need wider, and encodes them again. Changes the mapper's plan: nobody may be
+  // encoding by it.
+  void fit(const RowMapper& mapper, const std::vector<Row>& rows, Lines& lines);
+
+  // Rows that do not fit go to the quarantine in the same transaction. Returns the rows that are in the
+  // target now. Throws Error; nothing of the chunk is there then, unless the advice is in_doubt.
+  std::uint64_t load(const RowMapper& mapper, Lines& lines, const LoadedChunk& chunk);
+
+ private:
+  bool widen_for(const RowMapper& mapper, const Lines& lines);
   void copy(const RowMapper& mapper, const Lines& lines, std::size_t first, std::size_t last);
   std::uint64_t load_carefully(const RowMapper& mapper, Lines& lines, const LoadedChunk& chunk);
   void record(const RowMapper& mapper, const std::vector<Reject>& rejects, const LoadedChunk& chunk,

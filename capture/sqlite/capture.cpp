@@ -1,6 +1,7 @@
 #include "capture/sqlite/capture.hpp"
 
 #include <algorithm>
+#include <future>
 
 #include "capture/sqlite/catalog.hpp"
 #include "capture/sqlite/recorder.hpp"
@@ -22,7 +23,6 @@ constexpr std::chrono::microseconds poll_with_wal{5000}, poll_without_wal{50000}
 constexpr milliseconds shadow_busy_timeout{30000};
 // Without WAL a reader makes the app's commit wait, and fail after its own timeout; this is short beside any.
 constexpr milliseconds longest_read_lock_without_wal{100};
-constexpr std::uint64_t rows_between_reports = 10000;
 
 std::int64_t now_us() {
   using namespace std::chrono;
@@ -136,16 +136,55 @@ void within_snapshot(const std::string& path, sqlite_wal::SnapshotChain& chain, 
 
 }  // namespace
 
+namespace {
+
+// The live table in batches, measured on the way. One thread at a time may call next().
+class MeasuredScan {
+ public:
+  MeasuredScan(sqlite::Database& live, const ShadowTable& table, TableMeasure& measure)
+      : table_(table), measure_(measure), rows_(live.prepare(table.select_live(false))) {}
+
+  // Empty at the end.
+  std::vector<Row> next() {
+    std::vector<Row> batch;
+    std::size_t bytes = 0;
+    while (!at_end_ && batch.size() < max_rows && bytes < max_bytes) {
+      at_end_ = !rows_.step();
+      if (at_end_) break;
+      rows_.read_row(batch.emplace_back(), 0, table_.width());
+      measure_row(table_, batch.back(), measure_);
+      bytes += size_in_memory(batch.back());
+    }
+    return batch;
+  }
+
+ private:
+  // Two batches are in memory at a time; a batch is worth the start of a thread.
+  static constexpr std::size_t max_rows = 8192, max_bytes = 4 << 20;
+  const ShadowTable& table_;
+  TableMeasure& measure_;
+  sqlite::Statement rows_;
+  bool at_end_ = false;
+};
+
+}  // namespace
+
+// Reading and measuring the next batch goes on while one is written.
 void SqliteCapture::fill_table(sqlite::Database& live, FilledTable& into, const Progress& progress) {
   ShadowTable table = Shadow::add(state_, into.source);
   auto insert = state_.prepare(table.insert_sql());
-  scan(live, table, [&](const Row& row) {
-    measure_row(table, row, into.measure);
-    for (std::size_t i = 0; i < row.size(); ++i) insert.bind(static_cast<int>(i) + 1, row[i]);
-    insert.run();
-    if (into.measure.rows % rows_between_reports == 0) progress(into.source.name, into.measure.rows);
-  });
-  progress(into.source.name, into.measure.rows);
+  MeasuredScan scan(live, table, into.measure);
+  auto read = [&scan] { return scan.next(); };
+  std::uint64_t written = 0;
+  auto coming = std::async(std::launch::async, read);
+  for (auto batch = coming.get(); !batch.empty(); batch = coming.get()) {
+    coming = std::async(std::launch::async, read);
+    for (const Row& row : batch) {
+      for (std::size_t i = 0; i < row.size(); ++i) insert.bind(static_cast<int>(i) + 1, row[i]);
+      insert.run();
+    }
+    progress(into.source.name, written += batch.size());
+  }
 }
 
 std::vector<FilledTable> SqliteCapture::fill(const Progress& progress) {

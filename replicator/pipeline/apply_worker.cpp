@@ -196,6 +196,23 @@ void ApplyWorker::load(Session& session) {
   enter_phase(session, TargetPhase::catching_up);
 }
 
+// Read and encoded on another thread while the chunk before is being copied; the shadow's reader is that
+// thread's meanwhile.
+struct ApplyWorker::PreparedChunk {
+  Chunk chunk;
+  ChunkLoader::Lines lines;
+};
+
+std::future<ApplyWorker::PreparedChunk> ApplyWorker::prepare_chunk(Session& session, const RowMapper& mapper,
+                                                                   Row after) {
+  return std::async(std::launch::async, [&session, &mapper, after = std::move(after)] {
+    PreparedChunk prepared{session.shadow.read_chunk(mapper.plan().source, after, chunk_rows, chunk_bytes),
+                           {}};
+    prepared.lines = ChunkLoader::encode_lines(mapper, prepared.chunk.rows);
+    return prepared;
+  });
+}
+
 void ApplyWorker::load_table(Session& session, const ShadowTable& table) {
   const std::string& name = table.source().name;
   const TablePlan& plan = session.plans.at(name);
@@ -213,12 +230,15 @@ void ApplyWorker::load_table(Session& session, const ShadowTable& table) {
   }
   session.summary.begin(shown);
   auto table_began = Coordination::Clock::now();
+  auto coming = prepare_chunk(session, mapper, chunk.up_to);
   do {
     if (!wait_while_paused()) return;
     auto began = Coordination::Clock::now();
-    Chunk read = session.shadow.read_chunk(name, chunk.up_to, chunk_rows, chunk_bytes);
+    auto [read, lines] = coming.get();
+    loader.fit(mapper, read.rows, lines);
+    if (!read.to.empty()) coming = prepare_chunk(session, mapper, read.to);
     chunk = {name, chunk.number + 1, read.to, read.position, 0};
-    rows += loader.load(mapper, read.rows, chunk);
+    rows += loader.load(mapper, lines, chunk);
     if (!read.rows.empty()) {
       Row last = key_of(table.relation(), read.rows.back());
       auto* id = last.size() == 1 ? std::get_if<std::int64_t>(&last.front()) : nullptr;

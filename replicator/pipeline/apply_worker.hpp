@@ -52,6 +52,8 @@ class ApplyWorker {
   void create_tables(Session& session);
   void load_or_say_why(Session& session);
   void load(Session& session);
+  struct PreparedChunk;
+  std::future<PreparedChunk> prepare_chunk(Session& session, const RowMapper& mapper, Row after);
   void load_table(Session& session, const ShadowTable& table);
   void catch_up(Session& session);
   Widen widener(Session& session);

@@ -137,6 +137,18 @@ def bench_latency(folder):
           f" p99 {seen[len(seen) * 99 // 100] * 1000:.1f} ms, slowest {seen[-1] * 1000:.1f} ms")
 
 
+def wait_for_note(url, wanted, seconds=60):
+    with psycopg2.connect(url) as target:
+        target.autocommit = True
+        cursor, end = target.cursor(), time.monotonic() + seconds
+        while time.monotonic() < end:
+            cursor.execute("SELECT note FROM person WHERE id = 1")
+            if cursor.fetchone()[0] == wanted:
+                return
+            time.sleep(0.01)
+    raise TimeoutError(f"{wanted} was not seen within {seconds} s")
+
+
 def latencies(path, url, rate, commits):
     """A counter in one row of its own is written; a watcher notes when each value is seen."""
     committed, seen, stop = {}, [], threading.Event()
@@ -156,7 +168,7 @@ def latencies(path, url, rate, commits):
 
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("UPDATE person SET note = 'n0' WHERE id = 1")
-    time.sleep(1)
+    wait_for_note(url, "n0")
     watcher = threading.Thread(target=watch)
     watcher.start()
     begin = time.monotonic()

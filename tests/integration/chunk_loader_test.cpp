@@ -29,7 +29,8 @@ class Loader : public testing_support::ServerTest {
   }
   std::uint64_t load(const std::vector<Row>& rows, const LoadedChunk& chunk) {
     RowMapper mapper(plan_, testing_support::relation_of(plan_));
-    return ChunkLoader(*session_, *quarantine_).load(mapper, rows, chunk);
+    auto lines = ChunkLoader::encode_lines(mapper, rows);
+    return ChunkLoader(*session_, *quarantine_).load(mapper, lines, chunk);
   }
   std::vector<std::string> held() {
     return rows(
