@@ -66,7 +66,7 @@ bool CaptureWorker::cut_if_due() {
   auto cut = capture_->cut();
   coordination_.cut_done(wish, reader_->end());
   coordination_.clear_report("capture");
-  if (cut.changed) {
+  if (cut.changed || !cut.everything_because.empty()) {
     log_debug("cut: {} changes, {} rows compared, {} us{}{}", cut.changes, cut.rows_compared,
               cut.duration.count(),
               cut.everything_because.empty() ? "" : ", everything: ", cut.everything_because);
