@@ -233,6 +233,16 @@ TEST(Planner, ANullableKeyIsKeptButRowsAreFoundByTheRowid) {
   EXPECT_THAT(codes(result), Contains("misfit-null-key"));
 }
 
+TEST(Planner, APointInTimeInTheKeyStaysText) {
+  SourceTable table = table_of("DATETIME");
+  table.primary_key = {"c"};
+  table.integer_key = false;
+  const PlannedTable result =
+      plan_table(table, measured({text("2024-01-05T00:00:00"), text("2024-01-05 00:00:00")}), {});
+  EXPECT_EQ(result.plan.columns.at(1).type, TargetType::text);
+  EXPECT_THAT(codes(result), Contains("key-as-text"));
+}
+
 TEST(Planner, GeneratedColumnsAreTranslatedOrCarried) {
   SourceTable table = table_of("INTEGER");
   table.columns[1].generated_sql = "id * 2";
