@@ -58,8 +58,8 @@ std::string cause_of(const PGresult* result, PGconn* connection, const std::stri
   return "SQLSTATE " + state;
 }
 
-void set_password_free_defaults(std::vector<const char*>& keys, std::vector<const char*>& values,
-                                const char* key, const std::string& value) {
+void add_keyword(std::vector<const char*>& keys, std::vector<const char*>& values, const char* key,
+                 const std::string& value) {
   if (value.empty()) return;
   keys.push_back(key);
   values.push_back(value.c_str());
@@ -113,13 +113,13 @@ Connection::Connection(const ConnectOptions& options) {
   std::string timeout = std::to_string(options.connect_timeout.count());
   std::string dead_peer = std::to_string(options.dead_peer_timeout.count() * 1000);
   std::vector<const char*> keys, values;
-  set_password_free_defaults(keys, values, "dbname", options.url);
-  set_password_free_defaults(keys, values, "sslrootcert", options.ca_file);
-  set_password_free_defaults(keys, values, "sslmode", options.ca_file.empty() ? "" : "verify-full");
-  set_password_free_defaults(keys, values, "application_name", options.application_name);
-  set_password_free_defaults(keys, values, "connect_timeout", timeout);
-  set_password_free_defaults(keys, values, "tcp_user_timeout", dead_peer);
-  set_password_free_defaults(keys, values, "keepalives_idle", "10");
+  add_keyword(keys, values, "dbname", options.url);
+  add_keyword(keys, values, "sslrootcert", options.ca_file);
+  add_keyword(keys, values, "sslmode", options.ca_file.empty() ? "" : "verify-full");
+  add_keyword(keys, values, "application_name", options.application_name);
+  add_keyword(keys, values, "connect_timeout", timeout);
+  add_keyword(keys, values, "tcp_user_timeout", dead_peer);
+  add_keyword(keys, values, "keepalives_idle", "10");
   keys.push_back(nullptr);
   values.push_back(nullptr);
   connection_.reset(PQconnectdbParams(keys.data(), values.data(), 1));

@@ -47,7 +47,6 @@ class BatchWriter {
   void upsert_carefully(const Part& part, std::uint64_t sequence);
   void settle_and_advance(const Position& to);
   void commit(const Position& to);
-  postgres::Command begin() const;
 
   TargetSession& session_;
   Quarantine& quarantine_;

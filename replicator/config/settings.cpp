@@ -5,16 +5,13 @@
 
 #include <algorithm>
 
+#include "capture/sqlite/catalog.hpp"
 #include "replicator/config/units.hpp"
 #include "replicator/failure.hpp"
 
 namespace tidegate {
 
 namespace {
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
 
 std::string quoted_toml(std::string_view text) {
   std::string quoted = "\"";
@@ -39,14 +36,7 @@ std::string level_name(LogLevel level) {
 }  // namespace
 
 bool matches_pattern(std::string_view pattern, std::string_view name) {
-  if (pattern.empty()) return name.empty();
-  if (pattern.front() == '*') {
-    for (std::size_t skip = 0; skip <= name.size(); ++skip)
-      if (matches_pattern(pattern.substr(1), name.substr(skip))) return true;
-    return false;
-  }
-  if (name.empty() || (pattern.front() != '?' && lower(pattern.front()) != lower(name.front()))) return false;
-  return matches_pattern(pattern.substr(1), name.substr(1));
+  return capture::matches_glob(pattern, name);
 }
 
 bool chosen(const TableChoice& choice, std::string_view table) {
