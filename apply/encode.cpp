@@ -33,6 +33,8 @@ Refusal write(const Value& value, const ColumnPlan& column, std::string& out) {
       return encoding::write_time(value, column, out);
     case TargetType::jsonb:
       return encoding::write_jsonb(value, out);
+    case TargetType::native:
+      return encoding::write_native(value, out);
   }
   return Misfit::wrong_class;
 }

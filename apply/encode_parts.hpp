@@ -21,6 +21,8 @@ Refusal write_jsonb(const Value& value, std::string& out);
 Refusal write_time(const Value& value, const ColumnPlan& column,
                    std::string& out);  // timestamptz, date and time
 
+Refusal write_native(const Value& value, std::string& out);
+
 // Remedy::convert: the nearest value that the operator can mean. True where something was appended.
 bool convert_to_bigint(const Value& value, std::string& out);  // '12' and 2.5, by cutting the fraction off
 bool convert_to_double(const Value& value, std::string& out);  // '1.5', and integers that a double must round

@@ -69,6 +69,13 @@ Refusal write_text(const Value& value, const ColumnPlan& column, std::string& ou
   return std::nullopt;
 }
 
+Refusal write_native(const Value& value, std::string& out) {
+  const auto* text = std::get_if<std::string>(&value);
+  if (!text) return Misfit::wrong_class;
+  out += *text;
+  return std::nullopt;
+}
+
 Refusal write_bytea(const Value& value, std::string& out) {
   if (const auto* blob = std::get_if<Blob>(&value)) return append_hex(blob->bytes, out), std::nullopt;
   if (const auto* text = std::get_if<std::string>(&value)) return append_hex(*text, out), std::nullopt;

@@ -16,9 +16,9 @@ constexpr std::array<std::string_view, 15> kMisfits = {
     "nul",          "invalid_utf8",  "not_a_number", "out_of_range", "too_long",
     "invalid_json", "not_a_time",    "wrong_class",  "null_key",     "rejected"};
 constexpr std::array<std::string_view, 5> kRemedies = {"quarantine", "null", "strip", "text", "convert"};
-constexpr std::array<std::string_view, 11> kTypes = {
-    "bigint", "double precision", "numeric", "boolean", "text", "varchar",
-    "bytea",  "timestamptz",      "date",    "time",    "jsonb"};
+constexpr std::array<std::string_view, 12> kTypes = {
+    "bigint", "double precision", "numeric", "boolean", "text",  "varchar",
+    "bytea",  "timestamptz",      "date",    "time",    "jsonb", "native"};
 constexpr std::array<std::string_view, 4> kTimeForms = {"iso_text", "epoch_seconds", "epoch_milliseconds",
                                                         "julian_day"};
 

@@ -41,12 +41,15 @@ std::string bytes_of(const Message& message) {
 void fill(v1::Table& out, const SourceTable& table);
 
 void fill(v1::Change& out, const Change& change) {
-  static_assert(static_cast<int>(Operation::remove) == 2);
+  static_assert(static_cast<int>(Operation::truncate) == 3);
   out.set_operation(static_cast<v1::Operation>(static_cast<int>(change.operation) + 1));
   out.set_relation(change.relation);
   for (const Value& value : change.row) fill(*out.add_row(), value);
   for (auto place : change.changed) out.add_changed(place);
   for (const Value& value : change.old) fill(*out.add_old(), value);
+  for (auto place : change.absent) out.add_absent(place);
+  for (const Value& value : change.before) fill(*out.add_before(), value);
+  out.set_restart_sequences(change.restart_sequences);
 }
 
 Operation operation_of(v1::Operation operation) {
@@ -57,8 +60,25 @@ Operation operation_of(v1::Operation operation) {
       return Operation::update;
     case v1::OPERATION_DELETE:
       return Operation::remove;
+    case v1::OPERATION_TRUNCATE:
+      return Operation::truncate;
     default:
       throw std::invalid_argument("journal event: a change of an unknown kind");
+  }
+}
+
+void check_places(const Change& change) {
+  for (const auto* places : {&change.changed, &change.absent}) {
+    for (auto place : *places) {
+      if (place >= change.row.size())
+        throw std::invalid_argument("journal event: a changed column beyond its row");
+    }
+  }
+  if (change.old.size() != change.changed.size()) {
+    throw std::invalid_argument("journal event: old values do not match the changed columns");
+  }
+  if (!change.before.empty() && change.before.size() != change.row.size()) {
+    throw std::invalid_argument("journal event: an old row of another width than the new one");
   }
 }
 
@@ -70,13 +90,10 @@ Change read(const v1::Change& in) {
   for (const auto& value : in.row()) change.row.push_back(read(value));
   change.changed.assign(in.changed().begin(), in.changed().end());
   for (const auto& value : in.old()) change.old.push_back(read(value));
-  for (auto place : change.changed) {
-    if (place >= change.row.size())
-      throw std::invalid_argument("journal event: a changed column beyond its row");
-  }
-  if (change.old.size() != change.changed.size()) {
-    throw std::invalid_argument("journal event: old values do not match the changed columns");
-  }
+  change.absent.assign(in.absent().begin(), in.absent().end());
+  for (const auto& value : in.before()) change.before.push_back(read(value));
+  change.restart_sequences = in.restart_sequences();
+  check_places(change);
   return change;
 }
 
@@ -104,7 +121,8 @@ void check_changes(const TransactionPart& part) {
     for (const Relation& relation : part.relations) {
       if (relation.id == change.relation) found = &relation;
     }
-    if (!found || found->columns.size() != change.row.size()) {
+    std::size_t width = found && change.operation != Operation::truncate ? found->columns.size() : 0;
+    if (!found || width != change.row.size()) {
       throw std::invalid_argument("journal event: a change that does not fit its relation");
     }
   }
@@ -203,6 +221,17 @@ SourceTable read(const v1::Table& in) {
   return table;
 }
 
+void fill(v1::Stamp& out, const SourceStamp& stamp) {
+  out.set_commit_lsn(stamp.commit_lsn);
+  out.set_end_lsn(stamp.end_lsn);
+  out.set_xid(stamp.xid);
+  out.set_origin(stamp.origin);
+}
+
+SourceStamp read(const v1::Stamp& in) {
+  return {in.commit_lsn(), in.end_lsn(), in.xid(), in.origin()};
+}
+
 template <typename Message>
 Message parsed(std::string_view bytes) {
   Message message;
@@ -220,6 +249,7 @@ std::string encode(const TransactionPart& part) {
   out.set_first(part.first);
   out.set_last(part.last);
   out.set_commit_time_us(part.commit_time_us);
+  if (part.stamp) fill(*out.mutable_stamp(), *part.stamp);
   if (part.schema_change) {
     auto& change = *out.mutable_schema_change();
     for (const auto& table : part.schema_change->tables) fill(*change.add_tables(), table);
@@ -236,6 +266,7 @@ TransactionPart decode_part(std::string_view bytes) {
   part.first = in.first();
   part.last = in.last();
   part.commit_time_us = in.commit_time_us();
+  if (in.has_stamp()) part.stamp = read(in.stamp());
   if (in.has_schema_change()) {
     part.schema_change.emplace();
     for (const auto& table : in.schema_change().tables()) part.schema_change->tables.push_back(read(table));

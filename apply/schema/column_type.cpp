@@ -277,6 +277,8 @@ std::vector<MisfitCount> misfits_of_type(const ColumnPlan& column, const ColumnM
     case TargetType::jsonb:
       return {{Misfit::empty, m.empty_texts},
               {Misfit::invalid_json, less(m.invalid_json, m.empty_texts) + m.infinite_reals}};
+    case TargetType::native:
+      break;
   }
   return {};
 }

@@ -58,6 +58,7 @@ Kind kind_of(TargetType type) {
     case TargetType::time:
       return Kind::time;
     case TargetType::jsonb:
+    case TargetType::native:
       return Kind::json;
   }
   return Kind::json;

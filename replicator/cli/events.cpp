@@ -28,6 +28,8 @@ std::string_view name_of(Operation operation) {
       return "update";
     case Operation::remove:
       return "delete";
+    case Operation::truncate:
+      return "truncate";
   }
   return "";
 }

@@ -3,32 +3,28 @@
 namespace tidegate {
 
 struct Applier::Batch {
-  NetChanges net;
   Position to;
   bool is_long = false;  // a target transaction is open, and earlier parts are in it
   BatchOutcome outcome;
 };
 
-Applier::Applier(TargetSession& session, JournalReader& journal, Quarantine& quarantine, const Plans& plans,
-                 ChunkMap copied, BatchLimits limits, CarrySchema carry, Widen widen)
+Applier::Applier(TargetSession& session, JournalReader& journal, Quarantine& quarantine, Sink& sink,
+                 ChunkMap copied, BatchLimits limits, CarrySchema carry)
     : session_(session),
       journal_(journal),
       quarantine_(quarantine),
-      plans_(plans),
+      sink_(sink),
       copied_(std::move(copied)),
       limits_(limits),
-      carry_(std::move(carry)),
-      writer_(std::make_unique<BatchWriter>(session, quarantine, plans, std::move(widen))) {}
+      carry_(std::move(carry)) {}
 
-bool Applier::full(const Batch& batch) const {
-  return batch.net.rows() >= limits_.max_rows || batch.net.bytes() >= limits_.max_bytes;
+bool Applier::full() const {
+  return sink_.rows() >= limits_.max_rows || sink_.bytes() >= limits_.max_bytes;
 }
 
 void Applier::spill(Batch& batch) {
-  if (!batch.is_long) writer_->begin_long();
   batch.is_long = true;
-  writer_->add(batch.net, batch.to.sequence);
-  batch.net = NetChanges(plans_);
+  sink_.spill(batch.to.sequence);
 }
 
 // A schema change comes first in its transaction: the tables are made to fit before its rows, in the same
@@ -47,38 +43,31 @@ void Applier::take(Batch& batch, JournalReader::Entry entry) {
     const Relation& relation = *relations.at(change.relation);
     if (copied_.already_copied(relation, change, entry.sequence)) continue;
     ++batch.outcome.changes;
-    batch.net.add(relation, std::move(change));
+    sink_.add(relation, std::move(change));
   }
   if (entry.closes) ++batch.outcome.transactions;
 }
 
-void Applier::write(Batch& batch) {
-  if (!batch.is_long) return writer_->write(batch.net, batch.to);
-  writer_->add(batch.net, batch.to.sequence);
-  writer_->commit_long(batch.to);
-}
-
 bool Applier::step(BatchOutcome& outcome) {
-  Batch batch{NetChanges(plans_), session_.position(), false, {}};
+  Batch batch{session_.position(), false, {}};
   bool at_boundary = true;
   while (auto entry = journal_.next(batch.to.sequence)) {
     bool begun = batch.to.sequence != session_.position().sequence;
-    if (at_boundary && begun && (entry->part.schema_change || full(batch) || batch.is_long)) break;
-    if (full(batch)) spill(batch);
+    if (at_boundary && begun && (entry->part.schema_change || full() || batch.is_long)) break;
+    if (full()) spill(batch);
     at_boundary = entry->closes;
     take(batch, std::move(*entry));
   }
   if (batch.to.sequence == session_.position().sequence) return false;
-  write(batch);
+  sink_.write(batch.to);
   outcome = batch.outcome;
   return true;
 }
 
 bool Applier::retry(const QuarantineEntry& entry, const Relation& relation, std::optional<Row> row) {
   if (row) {
-    NetChanges net(plans_);
-    net.add(relation, Change{Operation::update, relation.id, std::move(*row), {}, {}});
-    writer_->write(net, session_.position());
+    sink_.add(relation, Change{Operation::update, relation.id, std::move(*row), {}, {}});
+    sink_.write(session_.position());
   } else {
     TargetTransaction transaction(session_);
     session_.connection().pipeline({quarantine_.release(entry.source_table, entry.source_key)});

@@ -5,7 +5,7 @@
 #include <functional>
 
 #include "apply/chunk_map.hpp"
-#include "apply/postgres/batch_writer.hpp"
+#include "apply/sink.hpp"
 #include "replicator/journal/journal.hpp"
 
 namespace tidegate {
@@ -25,8 +25,8 @@ class Applier {
   // `carry` makes the target follow a schema change: it runs in the open target transaction, and may change
   // the plans.
   using CarrySchema = std::function<void(const SchemaChange&)>;
-  Applier(TargetSession& session, JournalReader& journal, Quarantine& quarantine, const Plans& plans,
-          ChunkMap copied, BatchLimits limits, CarrySchema carry, Widen widen = {});
+  Applier(TargetSession& session, JournalReader& journal, Quarantine& quarantine, Sink& sink, ChunkMap copied,
+          BatchLimits limits, CarrySchema carry);
 
   // Applies whole source transactions from the session's position on, as many as the limits allow. False
   // where nothing waits. After an Error the session must be given up; its position in the target says what
@@ -44,17 +44,15 @@ class Applier {
   struct Batch;
   void take(Batch& batch, JournalReader::Entry entry);
   void spill(Batch& batch);
-  bool full(const Batch& batch) const;
-  void write(Batch& batch);
+  bool full() const;
 
   TargetSession& session_;
   JournalReader& journal_;
   Quarantine& quarantine_;
-  const Plans& plans_;
+  Sink& sink_;
   ChunkMap copied_;
   BatchLimits limits_;
   CarrySchema carry_;
-  std::unique_ptr<BatchWriter> writer_;
 };
 
 }  // namespace tidegate

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "apply/postgres/chunk_loader.hpp"
+#include "apply/postgres/net_sink.hpp"
 #include "capture/sqlite/shadow.hpp"
 #include "db/failpoint.hpp"
 #include "replicator/log.hpp"
@@ -56,6 +57,7 @@ struct ApplyWorker::Session {
   CheckpointSummary summary;
   ShadowReader shadow;
   Plans plans;
+  std::unique_ptr<Sink> sink;
   std::unique_ptr<Applier> applier;
   bool objects_pending = true;  // indexes and constraints that the target may lack yet
 
@@ -128,9 +130,10 @@ void ApplyWorker::work(Session& session) {
     }
     session.objects_pending = true;
   };
-  session.applier =
-      std::make_unique<Applier>(session.target, session.journal, session.quarantine, session.plans,
-                                std::move(copied), options_.limits, carry, widener(session));
+  session.sink =
+      std::make_unique<NetSink>(session.target, session.quarantine, session.plans, widener(session));
+  session.applier = std::make_unique<Applier>(session.target, session.journal, session.quarantine,
+                                              *session.sink, std::move(copied), options_.limits, carry);
   if (session.target.phase() == TargetPhase::catching_up) catch_up(session);
   if (session.target.phase() == TargetPhase::building) build(session);
   if (session.target.phase() == TargetPhase::streaming) stream(session);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apply/postgres/target_tables.hpp"
+#include "apply/postgres/widening.hpp"
 #include "capture/sqlite/shadow.hpp"
 #include "replicator/control/store.hpp"
 #include "replicator/pipeline/applier.hpp"

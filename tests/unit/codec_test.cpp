@@ -97,7 +97,10 @@ TransactionPart full_part() {
       {Operation::insert, 7, {std::int64_t{1}, "x"s, Null{}}, {}, {}},
       {Operation::update, 7, {std::int64_t{1}, "y"s, Blob{"z"}}, {1, 2}, {"x"s, Null{}}},
       {Operation::remove, 4294967295, {std::int64_t{-9}}, {}, {}},
+      {Operation::update, 7, {"1"s, Null{}, "z"s}, {}, {}, {1}, {"0"s, Null{}, Null{}}},
+      {Operation::truncate, 7, {}, {}, {}, {}, {}, true},
   };
+  part.stamp = SourceStamp{0x16B3748, std::numeric_limits<std::uint64_t>::max(), 4294967295, "elsewhere"};
   return part;
 }
 
@@ -167,7 +170,12 @@ TEST(Codec, ChangesMustFitTheirRelation) {
   narrow.changes[0].row.pop_back();
   beyond.changes[1].changed[1] = 3;
   uneven.changes[1].old.pop_back();
-  for (const auto& part : {unknown, narrow, beyond, uneven}) expect_refused(part);
+  TransactionPart no_place = full_part(), no_width = full_part(), full_truncate = full_part();
+  no_place.changes[3].absent[0] = 3;
+  no_width.changes[3].before.pop_back();
+  full_truncate.changes[4].row = {Null{}, Null{}, Null{}};
+  for (const auto& part : {unknown, narrow, beyond, uneven, no_place, no_width, full_truncate})
+    expect_refused(part);
   TransactionPart bad_key = full_part();
   bad_key.relations[0].key = {3};
   expect_refused(bad_key);

@@ -1,0 +1,23 @@
+#include "apply/postgres/net_sink.hpp"
+
+namespace tidegate {
+
+void NetSink::write(const Position& to) {
+  if (long_is_open_) {
+    writer_.add(net_, to.sequence);
+    writer_.commit_long(to);
+    long_is_open_ = false;
+  } else {
+    writer_.write(net_, to);
+  }
+  net_ = NetChanges(plans_);
+}
+
+void NetSink::spill(std::uint64_t sequence) {
+  if (!long_is_open_) writer_.begin_long();
+  long_is_open_ = true;
+  writer_.add(net_, sequence);
+  net_ = NetChanges(plans_);
+}
+
+}  // namespace tidegate

@@ -1,0 +1,28 @@
+// The sink for a source whose changes are whole rows: net changes, written set-based.
+#pragma once
+
+#include "apply/net_changes.hpp"
+#include "apply/postgres/batch_writer.hpp"
+#include "apply/sink.hpp"
+
+namespace tidegate {
+
+class NetSink : public Sink {
+ public:
+  NetSink(TargetSession& session, Quarantine& quarantine, const Plans& plans, Widen widen = {})
+      : plans_(plans), net_(plans), writer_(session, quarantine, plans, std::move(widen)) {}
+
+  void add(const Relation& relation, Change change) override { net_.add(relation, std::move(change)); }
+  std::size_t rows() const override { return net_.rows(); }
+  std::size_t bytes() const override { return net_.bytes(); }
+  void write(const Position& to) override;
+  void spill(std::uint64_t sequence) override;
+
+ private:
+  const Plans& plans_;
+  NetChanges net_;
+  BatchWriter writer_;
+  bool long_is_open_ = false;
+};
+
+}  // namespace tidegate

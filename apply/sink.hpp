@@ -1,0 +1,33 @@
+// What takes changes to a target, one target transaction at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "apply/postgres/quarantine.hpp"
+#include "proto/change.hpp"
+#include "proto/position.hpp"
+
+namespace tidegate {
+
+// Changes of whole source transactions are added in commit order, then written. A source transaction that is
+// too long for memory is spilled in between; it stays in one target transaction. After an Error the sink and
+// its session are given up: nothing was written, unless the advice is in_doubt.
+class Sink {
+ public:
+  virtual ~Sink() = default;
+
+  virtual void add(const Relation& relation, Change change) = 0;
+  virtual std::size_t rows() const = 0;   // added since the last write or spill
+  virtual std::size_t bytes() const = 0;  // memory held, about
+
+  // One target transaction: what was added, the quarantine, and the position. Closes the long transaction
+  // where one is open.
+  virtual void write(const Position& to) = 0;
+  // Begins the long transaction, or goes on with it, and writes what was added into it. `sequence` is where
+  // the stream stands.
+  virtual void spill(std::uint64_t sequence) = 0;
+};
+
+}  // namespace tidegate
