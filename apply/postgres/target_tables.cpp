@@ -70,7 +70,7 @@ void TargetTables::create(const std::vector<SourceTable>& tables, std::vector<Ta
     missing.push_back(table);
     missing_plans.push_back(*plan);
   }
-  for (const auto& statement : make_ddl(missing, missing_plans, options_.plan).before_load) {
+  for (const auto& statement : ddl_(missing, missing_plans).before_load) {
     session_.connection().run(statement);
   }
   for (std::size_t i = 0; i < plans.size(); ++i) record(plans[i], !there[i], "pending");
@@ -151,7 +151,7 @@ std::vector<Finding> TargetTables::build_objects(const std::vector<SourceTable>&
   std::vector<Finding> findings;
   auto made = made_by_us();
   auto there = built();
-  for (const auto& object : make_ddl(tables, plans, options_.plan).after_load) {
+  for (const auto& object : ddl_(tables, plans).after_load) {
     if (!made.contains(object.table)) continue;
     if (there.contains(object_id(kind_name(object.kind), object.table, object.name))) continue;
     progress(fmt::format("{} {} on {}", kind_name(object.kind), object.name, object.table));
@@ -196,7 +196,7 @@ bool TargetTables::widen_column(Plans& plans, const std::string& source_table, c
 }
 
 void TargetTables::make(const SourceTable& table, const TablePlan& plan) {
-  for (const auto& statement : make_ddl({table}, {plan}, options_.plan).before_load) {
+  for (const auto& statement : ddl_({table}, {plan}).before_load) {
     session_.connection().run(statement);
   }
 }

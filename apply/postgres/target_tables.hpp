@@ -17,8 +17,10 @@ namespace tidegate {
 
 class TargetTables {
  public:
-  TargetTables(TargetSession& session, const TargetTablesOptions& options)
-      : session_(session), options_(options) {}
+  // Says what is made for tables and their plans; make_ddl() for a SQLite source.
+  using DdlMaker = std::function<Ddl(const std::vector<SourceTable>&, const std::vector<TablePlan>&)>;
+  TargetTables(TargetSession& session, const TargetTablesOptions& options, DdlMaker ddl)
+      : session_(session), options_(options), ddl_(std::move(ddl)) {}
 
   // One transaction: tables, their plans, the checkpoint summary, and phase `loading`. Throws Refused, having
   // changed nothing, where a table is in the way or does not fit.
@@ -56,6 +58,7 @@ class TargetTables {
 
   TargetSession& session_;
   TargetTablesOptions options_;
+  DdlMaker ddl_;
 };
 
 // The state of each table's load, as operators read it in tidegate.migration_checkpoints.

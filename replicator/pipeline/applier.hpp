@@ -37,9 +37,6 @@ class Applier {
   // position. True where the row is in quarantine no more.
   bool retry(const QuarantineEntry& entry, const Relation& relation, std::optional<Row> row);
 
-  // Nothing of the snapshot's chunks lies ahead of the stream any more.
-  bool passed_all_chunks() const { return session_.position().sequence >= copied_.newest(); }
-
  private:
   struct Batch;
   void take(Batch& batch, JournalReader::Entry entry);

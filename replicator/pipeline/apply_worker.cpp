@@ -3,12 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <thread>
 
 #include "apply/postgres/chunk_loader.hpp"
-#include "apply/postgres/net_sink.hpp"
-#include "capture/sqlite/shadow.hpp"
-#include "db/failpoint.hpp"
 #include "replicator/log.hpp"
 
 namespace tidegate {
@@ -16,22 +12,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// One chunk is one target transaction: long enough that its commit does not matter, short enough that a crash
-// repeats little, and a bound on memory.
-constexpr std::size_t chunk_rows = 50000;
-constexpr std::size_t chunk_bytes = 16 << 20;
 constexpr auto first_pause = 100ms, longest_pause = 5000ms;
 constexpr std::string_view unique_violation = "23505";
 constexpr auto longest_idle = 200ms;
-
-bool stopped(const Coordination& coordination) {
-  return coordination.stop_token().stop_requested();
-}
-
-void sleep_unless_stopped(const Coordination& coordination, std::chrono::milliseconds time) {
-  auto until = Coordination::Clock::now() + time;
-  while (!stopped(coordination) && Coordination::Clock::now() < until) std::this_thread::sleep_for(10ms);
-}
 
 bool worth_another_try(const Error& error) {
   return error.advice() != Advice::stop;
@@ -40,32 +23,34 @@ bool worth_another_try(const Error& error) {
 }  // namespace
 
 struct ApplyWorker::Session {
-  Session(const ApplyWorkerOptions& options, JournalReader& journal)
-      : target(options.target, journal.incarnation()),
+  Session(const ApplyWorkerOptions& options, JournalReader& journal, SourceWorker& source)
+      : view(source.view()),
+        target(options.target, journal.incarnation()),
         journal(journal),
-        tables(target, options.tables),
+        tables(target, options.tables,
+               [this](const auto& sources, const auto& plans) { return view->ddl(sources, plans); }),
         quarantine(target),
-        summary(target),
-        shadow(options.state_path) {
+        summary(target) {
     for (TablePlan& plan : tables.recorded()) plans.emplace(plan.source, std::move(plan));
   }
 
+  std::unique_ptr<SourceView> view;
   TargetSession target;
   JournalReader& journal;
   TargetTables tables;
   Quarantine quarantine;
   CheckpointSummary summary;
-  ShadowReader shadow;
   Plans plans;
+  ChunkMap copied;
   std::unique_ptr<Sink> sink;
   std::unique_ptr<Applier> applier;
   bool objects_pending = true;  // indexes and constraints that the target may lack yet
 
-  std::vector<ShadowTable> shadow_tables() { return shadow.tables(); }
+  // Those that are replicated.
   std::vector<SourceTable> sources() {
     std::vector<SourceTable> sources;
-    for (const auto& table : shadow.tables()) {
-      if (plans.contains(table.source().name)) sources.push_back(table.source());
+    for (auto& table : view->tables()) {
+      if (plans.contains(table.name)) sources.push_back(std::move(table));
     }
     return sources;
   }
@@ -76,13 +61,18 @@ struct ApplyWorker::Session {
   }
 };
 
+TargetScene ApplyWorker::scene(Session& session) {
+  return {session.target,  session.tables, session.quarantine,
+          session.summary, session.plans,  widener(session)};
+}
+
 void ApplyWorker::run() {
   JournalReader journal(options_.state_path);
   auto pause = std::chrono::milliseconds(first_pause);
-  while (!stopped(coordination_)) {
+  while (!pace_.stopped()) {
     try {
       options_.target.filled_before = store_.fact("target_filled").has_value();
-      Session session(options_, journal);
+      Session session(options_, journal, source_);
       coordination_.clear_report("target");
       pause = first_pause;
       work(session);
@@ -90,7 +80,7 @@ void ApplyWorker::run() {
       if (!worth_another_try(error)) throw;
       log_warn("target: {}", error.what());
       coordination_.report("target", error.what());
-      sleep_unless_stopped(coordination_, pause);
+      pace_.sleep(pause);
       pause = std::min(pause * 2, std::chrono::milliseconds(longest_pause));
     }
   }
@@ -118,22 +108,16 @@ void ApplyWorker::work(Session& session) {
   if (session.target.phase() == TargetPhase::fresh) create_tables(session);
   if (!store_.fact("target_filled")) store_.set_fact("target_filled", iso_now());
   if (session.target.phase() == TargetPhase::loading) load_or_say_why(session);
-  ChunkMap copied;
-  auto chunks = loaded_chunks(session.target);
-  for (auto& chunk : chunks) copied.add(chunk.table, std::move(chunk.up_to), chunk.sequence);
-  for (const auto& chunk : chunks) {
-    if (!chunk.complete) copied.forget(chunk.table);
-  }
+  session.copied = session.view->copied(session.target);
   auto carry = [&](const SchemaChange& change) {
     for (const auto& finding : session.tables.carry(change.tables, session.plans)) {
       log_warn("schema change: {}", finding.message);
     }
     session.objects_pending = true;
   };
-  session.sink =
-      std::make_unique<NetSink>(session.target, session.quarantine, session.plans, widener(session));
+  session.sink = session.view->sink(scene(session));
   session.applier = std::make_unique<Applier>(session.target, session.journal, session.quarantine,
-                                              *session.sink, std::move(copied), options_.limits, carry);
+                                              *session.sink, session.copied, options_.limits, carry);
   if (session.target.phase() == TargetPhase::catching_up) catch_up(session);
   if (session.target.phase() == TargetPhase::building) build(session);
   if (session.target.phase() == TargetPhase::streaming) stream(session);
@@ -164,9 +148,7 @@ void ApplyWorker::create_tables(Session& session) {
     status.step = "making the tables";
     status.stages.schema = "in_progress";
   });
-  std::vector<SourceTable> sources;
-  for (const auto& table : session.shadow.tables()) sources.push_back(table.source());
-  session.tables.create(sources, store_.plans());
+  session.tables.create(session.view->tables(), store_.plans());
   for (TablePlan& plan : session.tables.recorded())
     session.plans.insert_or_assign(plan.source, std::move(plan));
   show_tables(session);
@@ -192,73 +174,7 @@ void ApplyWorker::load(Session& session) {
     status.stages.data = "in_progress";
     if (!status.started_at) status.started_at = iso_now();
   });
-  for (const ShadowTable& table : session.shadow_tables()) {
-    if (session.plans.contains(table.source().name)) load_table(session, table);
-    if (stopped(coordination_)) return;
-  }
-  enter_phase(session, TargetPhase::catching_up);
-}
-
-// Read and encoded on another thread while the chunk before is being copied; the shadow's reader is that
-// thread's meanwhile.
-struct ApplyWorker::PreparedChunk {
-  Chunk chunk;
-  ChunkLoader::Lines lines;
-};
-
-std::future<ApplyWorker::PreparedChunk> ApplyWorker::prepare_chunk(Session& session, const RowMapper& mapper,
-                                                                   Row after) {
-  return std::async(std::launch::async, [&session, &mapper, after = std::move(after)] {
-    PreparedChunk prepared{session.shadow.read_chunk(mapper.plan().source, after, chunk_rows, chunk_bytes),
-                           {}};
-    prepared.lines = ChunkLoader::encode_lines(mapper, prepared.chunk.rows);
-    return prepared;
-  });
-}
-
-void ApplyWorker::load_table(Session& session, const ShadowTable& table) {
-  const std::string& name = table.source().name;
-  const TablePlan& plan = session.plans.at(name);
-  std::string shown = plan.schema + "." + plan.target;
-  RowMapper mapper(plan, table.relation());
-  ChunkLoader loader(session.target, session.quarantine, widener(session));
-  LoadedChunk chunk{name, 0, {}, 0, 0};
-  std::uint64_t rows = 0;
-  for (const auto& done : loaded_chunks(session.target)) {
-    if (done.table != name) continue;
-    rows += done.rows;
-    if (done.up_to.empty()) return session.summary.complete(shown, rows, done.number);
-    chunk.number = done.number;
-    chunk.up_to = done.up_to;
-  }
-  session.summary.begin(shown);
-  auto table_began = Coordination::Clock::now();
-  auto coming = prepare_chunk(session, mapper, chunk.up_to);
-  do {
-    if (!wait_while_paused()) return;
-    auto began = Coordination::Clock::now();
-    auto [read, lines] = coming.get();
-    loader.fit(mapper, read.rows, lines);
-    if (!read.to.empty()) coming = prepare_chunk(session, mapper, read.to);
-    chunk = {name, chunk.number + 1, read.to, read.position, 0};
-    rows += loader.load(mapper, lines, chunk);
-    if (!read.rows.empty()) {
-      Row last = key_of(table.relation(), read.rows.back());
-      auto* id = last.size() == 1 ? std::get_if<std::int64_t>(&last.front()) : nullptr;
-      session.summary.progress(shown, rows, chunk.number, key_as_json(last),
-                               id ? std::optional(*id) : std::nullopt);
-    }
-    coordination_.update([&](Status& status) {
-      for (auto& each : status.tables) {
-        if (each.source == name)
-          each.rows_copied = rows, each.state = chunk.up_to.empty() ? "copied" : "copying";
-      }
-    });
-    limit_rate(read.rows.size(), began);
-  } while (!chunk.up_to.empty());
-  session.summary.complete(shown, rows, chunk.number);
-  auto took = std::chrono::duration<double>(Coordination::Clock::now() - table_began);
-  log_event(LogLevel::info, "table copied", {{"table", name}, {"rows", rows}, {"seconds", took.count()}});
+  if (session.view->load(scene(session))) enter_phase(session, TargetPhase::catching_up);
 }
 
 void ApplyWorker::catch_up(Session& session) {
@@ -268,8 +184,8 @@ void ApplyWorker::catch_up(Session& session) {
     status.stages.schema = status.stages.data = "completed";
   });
   show_quarantine(session);
-  while (!session.applier->passed_all_chunks()) {
-    if (stopped(coordination_)) return;
+  while (!session.view->passed_snapshot(session.copied, session.target.position().sequence)) {
+    if (pace_.stopped()) return;
     if (!apply_once(session)) coordination_.wait_for_work(longest_idle, coordination_.stop_token());
   }
   enter_phase(session, TargetPhase::building);
@@ -290,7 +206,7 @@ void ApplyWorker::build_objects(Session& session) {
 
 void ApplyWorker::build(Session& session) {
   build_objects(session);
-  session.tables.set_sequences(session.sources(), session.plans_in_order());
+  session.view->set_sequences(scene(session));
   session.tables.analyze(session.plans_in_order());
   enter_phase(session, TargetPhase::streaming);
   log_event(LogLevel::info, "indexes and constraints built");
@@ -306,7 +222,7 @@ void ApplyWorker::stream(Session& session) {
   show_quarantine(session);
   coordination_.applied(session.target.position().sequence);
   coordination_.streaming(true);
-  while (!stopped(coordination_)) {
+  while (!pace_.stopped()) {
     if (session.objects_pending) build_objects(session);
     if (apply_once(session)) continue;
     serve_retries(session);
@@ -317,7 +233,7 @@ void ApplyWorker::stream(Session& session) {
 }
 
 bool ApplyWorker::apply_once(Session& session) {
-  if (!wait_while_paused()) return false;
+  if (!pace_.wait_while_paused()) return false;
   auto began = Coordination::Clock::now();
   auto changes_before = session.quarantine.changes();
   BatchOutcome outcome;
@@ -330,36 +246,19 @@ bool ApplyWorker::apply_once(Session& session) {
     status.position = std::to_string(sequence);
   });
   if (session.quarantine.changes() != changes_before) show_quarantine(session);
-  limit_rate(outcome.changes, began);
+  pace_.limit_rate(outcome.changes, began);
   return true;
-}
-
-bool ApplyWorker::wait_while_paused() {
-  while (coordination_.paused() && !stopped(coordination_)) {
-    coordination_.wait_for_work(longest_idle, coordination_.stop_token());
-  }
-  return !stopped(coordination_);
-}
-
-void ApplyWorker::limit_rate(std::uint64_t rows, Coordination::Clock::time_point since) {
-  auto limit = coordination_.throttle();
-  if (!limit || *limit == 0) return;
-  auto due = since + std::chrono::microseconds(rows * 1000000 / *limit);
-  while (Coordination::Clock::now() < due && coordination_.throttle() == limit && !stopped(coordination_)) {
-    std::this_thread::sleep_for(5ms);
-  }
 }
 
 void ApplyWorker::show_tables(Session& session) {
   std::vector<TableStatus> tables;
   auto chunks = loaded_chunks(session.target);
-  for (const auto& table : session.shadow.tables()) {
-    auto plan = session.plans.find(table.source().name);
-    if (plan == session.plans.end()) continue;
+  for (const auto& table : session.sources()) {
+    const TablePlan& plan = session.plans.at(table.name);
     TableStatus& shown = tables.emplace_back();
-    shown.source = table.source().name;
-    shown.target = plan->second.schema + "." + plan->second.target;
-    shown.rows_total = session.shadow.count(shown.source);
+    shown.source = table.name;
+    shown.target = plan.schema + "." + plan.target;
+    shown.rows_total = session.view->rows_of(table.name);
     for (const auto& chunk : chunks) {
       if (chunk.table == shown.source) shown.rows_copied += chunk.rows;
     }
@@ -400,21 +299,13 @@ void ApplyWorker::serve_retries(Session& session) {
   }
 }
 
-// A row is read again from the shadow at a position of the journal; it is written only if the target is at
-// that very position, so that it never shows a row from its future. Capture may have moved on meanwhile: then
-// the stream first brings the target there.
 ApplyWorker::Retried ApplyWorker::retry(Session& session, const std::vector<std::int64_t>& ids) {
   Retried counts;
   for (const auto& entry : list_quarantine(session.target.connection(), session.target.pipeline())) {
     if (!ids.empty() && std::find(ids.begin(), ids.end(), entry.id) == ids.end()) continue;
-    auto found = session.shadow.read_row(entry.source_table, decode_row(entry.key_bytes));
-    while (found.position != session.target.position().sequence && !stopped(coordination_)) {
-      apply_once(session);
-      found = session.shadow.read_row(entry.source_table, decode_row(entry.key_bytes));
-    }
     ++counts.retried;
-    const Relation& relation = session.shadow.relation(entry.source_table);
-    if (session.applier->retry(entry, relation, std::move(found.row))) ++counts.applied;
+    auto apply = [&] { apply_once(session); };
+    if (session.view->retry(entry, *session.applier, scene(session), apply)) ++counts.applied;
   }
   show_quarantine(session);
   return counts;

@@ -10,10 +10,10 @@
 
 #include "apply/postgres/target_tables.hpp"
 #include "apply/postgres/widening.hpp"
-#include "capture/sqlite/shadow.hpp"
 #include "replicator/control/store.hpp"
 #include "replicator/pipeline/applier.hpp"
 #include "replicator/pipeline/coordination.hpp"
+#include "replicator/pipeline/source_worker.hpp"
 
 namespace tidegate {
 
@@ -26,8 +26,9 @@ struct ApplyWorkerOptions {
 
 class ApplyWorker {
  public:
-  ApplyWorker(const ApplyWorkerOptions& options, Coordination& coordination, ControlStore& store)
-      : options_(options), coordination_(coordination), store_(store) {}
+  ApplyWorker(const ApplyWorkerOptions& options, SourceWorker& source, Coordination& coordination,
+              ControlStore& store)
+      : options_(options), source_(source), coordination_(coordination), store_(store), pace_(coordination) {}
 
   // Until the stop. A target that is away is waited for, with growing pauses; each time the position is read
   // from the target again. Throws what an operator must decide.
@@ -53,11 +54,9 @@ class ApplyWorker {
   void create_tables(Session& session);
   void load_or_say_why(Session& session);
   void load(Session& session);
-  struct PreparedChunk;
-  std::future<PreparedChunk> prepare_chunk(Session& session, const RowMapper& mapper, Row after);
-  void load_table(Session& session, const ShadowTable& table);
   void catch_up(Session& session);
   Widen widener(Session& session);
+  TargetScene scene(Session& session);
   void build(Session& session);
   void build_objects(Session& session);
   void stream(Session& session);
@@ -68,12 +67,12 @@ class ApplyWorker {
   void enter_phase(Session& session, TargetPhase phase);
   void show_tables(Session& session);
   void show_quarantine(Session& session);
-  void limit_rate(std::uint64_t rows, Coordination::Clock::time_point since);
-  bool wait_while_paused();
 
   ApplyWorkerOptions options_;
+  SourceWorker& source_;
   Coordination& coordination_;
   ControlStore& store_;
+  Pace pace_;
   std::mutex retries_mutex_;
   std::vector<RetryOrder> retries_;
   std::atomic<bool> quarantine_changed_ = false;

@@ -3,17 +3,19 @@
 #include <algorithm>
 #include <thread>
 
+#include "capture/sqlite/journal_mode.hpp"
 #include "db/error.hpp"
+#include "replicator/failure.hpp"
 #include "replicator/log.hpp"
+#include "replicator/pipeline/sqlite_view.hpp"
 
 namespace tidegate {
 namespace {
 
 using namespace std::chrono_literals;
 
-//// Capture takes a fifth of one core at most, over time: it owes four times as long a rest as it worked. A
-/// debt is let
-// stand up to a bound, so that one long compare among many short ones holds up nobody.
+// Capture takes a fifth of one core at most, over time: it owes four times as long a rest as it worked. A
+// debt is let stand up to a bound, so that one long compare among many short ones holds up nobody.
 constexpr int rest_factor = 4;
 constexpr auto tolerated_debt = 10s;
 constexpr auto longest_nap = 5ms;
@@ -29,19 +31,45 @@ bool may_pass(const std::exception& failure) {
          error->code() == "SQLITE_IOERR" || error->code() == "SQLITE_CANTOPEN";
 }
 
+void switch_to_wal(const Settings& settings) {
+  const std::string& path = settings.source.end.path;
+  sqlite::Database live(path, sqlite::Database::Mode::read_write, 1000ms);
+  auto consent = settings.source.allow_wal ? capture::Consent::given : capture::Consent::withheld;
+  capture::WalPatience patience{10000ms, settings.source.writers == Writers::upgrades ? 0ms : 20ms};
+  if (capture::ensure_wal(live, consent, patience) == capture::WalOutcome::refused_by_readers) {
+    throw Coded<Refused>("wal-refused",
+                         "the database " + path +
+                             " was in use without a pause, so it could not be "
+                             "switched to WAL",
+                         "try again when it is quieter, or switch it by hand (PRAGMA journal_mode=WAL)");
+  }
+}
+
 }  // namespace
 
 void CaptureWorker::reopen() {
   capture_.reset();
   reader_.reset();
   journal_.reset();
-  state_ = std::make_unique<sqlite::Database>(open_state(options_.state_path));
+  state_ = std::make_unique<sqlite::Database>(open_state(state_path_));
   journal_ = std::make_unique<Journal>(*state_);
-  reader_ = std::make_unique<JournalReader>(options_.state_path);
-  capture_ = std::make_unique<SqliteCapture>(options_.capture, *state_, *journal_);
+  reader_ = std::make_unique<JournalReader>(state_path_);
+  capture_ = std::make_unique<SqliteCapture>(capture_options(settings_), *state_, *journal_);
 }
 
-std::optional<std::vector<FilledTable>> CaptureWorker::open() {
+std::optional<PlannedPipeline> CaptureWorker::open(bool approved) {
+  switch_to_wal(settings_);
+  auto filled = fill();
+  if (!filled && approved) return std::nullopt;
+  if (!filled) filled = measure_source(capture_options(settings_), [](const std::string&, std::uint64_t) {});
+  return plan_pipeline(*filled, settings_);
+}
+
+std::unique_ptr<SourceView> CaptureWorker::view() {
+  return std::make_unique<SqliteView>(settings_, state_path_, coordination_);
+}
+
+std::optional<std::vector<FilledTable>> CaptureWorker::fill() {
   reopen();
   if (capture_->filled()) return std::nullopt;
   coordination_.update([](Status& status) { status.step = "reading the source"; });
@@ -98,7 +126,8 @@ void CaptureWorker::trim_now_and_then() {
   auto now = std::chrono::steady_clock::now();
   if (now - trimmed_ < trim_interval) return;
   trimmed_ = now;
-  journal_->trim(coordination_.applied(), options_.journal_retention);
+  journal_->trim(coordination_.applied(),
+                 std::chrono::duration_cast<std::chrono::seconds>(settings_.journal.retention));
 }
 
 void CaptureWorker::run() {

@@ -1,4 +1,4 @@
-// The thread that reads the source: the fill, then cut after cut, for as long as the daemon runs.
+// A SQLite file as a source: the fill, then cut after cut, for as long as the daemon runs.
 #pragma once
 
 #include <functional>
@@ -10,36 +10,32 @@
 #include "capture/sqlite/capture.hpp"
 #include "replicator/journal/journal.hpp"
 #include "replicator/pipeline/coordination.hpp"
+#include "replicator/pipeline/source_worker.hpp"
 
 namespace tidegate {
 
-struct CaptureWorkerOptions {
-  CaptureOptions capture;
-  std::string state_path;
-  std::chrono::seconds journal_retention{86400};
-};
-
-class CaptureWorker {
+class CaptureWorker : public SourceWorker {
  public:
-  CaptureWorker(const CaptureWorkerOptions& options, Coordination& coordination)
-      : options_(options), coordination_(coordination) {}
+  CaptureWorker(const Settings& settings, const std::string& state_path, Coordination& coordination)
+      : settings_(settings), state_path_(state_path), coordination_(coordination) {}
 
-  // The fill, where it was not done before: what it found. On the caller's thread, before run().
-  std::optional<std::vector<FilledTable>> open();
-  const std::string& incarnation() const { return journal_->incarnation(); }
-
-  // Until the stop. Failures that may pass are reported and tried again with growing pauses; nothing is lost
-  // meanwhile, since the next cut compares everything. Others end the daemon.
-  void run();
+  // Switches to WAL where that was consented to, and fills the shadow where that was not done before.
+  std::optional<PlannedPipeline> open(bool approved) override;
+  void prepare() override {}
+  // After a failure nothing is lost: the next cut compares everything.
+  void run() override;
+  std::unique_ptr<SourceView> view() override;
 
  private:
+  std::optional<std::vector<FilledTable>> fill();
   void reopen();
   bool cut_if_due();
   void rest_after(std::chrono::microseconds work);
   void rest_until_next_look();
   void trim_now_and_then();
 
-  CaptureWorkerOptions options_;
+  const Settings& settings_;
+  std::string state_path_;
   Coordination& coordination_;
   std::unique_ptr<sqlite::Database> state_;
   std::unique_ptr<Journal> journal_;

@@ -7,9 +7,7 @@
 #include <thread>
 
 #include "apply/postgres/session.hpp"
-#include "capture/sqlite/catalog.hpp"
 #include "capture/sqlite/file_checks.hpp"
-#include "capture/sqlite/journal_mode.hpp"
 #include "replicator/control/store.hpp"
 #include "replicator/doctor/doctor.hpp"
 #include "replicator/failure.hpp"
@@ -65,20 +63,6 @@ std::jthread worker(Coordination& coordination, Work work) {
   });
 }
 
-void switch_to_wal(const Settings& settings) {
-  const std::string& path = settings.source.end.path;
-  sqlite::Database live(path, sqlite::Database::Mode::read_write, 1000ms);
-  auto consent = settings.source.allow_wal ? capture::Consent::given : capture::Consent::withheld;
-  capture::WalPatience patience{10000ms, settings.source.writers == Writers::upgrades ? 0ms : 20ms};
-  if (capture::ensure_wal(live, consent, patience) == capture::WalOutcome::refused_by_readers) {
-    throw Coded<Refused>("wal-refused",
-                         "the database " + path +
-                             " was in use without a pause, so it could not be "
-                             "switched to WAL",
-                         "try again when it is quieter, or switch it by hand (PRAGMA journal_mode=WAL)");
-  }
-}
-
 ApplyWorkerOptions apply_options(const Settings& settings, const std::string& state_path) {
   ApplyWorkerOptions options;
   options.target = {connect_options(settings, "tidegate " + settings.pipeline), settings.pipeline};
@@ -88,24 +72,15 @@ ApplyWorkerOptions apply_options(const Settings& settings, const std::string& st
   return options;
 }
 
-void refuse_blocking(const std::vector<Finding>& findings) {
-  for (const auto& finding : findings) {
-    if (finding.level == Finding::Level::block)
-      throw Coded<Refused>(finding.code, finding.message, finding.mend);
-  }
-}
-
-// The plan is made once, from the values of the first read; what is kept is what was approved.
-bool settle_plan(CaptureWorker& capture, const Settings& settings, ControlStore& store,
-                 Coordination& coordination, const DaemonHooks& hooks) {
-  auto filled = capture.open();
-  if (!filled && store.fact("plan_approved")) return true;
-  if (!filled) filled = measure_source(capture_options(settings), [](const std::string&, std::uint64_t) {});
-  PlannedPipeline planned = plan_pipeline(*filled, settings);
-  refuse_blocking(planned.findings);
+// The plan is made once; what is kept is what was approved.
+bool settle_plan(SourceWorker& source, ControlStore& store, Coordination& coordination,
+                 const DaemonHooks& hooks) {
+  auto planned = source.open(store.fact("plan_approved").has_value());
+  if (!planned) return true;
+  refuse_blocking(planned->findings);
   coordination.update([](Status& status) { status.step = "waiting for the plan to be approved"; });
-  if (!hooks.approve(planned, coordination.stop_token())) return false;
-  store.save_plans(planned.plans);
+  if (!hooks.approve(*planned, coordination.stop_token())) return false;
+  store.save_plans(planned->plans);
   store.set_fact("plan_approved", iso_now());
   coordination.update([](Status& status) { status.step.clear(); });
   return true;
@@ -171,69 +146,12 @@ void keep_last_status(ControlStore& store, Status status, const std::exception* 
 
 }  // namespace
 
-PlanOptions plan_options(const Settings& settings) {
-  PlanOptions options;
-  for (const auto& rule : settings.rules)
-    options.rules.push_back({rule.table, rule.column, {rule.on, rule.remedy}});
-  for (const auto& grant : settings.target.grants) options.grants.push_back({grant.role, grant.privileges});
-  options.revoke_from = {"anon", "authenticated", "service_role"};
-  return options;
-}
-
-CaptureOptions capture_options(const Settings& settings) {
-  return {settings.source.end.path, settings.tables.include, settings.tables.exclude,
-          settings.source.on_schema_change == OnSchemaChange::carry,
-          settings.source.writers == Writers::waits};
-}
-
-PlannedPipeline plan_pipeline(const std::vector<FilledTable>& tables, const Settings& settings) {
-  PlannedPipeline planned;
-  PlanOptions options = plan_options(settings);
-  for (const auto& table : tables) {
-    auto one = plan_table(table.source, table.measure, options);
-    planned.tables.push_back(table.source);
-    planned.measures.push_back(table.measure);
-    planned.plans.push_back(std::move(one.plan));
-    planned.findings.insert(planned.findings.end(), one.findings.begin(), one.findings.end());
-  }
-  auto ddl = make_ddl(planned.tables, planned.plans, options);
-  planned.findings.insert(planned.findings.end(), ddl.findings.begin(), ddl.findings.end());
-  return planned;
-}
-
-PlannedPipeline plan_from_catalogue(const Settings& settings) {
-  sqlite::Database live(settings.source.end.path, sqlite::Database::Mode::read_write, 5000ms);
-  live.execute("PRAGMA query_only = ON");
-  std::vector<FilledTable> tables;
-  for (auto& source : capture::read_catalog(live, settings.tables.include, settings.tables.exclude)) {
-    FilledTable& table = tables.emplace_back(FilledTable{std::move(source), {}});
-    table.measure.columns.resize(table.source.columns.size());
-  }
-  return plan_pipeline(tables, settings);
-}
-
-PlannedPipeline plan_from_source(const Settings& settings) {
-  try {
-    return plan_pipeline(measure_source(capture_options(settings), [](const std::string&, std::uint64_t) {}),
-                         settings);
-  } catch (const Refused& refused) {
-    if (refused.code() != "wal-needed") throw;
-    PlannedPipeline planned = plan_from_catalogue(settings);
-    auto level = settings.source.allow_wal ? Finding::Level::warn : Finding::Level::block;
-    planned.findings.insert(
-        planned.findings.begin(),
-        {level, "wal-needed", "", "",
-         refused.message() + ": rows are not counted here, and types are those that were declared",
-         refused.mend()});
-    return planned;
-  }
-}
-
-TargetTablesOptions tables_options(const Settings& settings) {
-  return {plan_options(settings), settings.target.schema == TargetSchema::create, settings.adopt};
-}
-
 namespace {
+
+std::unique_ptr<SourceWorker> make_source(const Settings& settings, const std::string& state_path,
+                                          ControlStore&, Coordination& coordination) {
+  return std::make_unique<CaptureWorker>(settings, state_path, coordination);
+}
 
 // One run on a state directory that is ours. Its parts live as long as it does.
 class Daemon {
@@ -245,7 +163,8 @@ class Daemon {
         store_(state_dir.file("control.db")),
         signals_(coordination_),
         options_(apply_options(settings, state_path_)),
-        apply_(options_, coordination_, store_),
+        source_(make_source(settings, state_path_, store_, coordination_)),
+        apply_(options_, *source_, coordination_, store_),
         api_(coordination_, store_, apply_, options_.target, state_path_) {
     show_identity(coordination_, settings);
     store_.set_fact("last_status", "");
@@ -282,23 +201,20 @@ class Daemon {
         throw Coded<Usage>("needs-yes", "the plan needs your word before anything is written",
                            "look at it with `tidegate plan`, then add --yes, or run tidegate in a terminal");
     }
-    switch_to_wal(settings_);
-    CaptureWorker capture({capture_options(settings_), state_path_,
-                           std::chrono::duration_cast<std::chrono::seconds>(settings_.journal.retention)},
-                          coordination_);
     try {
-      if (!settle_plan(capture, settings_, store_, coordination_, hooks)) return false;
+      if (!settle_plan(*source_, store_, coordination_, hooks)) return false;
+      source_->prepare();
     } catch (const std::exception&) {
       if (coordination_.stop_token().stop_requested()) return false;  // it ends since it was told to
       throw;
     }
-    replicate(capture, hooks);
+    replicate(hooks);
     return true;
   }
 
-  void replicate(CaptureWorker& capture, const DaemonHooks& hooks) {
+  void replicate(const DaemonHooks& hooks) {
     log_info("pipeline {} runs", settings_.pipeline);
-    std::jthread capturing = worker(coordination_, [&] { capture.run(); });
+    std::jthread capturing = worker(coordination_, [&] { source_->run(); });
     std::jthread applying = worker(coordination_, [&] { apply_.run(); });
     std::jthread showing([&] {
       if (hooks.show) hooks.show([&] { return sample(); });
@@ -318,6 +234,7 @@ class Daemon {
   Coordination coordination_;
   SignalWatch signals_;
   ApplyWorkerOptions options_;
+  std::unique_ptr<SourceWorker> source_;
   ApplyWorker apply_;
   DaemonApi api_;
 };

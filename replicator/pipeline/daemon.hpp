@@ -6,30 +6,11 @@
 #include <stop_token>
 #include <vector>
 
-#include "apply/postgres/target_fit.hpp"
-#include "apply/schema/planner.hpp"
-#include "capture/sqlite/capture.hpp"
 #include "replicator/config/settings.hpp"
 #include "replicator/control/status.hpp"
+#include "replicator/pipeline/planning.hpp"
 
 namespace tidegate {
-
-struct PlannedPipeline {
-  std::vector<SourceTable> tables;
-  std::vector<TableMeasure> measures;
-  std::vector<TablePlan> plans;
-  std::vector<Finding> findings;
-};
-
-PlanOptions plan_options(const Settings& settings);
-PlannedPipeline plan_pipeline(const std::vector<FilledTable>& tables, const Settings& settings);
-// From all values of the source, or from its catalogue and a finding where its read lock would last too long.
-PlannedPipeline plan_from_source(const Settings& settings);
-// Read from the source's catalogue alone, without its rows: what can be known before the source is read.
-PlannedPipeline plan_from_catalogue(const Settings& settings);
-TargetTablesOptions tables_options(const Settings& settings);
-// What capture needs of the settings.
-CaptureOptions capture_options(const Settings& settings);
 
 struct DaemonHooks {
   bool can_ask = false;  // there is somebody, or a flag, to approve a plan

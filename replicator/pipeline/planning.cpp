@@ -1,0 +1,80 @@
+#include "replicator/pipeline/planning.hpp"
+
+#include "apply/schema/ddl.hpp"
+#include "capture/sqlite/catalog.hpp"
+#include "replicator/failure.hpp"
+
+namespace tidegate {
+
+using namespace std::chrono_literals;
+
+void refuse_blocking(const std::vector<Finding>& findings) {
+  for (const auto& finding : findings) {
+    if (finding.level == Finding::Level::block)
+      throw Coded<Refused>(finding.code, finding.message, finding.mend);
+  }
+}
+
+PlanOptions plan_options(const Settings& settings) {
+  PlanOptions options;
+  for (const auto& rule : settings.rules)
+    options.rules.push_back({rule.table, rule.column, {rule.on, rule.remedy}});
+  for (const auto& grant : settings.target.grants) options.grants.push_back({grant.role, grant.privileges});
+  options.revoke_from = {"anon", "authenticated", "service_role"};
+  return options;
+}
+
+CaptureOptions capture_options(const Settings& settings) {
+  return {settings.source.end.path, settings.tables.include, settings.tables.exclude,
+          settings.source.on_schema_change == OnSchemaChange::carry,
+          settings.source.writers == Writers::waits};
+}
+
+PlannedPipeline plan_pipeline(const std::vector<FilledTable>& tables, const Settings& settings) {
+  PlannedPipeline planned;
+  PlanOptions options = plan_options(settings);
+  for (const auto& table : tables) {
+    auto one = plan_table(table.source, table.measure, options);
+    planned.tables.push_back(table.source);
+    planned.measures.push_back(table.measure);
+    planned.plans.push_back(std::move(one.plan));
+    planned.findings.insert(planned.findings.end(), one.findings.begin(), one.findings.end());
+  }
+  auto ddl = make_ddl(planned.tables, planned.plans, options);
+  planned.findings.insert(planned.findings.end(), ddl.findings.begin(), ddl.findings.end());
+  return planned;
+}
+
+PlannedPipeline plan_from_catalogue(const Settings& settings) {
+  sqlite::Database live(settings.source.end.path, sqlite::Database::Mode::read_write, 5000ms);
+  live.execute("PRAGMA query_only = ON");
+  std::vector<FilledTable> tables;
+  for (auto& source : capture::read_catalog(live, settings.tables.include, settings.tables.exclude)) {
+    FilledTable& table = tables.emplace_back(FilledTable{std::move(source), {}});
+    table.measure.columns.resize(table.source.columns.size());
+  }
+  return plan_pipeline(tables, settings);
+}
+
+PlannedPipeline plan_from_source(const Settings& settings) {
+  try {
+    return plan_pipeline(measure_source(capture_options(settings), [](const std::string&, std::uint64_t) {}),
+                         settings);
+  } catch (const Refused& refused) {
+    if (refused.code() != "wal-needed") throw;
+    PlannedPipeline planned = plan_from_catalogue(settings);
+    auto level = settings.source.allow_wal ? Finding::Level::warn : Finding::Level::block;
+    planned.findings.insert(
+        planned.findings.begin(),
+        {level, "wal-needed", "", "",
+         refused.message() + ": rows are not counted here, and types are those that were declared",
+         refused.mend()});
+    return planned;
+  }
+}
+
+TargetTablesOptions tables_options(const Settings& settings) {
+  return {plan_options(settings), settings.target.schema == TargetSchema::create, settings.adopt};
+}
+
+}  // namespace tidegate

@@ -1,0 +1,34 @@
+// From the source's description and the settings to what an operator approves.
+#pragma once
+
+#include <vector>
+
+#include "apply/postgres/target_fit.hpp"
+#include "apply/schema/planner.hpp"
+#include "capture/sqlite/capture.hpp"
+#include "replicator/config/settings.hpp"
+
+namespace tidegate {
+
+struct PlannedPipeline {
+  std::vector<SourceTable> tables;
+  std::vector<TableMeasure> measures;
+  std::vector<TablePlan> plans;
+  std::vector<Finding> findings;
+};
+
+PlanOptions plan_options(const Settings& settings);
+TargetTablesOptions tables_options(const Settings& settings);
+// What capture needs of the settings.
+CaptureOptions capture_options(const Settings& settings);
+
+PlannedPipeline plan_pipeline(const std::vector<FilledTable>& tables, const Settings& settings);
+// From all values of the source, or from its catalogue and a finding where its read lock would last too long.
+PlannedPipeline plan_from_source(const Settings& settings);
+// Read from the source's catalogue alone, without its rows: what can be known before the source is read.
+PlannedPipeline plan_from_catalogue(const Settings& settings);
+
+// Throws Refused for the first that blocks.
+void refuse_blocking(const std::vector<Finding>& findings);
+
+}  // namespace tidegate

@@ -1,0 +1,30 @@
+// A source as the daemon runs it, whichever database it is: from the first look to the last change.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "replicator/pipeline/planning.hpp"
+#include "replicator/pipeline/source_view.hpp"
+
+namespace tidegate {
+
+class SourceWorker {
+ public:
+  virtual ~SourceWorker() = default;
+
+  // What an operator is to approve. `approved`: the plan is known already, and may be left out. What the
+  // source needs for being read may be changed here (a switch to WAL that was consented to).
+  virtual std::optional<PlannedPipeline> open(bool approved) = 0;
+  // The plan was approved, now or in an earlier run: what else the source must have (a slot) is made here.
+  virtual void prepare() = 0;
+
+  // The capture thread's work, until the stop. Failures that may pass are reported and tried again with
+  // growing pauses; others end the daemon.
+  virtual void run() = 0;
+
+  // For the apply thread. Throws Error where the source is away.
+  virtual std::unique_ptr<SourceView> view() = 0;
+};
+
+}  // namespace tidegate

@@ -1,0 +1,44 @@
+// A SQLite source as the apply thread sees it: through the shadow.
+#pragma once
+
+#include <future>
+
+#include "apply/postgres/chunk_loader.hpp"
+#include "capture/sqlite/shadow.hpp"
+#include "replicator/config/settings.hpp"
+#include "replicator/pipeline/source_view.hpp"
+
+namespace tidegate {
+
+class SqliteView : public SourceView {
+ public:
+  SqliteView(const Settings& settings, const std::string& state_path, Coordination& coordination)
+      : settings_(settings), coordination_(coordination), pace_(coordination), shadow_(state_path) {}
+
+  std::vector<SourceTable> tables() override;
+  std::optional<std::uint64_t> rows_of(const std::string& table) override { return shadow_.count(table); }
+  Ddl ddl(const std::vector<SourceTable>& tables, const std::vector<TablePlan>& plans) override;
+  std::unique_ptr<Sink> sink(const TargetScene& scene) override;
+  bool load(const TargetScene& scene) override;
+  ChunkMap copied(TargetSession& session) override;
+  bool passed_snapshot(const ChunkMap& copied, std::uint64_t sequence) override {
+    return sequence >= copied.newest();
+  }
+  void set_sequences(const TargetScene& scene) override;
+  bool retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
+             const std::function<void()>& apply_once) override;
+
+ private:
+  struct PreparedChunk;
+  std::future<PreparedChunk> prepare_chunk(const RowMapper& mapper, Row after);
+  bool load_table(const TargetScene& scene, const ShadowTable& table);
+  void show_progress(const TargetScene& scene, const RowMapper& mapper, const Chunk& read,
+                     const LoadedChunk& chunk, std::uint64_t rows);
+
+  const Settings& settings_;
+  Coordination& coordination_;
+  Pace pace_;
+  ShadowReader shadow_;
+};
+
+}  // namespace tidegate
