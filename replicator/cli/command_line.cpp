@@ -109,6 +109,9 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
     verb.add_flag("--allow-wal", into.flags.allow_wal, "Consent to switch the source to WAL mode");
     verb.add_flag("--adopt", into.flags.adopt,
                   "Write into tables that hold rows which tidegate did not write");
+    verb.add_option("--jobs", into.flags.jobs, "Connections that copy a Postgres source's snapshot")
+        ->type_name("")
+        ->check(CLI::Range(1, 64));
   }
   if (name == "status") verb.add_flag("--watch", into.watch, "Draw again every second");
   if (name == "sync" || name == "stop")

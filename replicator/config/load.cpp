@@ -105,6 +105,29 @@ Endpoint read_endpoint(Section& section, const Loading& loading) {
   return end;
 }
 
+std::string slot_word(Section& section, const char* key) {
+  const auto name = section.text(key).value_or("");
+  const bool fits = std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  });
+  if (!fits || name.size() > 63) section.refuse(key, "must be 1 to 63 of a-z, 0-9 and _");
+  return name;
+}
+
+void read_postgres_source(Section& section, Loading& loading) {
+  auto& postgres = loading.settings.source.postgres;
+  if (const auto file = section.text("ca_file"); file && !file->empty())
+    postgres.ca_file = absolute(*file, loading.file_folder);
+  postgres.publication = slot_word(section, "publication");
+  postgres.slot = slot_word(section, "slot");
+  if (const auto folder = section.text("pg_bin"); folder && !folder->empty())
+    postgres.pg_bin = absolute(*folder, loading.file_folder);
+  postgres.jobs = section.count("jobs").value_or(postgres.jobs);
+  postgres.snapshot_max_age = section.duration("snapshot_max_age").value_or(postgres.snapshot_max_age);
+  postgres.accept_unbounded_wal = section.boolean("accept_unbounded_wal").value_or(false);
+  postgres.set_identity_full = section.boolean("set_identity_full").value_or(false);
+}
+
 void read_source(Section section, Loading& loading) {
   auto& source = loading.settings.source;
   source.end = read_endpoint(section, loading);
@@ -113,6 +136,7 @@ void read_source(Section section, Loading& loading) {
   if (const auto word = section.choice("on_schema_change", {"carry", "pause"}))
     source.on_schema_change = static_cast<OnSchemaChange>(*word);
   source.allow_wal = section.boolean("allow_wal").value_or(false);
+  read_postgres_source(section, loading);
   section.finish();
 }
 
@@ -276,6 +300,7 @@ void set_from_flags(Loading& loading) {
   if (!flags.tables.empty())
     settings.tables.include = flags.tables, loading.note("tables.include", "flag --tables");
   if (flags.allow_wal) settings.source.allow_wal = true, loading.note("source.allow_wal", "flag --allow-wal");
+  if (flags.jobs) settings.source.postgres.jobs = *flags.jobs, loading.note("source.jobs", "flag --jobs");
   if (flags.adopt) settings.adopt = true, loading.note("adopt", "flag --adopt");
 }
 

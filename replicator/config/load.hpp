@@ -16,6 +16,7 @@ struct Flags {
   std::optional<std::string> config, state, source, target, env_file, log_format, log_level, log_file, reason;
   std::vector<std::string> tables;
   bool allow_wal = false, adopt = false;
+  std::optional<std::uint64_t> jobs;
 };
 
 enum class Purpose {

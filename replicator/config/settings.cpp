@@ -52,11 +52,30 @@ void refuse_what_is_later(const Settings& settings) {
     throw Coded<Refused>("not-in-this-release", "not in this release yet: " + what,
                          "take it out, or wait for it");
   };
-  if (settings.source.end.kind == Endpoint::Kind::postgres) refuse("a Postgres source");
   if (settings.later.empty()) return;
   std::vector<std::string> all;
   for (const auto& item : settings.later) all.push_back(item.what + " at " + item.where);
   refuse(fmt::format("{}", fmt::join(all, ", ")));
+}
+
+namespace {
+
+std::string own_name(const std::string& pipeline) {
+  std::string name = "tidegate_" + pipeline;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name.substr(0, 63);
+}
+
+}  // namespace
+
+std::string publication_name(const Settings& settings) {
+  const std::string& given = settings.source.postgres.publication;
+  return given.empty() ? own_name(settings.pipeline) : given;
+}
+
+std::string slot_name(const Settings& settings) {
+  const std::string& given = settings.source.postgres.slot;
+  return given.empty() ? own_name(settings.pipeline) : given;
 }
 
 std::vector<Shown> show(const Settings& s) {
@@ -72,6 +91,17 @@ std::vector<Shown> show(const Settings& s) {
   add("source.on_schema_change",
       s.source.on_schema_change == OnSchemaChange::carry ? "\"carry\"" : "\"pause\"");
   add("source.allow_wal", s.source.allow_wal ? "true" : "false");
+  if (s.source.end.kind == Endpoint::Kind::postgres) {
+    const PostgresSourceSettings& postgres = s.source.postgres;
+    add("source.ca_file", quoted_toml(postgres.ca_file));
+    add("source.publication", quoted_toml(publication_name(s)));
+    add("source.slot", quoted_toml(slot_name(s)));
+    add("source.pg_bin", quoted_toml(postgres.pg_bin));
+    add("source.jobs", fmt::format("{}", postgres.jobs));
+    add("source.snapshot_max_age", quoted_toml(exact_duration(postgres.snapshot_max_age)));
+    add("source.accept_unbounded_wal", postgres.accept_unbounded_wal ? "true" : "false");
+    add("source.set_identity_full", postgres.set_identity_full ? "true" : "false");
+  }
   add("target.url", quoted_toml(masked(s.target.end)));
   add("target.ca_file", quoted_toml(s.target.ca_file));
   add("target.schema", s.target.schema == TargetSchema::create ? "\"create\"" : "\"existing\"");

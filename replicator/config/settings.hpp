@@ -22,11 +22,23 @@ enum class TargetSchema { create, existing };
 enum class LogFormat { text, json };
 enum class LogLevel { debug, info, warn, error };
 
+// Of a source that is a Postgres server.
+struct PostgresSourceSettings {
+  std::string ca_file;
+  std::string publication, slot;  // empty: tidegate_ and the pipeline's name
+  std::string pg_bin;             // where pg_dump is; empty: Debian's newest
+  std::uint64_t jobs = 2;         // connections that copy the snapshot
+  std::chrono::milliseconds snapshot_max_age = std::chrono::hours(1);
+  bool accept_unbounded_wal = false;  // the slot may fill the source's disk while tidegate is away
+  bool set_identity_full = false;     // consent to REPLICA IDENTITY FULL on tables without a usable key
+};
+
 struct SourceSettings {
   Endpoint end;
   Writers writers = Writers::upgrades;
   OnSchemaChange on_schema_change = OnSchemaChange::carry;
   bool allow_wal = false;  // consent to switch the file to WAL
+  PostgresSourceSettings postgres;
 };
 
 struct TargetSettings {
@@ -89,6 +101,10 @@ struct Settings {
       origins;                  // dotted name -> "flag --source", "environment X", "file:line:column"
   std::vector<Unusable> later;  // sections and keys of later releases
 };
+
+// As set, or tidegate_ and the pipeline's name, in characters that a slot may have.
+std::string publication_name(const Settings& settings);
+std::string slot_name(const Settings& settings);
 
 // Throws Refused for what this release cannot do ("not in this release yet: [[map]] at tidegate.toml:12:1"),
 // so that nothing in the file is silently ignored. Verbs that act on the data call it first.

@@ -4,7 +4,7 @@
 #include "db/postgres.hpp"
 #include "replicator/doctor/doctor.hpp"
 #include "replicator/pipeline/daemon.hpp"
-#include "replicator/target_access.hpp"
+#include "replicator/server_access.hpp"
 
 namespace tidegate {
 namespace {

@@ -17,7 +17,7 @@
 #include "replicator/pipeline/daemon_api.hpp"
 #include "replicator/registry.hpp"
 #include "replicator/state_dir.hpp"
-#include "replicator/target_access.hpp"
+#include "replicator/server_access.hpp"
 #include "replicator/version.hpp"
 
 namespace tidegate {

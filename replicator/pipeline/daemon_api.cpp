@@ -7,7 +7,7 @@
 
 #include "replicator/control/metrics.hpp"
 #include "replicator/failure.hpp"
-#include "replicator/target_access.hpp"
+#include "replicator/server_access.hpp"
 
 namespace tidegate {
 namespace {
