@@ -45,6 +45,21 @@ BEGIN
   END IF;
 END $$;
 
+-- The same for transactions that go on beside each other, the chunks of a snapshot: they do not wait for one another,
+-- but a session that takes over waits for them. The position stands still meanwhile.
+CREATE FUNCTION tidegate.enter_shared(p text, my_epoch bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE now_is tidegate.pipelines;
+BEGIN
+  SELECT * INTO now_is FROM tidegate.pipelines WHERE pipeline = p FOR SHARE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the control row of pipeline % is gone', p USING ERRCODE = 'TG002';
+  ELSIF now_is.epoch <> my_epoch THEN
+    RAISE EXCEPTION 'another tidegate has taken over pipeline % (epoch %, ours is %)', p, now_is.epoch, my_epoch
+      USING ERRCODE = 'TG001';
+  END IF;
+END $$;
+
 -- Where foreign keys are switched off, says what they would have said.
 CREATE FUNCTION tidegate.still_referenced(child text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -66,10 +81,19 @@ CREATE TABLE tidegate.chunks (
   source_table text NOT NULL,
   number int NOT NULL,
   up_to bytea,             -- the last key covered, in tidegate's encoding; NULL: to the table's end
-  sequence bigint NOT NULL,  -- the journal's position at which the chunk was read
-  rows bigint NOT NULL,
+  sequence bigint,         -- where it was read: the journal's position, or the consistent point of a Postgres
+                           -- source's snapshot, as a number; NULL: planned, not copied yet
+  rows bigint NOT NULL DEFAULT 0,
   complete boolean NOT NULL DEFAULT true,  -- false: copied without columns that the table got meanwhile
   PRIMARY KEY (pipeline, source_table, number));
+
+-- How tables of a Postgres source are cut into chunks: by ranges of their key, or read at once, in one snapshot.
+CREATE TABLE tidegate.chunked_tables (
+  pipeline text NOT NULL REFERENCES tidegate.pipelines ON DELETE CASCADE,
+  source_table text NOT NULL,
+  key_columns text[],    -- NULL: at once
+  key_orders text[],     -- how they compare: integer, bytes
+  PRIMARY KEY (pipeline, source_table));
 
 -- Indexes, constraints and the like that are built after the load.
 CREATE TABLE tidegate.objects (

@@ -21,6 +21,18 @@ TargetPhase phase_named(std::string_view name) {
                 "use the version of tidegate that filled it");
 }
 
+// False where the role may not.
+bool try_replica_mode(postgres::Connection& connection) {
+  try {
+    // Supabase allows the plain SET only; set_config() and start-up options are refused there.
+    connection.run("SET session_replication_role = replica");
+    return true;
+  } catch (const Error& error) {
+    if (error.code() != "42501") throw;
+    return false;
+  }
+}
+
 }  // namespace
 
 std::string_view name_of(TargetPhase phase) {
@@ -39,7 +51,7 @@ TargetSession::TargetSession(const TargetOptions& options, const std::string& in
   if (options_.filled_before) refuse_empty_target();
   install_control_schema(connection_);
   take_lease(incarnation);
-  try_replica_mode();
+  replica_mode_ = try_replica_mode(connection_);
 }
 
 void TargetSession::refuse_empty_target() {
@@ -80,16 +92,6 @@ void TargetSession::take_lease(const std::string& incarnation) {
   failpoint("apply-after-lease");
 }
 
-void TargetSession::try_replica_mode() {
-  try {
-    // Supabase allows the plain SET only; set_config() and start-up options are refused there.
-    connection_.run("SET session_replication_role = replica");
-    replica_mode_ = true;
-  } catch (const Error& error) {
-    if (error.code() != "42501") throw;
-  }
-}
-
 postgres::Command TargetSession::enter() const {
   return {"SELECT tidegate.enter($1, $2, $3)",
           {options_.pipeline, std::to_string(epoch_), std::to_string(position_.sequence)}};
@@ -106,6 +108,21 @@ postgres::Command TargetSession::change_phase(TargetPhase next) const {
 }
 
 TargetTransaction::TargetTransaction(TargetSession& session) : transaction_(session.connection()) {
+  auto command = session.enter();
+  session.connection().run(command.sql, command.parameters);
+}
+
+WorkerSession::WorkerSession(const TargetSession& lease)
+    : pipeline_(lease.pipeline()),
+      epoch_(lease.epoch()),
+      connection_(lease.options().connect),
+      replica_mode_(try_replica_mode(connection_)) {}
+
+postgres::Command WorkerSession::enter() const {
+  return {"SELECT tidegate.enter_shared($1, $2)", {pipeline_, std::to_string(epoch_)}};
+}
+
+WorkerTransaction::WorkerTransaction(WorkerSession& session) : transaction_(session.connection()) {
   auto command = session.enter();
   session.connection().run(command.sql, command.parameters);
 }

@@ -38,6 +38,8 @@ class TargetSession {
   TargetPhase phase() const { return phase_; }
   // May this role switch triggers and foreign keys off for its session?
   bool replica_mode() const { return replica_mode_; }
+  std::int64_t epoch() const { return epoch_; }
+  const TargetOptions& options() const { return options_; }
 
   // First command of every transaction.
   postgres::Command enter() const;
@@ -50,7 +52,6 @@ class TargetSession {
  private:
   void refuse_empty_target();
   void take_lease(const std::string& incarnation);
-  void try_replica_mode();
 
   TargetOptions options_;
   postgres::Connection connection_;
@@ -64,6 +65,35 @@ class TargetSession {
 class TargetTransaction {
  public:
   explicit TargetTransaction(TargetSession& session);
+  void commit() { transaction_.commit(); }
+
+ private:
+  postgres::Transaction transaction_;
+};
+
+// A further connection under a session's lease, for work that goes on beside others': its transactions lock
+// the control row in share mode and compare the epoch, but not the position. A session that takes over
+// waits for them; after that they are refused.
+class WorkerSession {
+ public:
+  explicit WorkerSession(const TargetSession& lease);
+
+  postgres::Connection& connection() { return connection_; }
+  const std::string& pipeline() const { return pipeline_; }
+  bool replica_mode() const { return replica_mode_; }
+  postgres::Command enter() const;  // first command of every transaction
+
+ private:
+  std::string pipeline_;
+  std::int64_t epoch_;
+  postgres::Connection connection_;
+  bool replica_mode_ = false;
+};
+
+// BEGIN, enter; rolls back unless committed.
+class WorkerTransaction {
+ public:
+  explicit WorkerTransaction(WorkerSession& session);
   void commit() { transaction_.commit(); }
 
  private:

@@ -1,0 +1,54 @@
+// A chunk of a Postgres source on its way into the target: passed on as it comes, with its progress in the
+// same transaction.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+
+#include "apply/mapping/row_mapper.hpp"
+#include "apply/postgres/quarantine.hpp"
+#include "apply/postgres/session.hpp"
+
+namespace tidegate {
+
+// Where a chunk's rows come from.
+class ChunkSource {
+ public:
+  virtual ~ChunkSource() = default;
+  // From the chunk's first row, as COPY writes it. May be called again once read() has ended.
+  virtual void open(bool binary) = 0;
+  // Appends a piece; false at the end.
+  virtual bool read(std::string& into) = 0;
+};
+
+struct ChunkToCopy {
+  int number = 0;
+  std::uint64_t mark = 0;
+};
+
+class ChunkCopier {
+ public:
+  // Many copiers share one quarantine: it is used under the mutex only.
+  ChunkCopier(WorkerSession& session, Quarantine& quarantine, std::mutex& quarantine_mutex)
+      : session_(session), quarantine_(quarantine), mutex_(quarantine_mutex) {}
+
+  // Returns the rows that are in the target now; those that it refused are in quarantine. `raw`: the source's
+  // text is the target's; else each row goes through the mapper. Throws Error; nothing of the chunk is there
+  // then, unless the advice is in_doubt.
+  enum class Form { binary, text, mapped };
+  std::uint64_t copy(const RowMapper& mapper, const ChunkToCopy& chunk, Form form, ChunkSource& source);
+
+ private:
+  std::uint64_t pass_on(const RowMapper& mapper, const ChunkToCopy& chunk, bool binary, ChunkSource& source);
+  std::uint64_t copy_carefully(const RowMapper& mapper, const ChunkToCopy& chunk, ChunkSource& source);
+  std::uint64_t copy_rows(const RowMapper& mapper, const ChunkToCopy& chunk, const std::vector<Row>& rows);
+  postgres::Command done(const TablePlan& plan, const ChunkToCopy& chunk, std::uint64_t rows) const;
+
+  WorkerSession& session_;
+  Quarantine& quarantine_;
+  std::mutex& mutex_;
+};
+
+}  // namespace tidegate
