@@ -3,9 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <vector>
 
-#include "apply/postgres/quarantine.hpp"
+#include "apply/chunk_map.hpp"
 #include "proto/change.hpp"
 #include "proto/position.hpp"
 
@@ -28,6 +28,8 @@ class Sink {
   // Begins the long transaction, or goes on with it, and writes what was added into it. `sequence` is where
   // the stream stands.
   virtual void spill(std::uint64_t sequence) = 0;
+  // Within the long transaction: deletes the rows with these keys, and no others.
+  virtual void remove_ranges(const Relation& relation, const std::vector<KeyRange>& ranges) = 0;
 };
 
 }  // namespace tidegate

@@ -1,5 +1,7 @@
 #include "apply/postgres/net_sink.hpp"
 
+#include <stdexcept>
+
 namespace tidegate {
 
 void NetSink::write(const Position& to) {
@@ -18,6 +20,10 @@ void NetSink::spill(std::uint64_t sequence) {
   long_is_open_ = true;
   writer_.add(net_, sequence);
   net_ = NetChanges(plans_);
+}
+
+void NetSink::remove_ranges(const Relation& relation, const std::vector<KeyRange>&) {
+  throw std::logic_error("a TRUNCATE of table " + relation.table + ", which its source cannot have");
 }
 
 }  // namespace tidegate

@@ -17,6 +17,8 @@ class NetSink : public Sink {
   std::size_t bytes() const override { return net_.bytes(); }
   void write(const Position& to) override;
   void spill(std::uint64_t sequence) override;
+  // No source with whole rows truncates.
+  void remove_ranges(const Relation& relation, const std::vector<KeyRange>& ranges) override;
 
  private:
   const Plans& plans_;

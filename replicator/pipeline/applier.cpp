@@ -27,6 +27,13 @@ void Applier::spill(Batch& batch) {
   sink_.spill(batch.to.sequence);
 }
 
+// A TRUNCATE that some of the table's chunks were read after. What came before it in this transaction must be
+// written first.
+void Applier::remove_ranges(Batch& batch, const Relation& relation, const std::vector<KeyRange>& ranges) {
+  spill(batch);
+  sink_.remove_ranges(relation, ranges);
+}
+
 // A schema change comes first in its transaction: the tables are made to fit before its rows, in the same
 // target transaction.
 void Applier::take(Batch& batch, JournalReader::Entry entry) {
@@ -39,11 +46,14 @@ void Applier::take(Batch& batch, JournalReader::Entry entry) {
   }
   std::unordered_map<std::uint32_t, const Relation*> relations;
   for (const Relation& relation : entry.part.relations) relations.emplace(relation.id, &relation);
+  const std::uint64_t at = entry.part.stamp ? entry.part.stamp->commit_lsn : entry.sequence;
   for (Change& change : entry.part.changes) {
     const Relation& relation = *relations.at(change.relation);
-    if (copied_.already_copied(relation, change, entry.sequence)) continue;
+    auto unseen = copied_.unseen(relation, std::move(change), at);
+    if (!unseen.ranges.empty()) remove_ranges(batch, relation, unseen.ranges);
+    if (!unseen.change) continue;
     ++batch.outcome.changes;
-    sink_.add(relation, std::move(change));
+    sink_.add(relation, std::move(*unseen.change));
   }
   if (entry.closes) ++batch.outcome.transactions;
 }

@@ -41,6 +41,7 @@ class Applier {
   struct Batch;
   void take(Batch& batch, JournalReader::Entry entry);
   void spill(Batch& batch);
+  void remove_ranges(Batch& batch, const Relation& relation, const std::vector<KeyRange>& ranges);
   bool full() const;
 
   TargetSession& session_;

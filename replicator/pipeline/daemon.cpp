@@ -16,8 +16,8 @@
 #include "replicator/pipeline/capture_worker.hpp"
 #include "replicator/pipeline/daemon_api.hpp"
 #include "replicator/registry.hpp"
-#include "replicator/state_dir.hpp"
 #include "replicator/server_access.hpp"
+#include "replicator/state_dir.hpp"
 #include "replicator/version.hpp"
 
 namespace tidegate {
