@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "apply/chunk_map.hpp"
+#include "apply/postgres/quarantine.hpp"
 #include "apply/sink.hpp"
 #include "replicator/journal/journal.hpp"
 
