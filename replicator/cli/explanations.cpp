@@ -328,6 +328,29 @@ constexpr Explanation explanations[] = {
      "Make one like it on the target."},
     {"foreign-key-unindexed", "A foreign key has no index: each delete in the parent reads the whole table.",
      "Make the index that `tidegate plan` names."},
+    // A Postgres source.
+    {"no-replica-identity",
+     "A table has nothing by which an UPDATE or DELETE could name its row: no primary key, a DEFERRABLE one, "
+     "or "
+     "REPLICA IDENTITY NOTHING. Once it is published, the application's own UPDATE and DELETE on it would "
+     "fail.",
+     "Give it a primary key, or consent to REPLICA IDENTITY FULL with --allow-identity-full ([source] "
+     "set_identity_full = true); the statement is in the sentence. FULL makes the source's WAL larger."},
+    {"not-table-owner", "Only its owner may publish a table, and the source's role does not own this one.",
+     "Connect as the tables' owner, or GRANT the owner's role to the one that tidegate uses."},
+    {"foreign-partition",
+     "A partitioned table has a partition that is a foreign table; it cannot be published.",
+     "Detach the partition, or leave the table out ([tables] exclude)."},
+    {"no-create-publication", "The source's role may not create a publication.",
+     "GRANT CREATE ON DATABASE to it, or connect as the owner of the database."},
+    {"publication-not-ours",
+     "The source has a publication of the name that this pipeline wants, and it does not carry tidegate's "
+     "comment.",
+     "Drop or rename it, or give the pipeline another name."},
+    {"schema-name-with-dot",
+     "A schema's name holds a dot, so \"schema.table\" would not say which table is meant.",
+     "Rename the schema, or leave its tables out ([tables] exclude)."},
+    {"no-tables", "No table of the source is chosen.", "See [tables] include and exclude."},
     // Files, the state directory, the API.
     {"failed", "Something failed that has no code of its own.", "The sentence says what; the log says more."},
     {"bad-flag", "A flag's value is none of its words.", "tidegate --help lists them."},
