@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
-#include "apply/schema/ddl.hpp"
 #include "replicator/config/units.hpp"
 
 namespace tidegate::cli {
@@ -88,11 +87,10 @@ std::string plan_text(const PlannedPipeline& planned, const Settings& settings) 
 
 std::string ddl_text(const PlannedPipeline& planned, const Settings& settings) {
   if (settings.target.schema == TargetSchema::existing) return "The target's tables are used as they are.\n";
-  auto ddl = make_ddl(planned.tables, planned.plans, plan_options(settings));
   std::string text = "-- before the load\n";
-  for (const auto& statement : ddl.before_load) text += statement + ";\n";
+  for (const auto& statement : planned.ddl.before_load) text += statement + ";\n";
   text += "\n-- after the load\n";
-  for (const auto& object : ddl.after_load) {
+  for (const auto& object : planned.ddl.after_load) {
     for (const auto& statement : object.statements) text += statement + ";\n";
   }
   return text;

@@ -37,19 +37,9 @@ void require_source(const Settings& settings) {
         "give --source /path/app.db, set TIDEGATE_SOURCE_URL, or write [source] url in tidegate.toml");
 }
 
-void refuse_other_ends(const Settings& settings) {
-  if (settings.source.end.kind != Endpoint::Kind::sqlite) {
-    throw Coded<Refused>("not-in-this-release", "a Postgres source is not in this release yet",
-                         "give the path of a SQLite database as --source");
-  }
-  if (settings.target.end.kind != Endpoint::Kind::postgres) {
-    throw Coded<Usage>("target-not-postgres", "the target must be a Postgres server",
-                       "postgresql://… in TIDEGATE_TARGET_URL or in tidegate.toml");
-  }
-}
-
 // In a terminal the operator is asked; elsewhere a change of the application's file needs the flag.
 void ask_for_wal(Settings& settings, const Invocation& invocation) {
+  if (settings.source.end.kind != Endpoint::Kind::sqlite) return;
   bool is_wal = capture::require_local_database(settings.source.end.path).is_wal();
   if (is_wal || settings.source.allow_wal || invocation.yes || !isatty(0)) return;
   settings.source.allow_wal = asked_yes(
@@ -88,7 +78,6 @@ DaemonHooks hooks_for(const Settings& settings, const Invocation& invocation) {
 
 int run(const Invocation& invocation) {
   Settings settings = settings_of(invocation, Purpose::run);
-  refuse_other_ends(settings);
   start_log(settings.log);
   ask_for_wal(settings, invocation);
   if (run_daemon(settings, hooks_for(settings, invocation))) return static_cast<int>(Exit::done);
@@ -99,7 +88,8 @@ int run(const Invocation& invocation) {
 int plan(const Invocation& invocation) {
   Settings settings = settings_of(invocation, Purpose::find);
   require_source(settings);
-  capture::require_local_database(settings.source.end.path);
+  if (settings.source.end.kind == Endpoint::Kind::sqlite)
+    capture::require_local_database(settings.source.end.path);
   auto planned = plan_from_source(settings);
   fmt::print("{}", invocation.json ? plan_json(planned, settings)
                                    : plan_text(planned, settings) + ddl_text(planned, settings));

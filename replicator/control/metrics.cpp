@@ -96,6 +96,12 @@ std::string metrics_text(const Status& s) {
   out.one("recent_errors", "gauge", "errors that status shows", s.errors.size());
   out.one("journal_bytes", "gauge", "size of the journal", s.journal.bytes);
   out.one("journal_free_bytes", "gauge", "free space of the journal's file system", s.journal.free_bytes);
+  if (s.slot) {
+    out.one("slot_lag_bytes", "gauge", "WAL that the source keeps for the slot", s.slot->lag_bytes);
+    out.one("slot_left_bytes", "gauge", "WAL until the source gives the slot up", s.slot->left_bytes);
+    out.one("slot_usable", "gauge", "0 once the source has given the slot up",
+            s.slot->wal_status == "lost" || s.slot->wal_status == "gone" ? 0 : 1);
+  }
   out.one("rollback_ready", "gauge", "1 while the way back is proven", s.rollback.ready ? 1 : 0);
   out.one("rollback_lag_seconds", "gauge", "what a rollback now would lose", s.rollback.lag_seconds);
   add_tables(out, s);

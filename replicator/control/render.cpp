@@ -20,6 +20,7 @@ constexpr int label_width = 12;
 constexpr int least_width = 40;  // narrower terminals wrap
 constexpr double shortest_sample = 0.1;
 constexpr std::size_t errors_shown = 3;
+constexpr double long_transaction = 60;         // seconds
 constexpr double worth_a_warning = 7 * 86'400;  // seconds until the disk is full
 
 enum class Ink { plain, bold, dim, green, yellow, red, cyan };
@@ -294,12 +295,27 @@ class Picture {
     return text;
   }
 
+  std::string slot_text(const SlotStatus& slot) const {
+    std::string text = slot.name + dot() + "the source keeps " + format_size(slot.lag_bytes);
+    if (slot.left_bytes) text += dot() + format_size(*slot.left_bytes) + " until it gives the slot up";
+    if (slot.wal_status != "reserved") text += dot() + slot.wal_status;
+    if (slot.oldest_transaction_seconds && *slot.oldest_transaction_seconds > long_transaction)
+      text += dot() + "held back by a transaction of " + seconds_text(*slot.oldest_transaction_seconds);
+    return text;
+  }
+
+  static Ink slot_ink(const SlotStatus& slot) {
+    if (slot.wal_status == "lost" || slot.wal_status == "gone") return Ink::red;
+    return slot.left_bytes && *slot.left_bytes < slot.lag_bytes ? Ink::yellow : Ink::plain;
+  }
+
   bool lag_is_known() const { return s_.lag.seconds || s_.lag.bytes || s_.lag.transactions; }
 
   void flow() {
     const bool begun = data_is_copied() || s_.totals.transactions > 0 || lag_is_known();
     if (begun) stream();
     labelled("journal", journal_text(), s_.phase == "paused" ? Ink::yellow : Ink::plain);
+    if (s_.slot) labelled("slot", slot_text(*s_.slot), slot_ink(*s_.slot));
     if (s_.throttle_rows_per_second)
       labelled("throttle", format_count(*s_.throttle_rows_per_second) + " rows/s", Ink::yellow);
     if (s_.rollback.ready)

@@ -27,6 +27,15 @@ json::object json_of(const StatusError& e) {
   return {{"at", e.at}, {"code", e.code}, {"message", e.message}, {"table", e.table}};
 }
 
+json::value json_of(const std::optional<SlotStatus>& slot) {
+  if (!slot) return nullptr;
+  return {{"name", slot->name},
+          {"wal_status", slot->wal_status},
+          {"lag_bytes", slot->lag_bytes},
+          {"left_bytes", or_null(slot->left_bytes)},
+          {"oldest_transaction_seconds", or_null(slot->oldest_transaction_seconds)}};
+}
+
 template <typename T>
 json::array list_of(const std::vector<T>& items) {
   json::array list;
@@ -130,6 +139,18 @@ void read_progress(const Members& root, Status& s) {
   root.in("throttle").read("rows_per_second", s.throttle_rows_per_second);
 }
 
+void read_slot(const Members& root, Status& s) {
+  const auto* value = root.find("slot");
+  if (!value || !value->is_object()) return;
+  const Members members(value);
+  SlotStatus& slot = s.slot.emplace();
+  members.read("name", slot.name);
+  members.read("wal_status", slot.wal_status);
+  members.read("lag_bytes", slot.lag_bytes);
+  members.read("left_bytes", slot.left_bytes);
+  members.read("oldest_transaction_seconds", slot.oldest_transaction_seconds);
+}
+
 void read_words(const Members& root, Status& s) {
   root.read("pipeline", s.pipeline);
   root.read("live", s.live);
@@ -182,7 +203,8 @@ std::string to_json(const Status& s) {
       {"journal",
        {{"bytes", s.journal.bytes},
         {"free_bytes", or_null(s.journal.free_bytes)},
-        {"bytes_per_second", or_null(s.journal.bytes_per_second)}}}});
+        {"bytes_per_second", or_null(s.journal.bytes_per_second)}}},
+      {"slot", json_of(s.slot)}});
 }
 
 Status status_from_json(std::string_view text) {
@@ -193,6 +215,7 @@ Status status_from_json(std::string_view text) {
   Status status;
   read_words(root, status);
   read_progress(root, status);
+  read_slot(root, status);
   root.read_list("tables", status.tables, table_in);
   root.read_list("errors", status.errors, error_in);
   root.read_list("next_steps", status.next_steps, text_in);

@@ -45,6 +45,15 @@ struct JournalStatus {
   bool operator==(const JournalStatus&) const = default;
 };
 
+// The replication slot of a Postgres source: what its server keeps for us, and how long it will.
+struct SlotStatus {
+  std::string name, wal_status;  // reserved, extended, unreserved, lost; gone where it is not there
+  std::uint64_t lag_bytes = 0;   // WAL that the server keeps since we have not taken it
+  std::optional<std::uint64_t> left_bytes;  // more of it until the server gives the slot up; absent: no limit
+  std::optional<double> oldest_transaction_seconds;  // open at the source, and holding the slot back
+  bool operator==(const SlotStatus&) const = default;
+};
+
 struct StatusError {
   std::string at, code, message, table;  // no row value
   bool operator==(const StatusError&) const = default;
@@ -80,6 +89,7 @@ struct Status {
   std::int64_t sampled_at_ms = 0;  // Unix time of this sample, for rates
   std::optional<std::uint64_t> throttle_rows_per_second;
   JournalStatus journal;
+  std::optional<SlotStatus> slot;  // Postgres sources only
 
   bool operator==(const Status&) const = default;
 };

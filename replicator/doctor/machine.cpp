@@ -23,6 +23,7 @@ fs::path nearest_existing(fs::path path) {
 
 std::vector<Finding> examine_machine(const Settings& settings) {
   std::vector<Finding> findings;
+  if (settings.source.end.kind != Endpoint::Kind::sqlite) return findings;
   std::error_code error;
   auto size = fs::file_size(settings.source.end.path, error);
   auto space = fs::space(nearest_existing(settings.state_dir), error);

@@ -70,6 +70,11 @@ std::optional<std::uint64_t> Coordination::wait_for_cut(std::uint64_t wish, Cloc
   return captured_;
 }
 
+void Coordination::wait_for_wish(std::uint64_t known, std::chrono::milliseconds most, std::stop_token stop) {
+  std::unique_lock lock(mutex_);
+  wake_.wait_for(lock, stop, most, [&] { return cuts_wanted_ > known; });
+}
+
 void Coordination::applied(std::uint64_t sequence) {
   std::lock_guard lock(mutex_);
   applied_ = sequence;

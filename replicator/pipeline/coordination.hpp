@@ -36,6 +36,9 @@ class Coordination {
   std::optional<std::uint64_t> wait_for_cut(std::uint64_t wish, Clock::time_point until,
                                             std::stop_token stop);
 
+  // Sleeps until a wish newer than `known` is there, or the time is up.
+  void wait_for_wish(std::uint64_t known, std::chrono::milliseconds most, std::stop_token stop);
+
   // --- apply ---
   void applied(std::uint64_t sequence);
   std::uint64_t applied() const;

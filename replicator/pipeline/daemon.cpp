@@ -149,7 +149,9 @@ void keep_last_status(ControlStore& store, Status status, const std::exception* 
 namespace {
 
 std::unique_ptr<SourceWorker> make_source(const Settings& settings, const std::string& state_path,
-                                          ControlStore&, Coordination& coordination) {
+                                          ControlStore& store, Coordination& coordination) {
+  if (settings.source.end.kind == Endpoint::Kind::postgres)
+    return std::make_unique<PostgresWorker>(settings, state_path, store, coordination);
   return std::make_unique<CaptureWorker>(settings, state_path, coordination);
 }
 
@@ -249,7 +251,8 @@ void remove_traces(const std::filesystem::path& state_dir) {
 }  // namespace
 
 bool run_daemon(const Settings& settings, const DaemonHooks& hooks) {
-  capture::require_local_database(settings.source.end.path);
+  if (settings.source.end.kind == Endpoint::Kind::sqlite)
+    capture::require_local_database(settings.source.end.path);
   bool is_new = !std::filesystem::exists(settings.state_dir);
   StateDir state_dir(settings.state_dir, settings.pipeline);
   bool approved = false;

@@ -40,12 +40,13 @@ PlannedPipeline plan_pipeline(const std::vector<FilledTable>& tables, const Sett
     planned.plans.push_back(std::move(one.plan));
     planned.findings.insert(planned.findings.end(), one.findings.begin(), one.findings.end());
   }
-  auto ddl = make_ddl(planned.tables, planned.plans, options);
-  planned.findings.insert(planned.findings.end(), ddl.findings.begin(), ddl.findings.end());
+  planned.ddl = make_ddl(planned.tables, planned.plans, options);
+  planned.findings.insert(planned.findings.end(), planned.ddl.findings.begin(), planned.ddl.findings.end());
   return planned;
 }
 
 PlannedPipeline plan_from_catalogue(const Settings& settings) {
+  if (settings.source.end.kind == Endpoint::Kind::postgres) return plan_postgres(settings);
   sqlite::Database live(settings.source.end.path, sqlite::Database::Mode::read_write, 5000ms);
   live.execute("PRAGMA query_only = ON");
   std::vector<FilledTable> tables;
@@ -57,6 +58,7 @@ PlannedPipeline plan_from_catalogue(const Settings& settings) {
 }
 
 PlannedPipeline plan_from_source(const Settings& settings) {
+  if (settings.source.end.kind == Endpoint::Kind::postgres) return plan_postgres(settings);
   try {
     return plan_pipeline(measure_source(capture_options(settings), [](const std::string&, std::uint64_t) {}),
                          settings);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "apply/postgres/target_fit.hpp"
+#include "apply/schema/ddl.hpp"
 #include "apply/schema/planner.hpp"
 #include "capture/sqlite/capture.hpp"
 #include "replicator/config/settings.hpp"
@@ -14,6 +15,7 @@ struct PlannedPipeline {
   std::vector<SourceTable> tables;
   std::vector<TableMeasure> measures;
   std::vector<TablePlan> plans;
+  Ddl ddl;  // its findings are among these:
   std::vector<Finding> findings;
 };
 
@@ -27,6 +29,9 @@ PlannedPipeline plan_pipeline(const std::vector<FilledTable>& tables, const Sett
 PlannedPipeline plan_from_source(const Settings& settings);
 // Read from the source's catalogue alone, without its rows: what can be known before the source is read.
 PlannedPipeline plan_from_catalogue(const Settings& settings);
+
+// Of a Postgres source: its catalogue and its schema, as pg_dump says it.
+PlannedPipeline plan_postgres(const Settings& settings);
 
 // Throws Refused for the first that blocks.
 void refuse_blocking(const std::vector<Finding>& findings);

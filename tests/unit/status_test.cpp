@@ -36,6 +36,7 @@ Status snapshot() {
   s.version = "0.1.0";
   s.sampled_at_ms = 1767323055'000;  // 10 s after the start
   s.journal = {12'900'000, std::uint64_t{64} << 30, 2048.0};
+  s.slot = {"tidegate_shop", "extended", 3 << 20, std::uint64_t{1} << 30, 90.5};
   return s;
 }
 
@@ -136,6 +137,17 @@ TEST(Render, ShowsTheStreamAndTheWayBack) {
                            "0.04 s | 0 transactions | 0 B", "ready, lag 0.10 s"})
     EXPECT_THAT(picture, HasSubstr(part)) << picture;
   EXPECT_THAT(picture, Not(HasSubstr("quarantine ")));
+}
+
+TEST(Render, ShowsWhatTheSourceKeepsForTheSlot) {
+  Status s = streaming();
+  EXPECT_THAT(render(s, plain),
+              HasSubstr("tidegate_shop | the source keeps 3.0 MiB | 1.0 GiB until it gives the slot up | extended | "
+                        "held back by a transaction of 1m 30s"));
+  s.slot->wal_status = "lost";
+  EXPECT_THAT(render(s, plain), HasSubstr("| lost"));
+  s.slot.reset();
+  EXPECT_THAT(render(s, plain), Not(HasSubstr("the source keeps")));
 }
 
 TEST(Render, WarnsBeforeTheDiskIsFull) {

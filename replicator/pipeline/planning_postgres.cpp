@@ -1,0 +1,51 @@
+#include "apply/schema/native/dump_filter.hpp"
+#include "apply/schema/native/native_plan.hpp"
+#include "apply/schema/native/target_extensions.hpp"
+#include "capture/postgres/catalog.hpp"
+#include "capture/postgres/pg_dump.hpp"
+#include "capture/postgres/publication.hpp"
+#include "replicator/pipeline/planning.hpp"
+#include "replicator/server_access.hpp"
+
+namespace tidegate {
+namespace {
+
+std::map<std::string, std::string> extensions_of_target(const Settings& settings) {
+  if (settings.target.end.kind != Endpoint::Kind::postgres) return {};
+  auto target = connect_target(connect_options(settings, "tidegate plan"));
+  return read_target_extensions(target);
+}
+
+void find_obstacles(const std::vector<capture::PostgresTable>& tables, const Settings& settings,
+                    std::vector<Finding>& findings) {
+  auto obstacles = capture::publication_obstacles(tables);
+  if (!settings.source.postgres.set_identity_full) {
+    for (auto& obstacle : capture::identity_obstacles(tables)) obstacles.push_back(std::move(obstacle));
+  }
+  for (const auto& obstacle : obstacles) {
+    findings.push_back(
+        {Finding::Level::block, obstacle.code, obstacle.table, "", obstacle.message, obstacle.mend});
+  }
+}
+
+}  // namespace
+
+PlannedPipeline plan_postgres(const Settings& settings) {
+  auto source = connect_source(source_options(settings, "tidegate plan"));
+  auto tables = capture::read_catalog(source, settings.tables.include, settings.tables.exclude);
+  PlannedPipeline planned;
+  for (const auto& table : tables) {
+    planned.tables.push_back(capture::as_source_table(table));
+    planned.measures.push_back({table.estimated_rows, {}});
+  }
+  auto dump = capture::dump_schema(source, tables, {settings.source.postgres.pg_bin, ""});
+  auto schema = filter_dump(dump, {planned.tables, capture::read_extensions(source),
+                                   extensions_of_target(settings), plan_options(settings)});
+  for (const auto& table : planned.tables) planned.plans.push_back(native_plan(table, schema.moved));
+  planned.ddl = std::move(schema.ddl);
+  planned.findings = planned.ddl.findings;
+  find_obstacles(tables, settings, planned.findings);
+  return planned;
+}
+
+}  // namespace tidegate

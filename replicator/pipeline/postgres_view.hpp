@@ -1,0 +1,46 @@
+// A Postgres source as the apply thread sees it.
+#pragma once
+
+#include <vector>
+
+#include "apply/schema/ddl.hpp"
+#include "capture/postgres/catalog.hpp"
+#include "replicator/config/settings.hpp"
+#include "replicator/pipeline/source_view.hpp"
+#include "replicator/pipeline/stream_progress.hpp"
+
+namespace tidegate {
+
+// What the source's worker knows and its views share. Lives as long as the worker.
+struct PostgresScene {
+  const Settings& settings;
+  Coordination& coordination;
+  std::vector<capture::PostgresTable> tables;  // the replicated ones
+  Ddl ddl;                                     // as approved
+  StreamProgress progress;
+};
+
+class PostgresView : public SourceView {
+ public:
+  explicit PostgresView(PostgresScene& scene) : source_(scene), pace_(scene.coordination) {}
+
+  std::vector<SourceTable> tables() override;
+  std::optional<std::uint64_t> rows_of(const std::string& table) override;
+  Ddl ddl(const std::vector<SourceTable>& tables, const std::vector<TablePlan>& plans) override;
+  std::unique_ptr<Sink> sink(const TargetScene& scene) override;
+  bool load(const TargetScene& scene) override;
+  ChunkMap copied(TargetSession& session) override;
+  bool passed_snapshot(const ChunkMap& copied, std::uint64_t sequence) override;
+  void set_sequences(const TargetScene& scene) override;
+  bool retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
+             const std::function<void()>& apply_once) override;
+
+ private:
+  void show_progress(const TargetScene& scene, const std::string& table, std::uint64_t rows, bool whole);
+  void build_keys(const TargetScene& scene);
+
+  PostgresScene& source_;
+  Pace pace_;
+};
+
+}  // namespace tidegate

@@ -1,0 +1,154 @@
+#include "replicator/pipeline/postgres_worker.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <thread>
+
+#include "capture/postgres/publication.hpp"
+#include "capture/postgres/slot.hpp"
+#include "replicator/log.hpp"
+#include "replicator/pipeline/ddl_store.hpp"
+#include "replicator/pipeline/source_companion.hpp"
+#include "replicator/server_access.hpp"
+
+namespace tidegate {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto first_pause = 100ms, longest_pause = 5000ms;
+constexpr auto trim_interval = 60s;
+constexpr auto slot_patience = 10s;  // for the source's open transactions, between two looks at the stop
+
+// What an operator may mend while the daemon waits: a source that is away, a full disk, a schema that needs a
+// decision.
+bool may_pass(const std::exception& failure) {
+  if (dynamic_cast<const SchemaNeedsOperator*>(&failure)) return true;
+  auto* error = dynamic_cast<const Error*>(&failure);
+  if (!error) return false;
+  return error->advice() != Advice::stop || error->code() == "SQLITE_FULL" || error->code() == "SQLITE_IOERR";
+}
+
+}  // namespace
+
+PostgresWorker::PostgresWorker(const Settings& settings, const std::string& state_path, ControlStore& store,
+                               Coordination& coordination)
+    : settings_(settings),
+      state_path_(state_path),
+      store_(store),
+      coordination_(coordination),
+      scene_{settings, coordination, {}, {}, {}} {}
+
+// What is made on the target is what was approved, whatever becomes of the source's schema.
+std::optional<PlannedPipeline> PostgresWorker::open(bool approved) {
+  if (approved && store_.fact("native_ddl")) return std::nullopt;
+  auto planned = plan_postgres(settings_);
+  store_.set_fact("native_ddl", ddl_to_json(planned.ddl));
+  return planned;
+}
+
+void PostgresWorker::prepare() {
+  scene_.ddl = ddl_from_json(store_.fact("native_ddl").value());
+  auto source = connect_source(source_options(settings_, "tidegate prepare"));
+  scene_.tables = capture::read_catalog(source, settings_.tables.include, settings_.tables.exclude);
+  capture::PublicationOptions options{settings_.source.postgres.set_identity_full};
+  auto changes = capture::ensure_publication(source, publication_name(settings_), scene_.tables, options);
+  for (const auto& table : changes.identity_full) log_warn("table {} has REPLICA IDENTITY FULL now", table);
+  make_slot();
+}
+
+void PostgresWorker::make_slot() {
+  auto stop = coordination_.stop_token();
+  auto options = source_options(settings_, "tidegate slot");
+  while (!stop.stop_requested()) {
+    try {
+      auto slot = ensure_slot(options, slot_name(settings_), false, slot_patience);
+      if (slot.made) log_info("slot {} made at the source", slot_name(settings_));
+      coordination_.update([](Status& status) { status.step.clear(); });
+      return;
+    } catch (const Error& error) {
+      if (error.advice() != Advice::retry) throw;
+      coordination_.update([](Status& status) {
+        status.step = "waiting for the source's open transactions, which a new slot must see end";
+      });
+    }
+  }
+}
+
+PostgresCaptureOptions PostgresWorker::capture_options() const {
+  PostgresCaptureOptions options;
+  options.connection = source_options(settings_, "tidegate capture " + settings_.pipeline);
+  options.slot = slot_name(settings_);
+  options.publication = publication_name(settings_);
+  options.spool_directory = (std::filesystem::path(state_path_).parent_path() / "spool").string();
+  return options;
+}
+
+PostgresCaptureCallbacks PostgresWorker::callbacks() {
+  PostgresCaptureCallbacks callbacks;
+  callbacks.on_committed = [this](const PostgresCaptureCallbacks::Committed& group) {
+    coordination_.cut_done(0, group.sequence);
+    scene_.progress.reached(group.end_lsn, group.sequence);
+    trim_now_and_then();
+  };
+  callbacks.on_message = [this](const std::string& content, std::uint64_t sequence) {
+    if (auto wish = SourceCompanion::wish_in(content, settings_)) coordination_.cut_done(*wish, sequence);
+    coordination_.clear_report("capture");
+  };
+  callbacks.on_relation_changed = [](const RelationChanged& change) {
+    throw SchemaNeedsOperator(
+        "schema-changed", "table " + change.now.table + " of the source has another shape now",
+        "make the same change on the target, then `tidegate resync " + change.now.table + "`");
+  };
+  callbacks.key_order = [this](const RelationShape& shape) {
+    for (const auto& table : scene_.tables) {
+      if (table.source == shape.table) return table.identity;
+    }
+    return std::vector<std::string>{};
+  };
+  return callbacks;
+}
+
+void PostgresWorker::reopen() {
+  capture_.reset();
+  journal_.reset();
+  state_ = std::make_unique<sqlite::Database>(open_state(state_path_));
+  journal_ = std::make_unique<Journal>(*state_);
+  capture_ = std::make_unique<PostgresCapture>(capture_options(), *state_, *journal_);
+}
+
+void PostgresWorker::trim_now_and_then() {
+  auto now = std::chrono::steady_clock::now();
+  if (now - trimmed_ < trim_interval) return;
+  trimmed_ = now;
+  auto retention = std::chrono::duration_cast<std::chrono::seconds>(settings_.journal.retention);
+  journal_->trim(coordination_.applied(), retention);
+}
+
+void PostgresWorker::run() {
+  auto stop = coordination_.stop_token();
+  SourceCompanion companion(settings_, coordination_, scene_.progress);
+  std::jthread beside([&] { companion.run(stop); });
+  auto pause = std::chrono::milliseconds(first_pause);
+  while (!stop.stop_requested()) {
+    try {
+      if (!capture_) reopen();
+      capture_->run(stop, callbacks());
+    } catch (const std::exception& failure) {
+      if (!may_pass(failure)) throw;
+      bool had_worked = capture_ && capture_->progress().connected;
+      if (had_worked) pause = first_pause;
+      log_warn("capture: {}", failure.what());
+      coordination_.report("capture", failure.what());
+      capture_.reset();
+      std::this_thread::sleep_for(pause);
+      pause = std::min(pause * 2, std::chrono::milliseconds(longest_pause));
+    }
+  }
+}
+
+std::unique_ptr<SourceView> PostgresWorker::view() {
+  return std::make_unique<PostgresView>(scene_);
+}
+
+}  // namespace tidegate

@@ -1,0 +1,47 @@
+// A Postgres server as a source: publication and slot, then the stream for as long as the daemon runs.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "capture/postgres/capture.hpp"
+#include "replicator/control/store.hpp"
+#include "replicator/journal/journal.hpp"
+#include "replicator/pipeline/coordination.hpp"
+#include "replicator/pipeline/postgres_view.hpp"
+#include "replicator/pipeline/source_worker.hpp"
+
+namespace tidegate {
+
+class PostgresWorker : public SourceWorker {
+ public:
+  PostgresWorker(const Settings& settings, const std::string& state_path, ControlStore& store,
+                 Coordination& coordination);
+
+  std::optional<PlannedPipeline> open(bool approved) override;
+  // The publication, then the slot: what commits from here on is kept by the source's server until it is in
+  // the journal.
+  void prepare() override;
+  void run() override;
+  std::unique_ptr<SourceView> view() override;
+
+ private:
+  PostgresCaptureOptions capture_options() const;
+  PostgresCaptureCallbacks callbacks();
+  void make_slot();
+  void reopen();
+  void trim_now_and_then();
+
+  const Settings& settings_;
+  std::string state_path_;
+  ControlStore& store_;
+  Coordination& coordination_;
+  PostgresScene scene_;
+  std::unique_ptr<sqlite::Database> state_;
+  std::unique_ptr<Journal> journal_;
+  std::unique_ptr<PostgresCapture> capture_;
+  std::chrono::steady_clock::time_point trimmed_{};
+};
+
+}  // namespace tidegate

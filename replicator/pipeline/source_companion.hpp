@@ -1,0 +1,44 @@
+// What a Postgres source is asked and told beside the stream, on a connection and a thread of its own: a marker for
+// each `sync`, a heartbeat while nothing else commits, and how its slot is doing.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "db/postgres.hpp"
+#include "replicator/config/settings.hpp"
+#include "replicator/pipeline/coordination.hpp"
+#include "replicator/pipeline/stream_progress.hpp"
+
+namespace tidegate {
+
+class SourceCompanion {
+ public:
+  SourceCompanion(const Settings& settings, Coordination& coordination, StreamProgress& progress)
+      : settings_(settings), coordination_(coordination), progress_(progress) {}
+
+  // Until the stop. A source that is away is tried again; the capture thread reports that.
+  void run(std::stop_token stop);
+
+  // The wish that a marker in the stream stands for, where it is of this process.
+  static std::optional<std::uint64_t> wish_in(const std::string& message, const Settings& settings);
+
+ private:
+  void work();
+  void mark_wish();
+  void beat();
+  void look_at_slot();
+
+  const Settings& settings_;
+  Coordination& coordination_;
+  StreamProgress& progress_;
+  std::unique_ptr<postgres::Connection> source_;
+  std::uint64_t marked_ = 0;  // the newest wish for which a marker was written
+  std::chrono::steady_clock::time_point looked_{}, beat_{};
+};
+
+}  // namespace tidegate
