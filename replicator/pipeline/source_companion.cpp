@@ -13,7 +13,8 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr auto look_interval = 5s, beat_interval = 10s, pause_without_source = 1s, longest_wait = 200ms;
+constexpr auto look_interval = 5s, beat_interval = 10s;
+constexpr auto pause_without_source = 1000ms, longest_wait = 200ms;
 
 // Messages of other pipelines and of earlier processes come by as well.
 std::string marker_head(const Settings& settings) {

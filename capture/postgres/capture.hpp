@@ -1,0 +1,97 @@
+// Postgres capture: receives the source's change stream from a replication slot, and leaves its transactions
+// in the outbox in commit order. README.md, "The stream", says what is durable when.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "capture/postgres/assembler.hpp"
+#include "capture/source.hpp"
+#include "db/postgres.hpp"
+#include "db/replication.hpp"
+#include "db/sqlite.hpp"
+
+namespace tidegate {
+
+struct PostgresCaptureOptions {
+  postgres::ConnectOptions connection;
+  std::string slot, publication;  // both must be there: ensure_slot(), and the publication before it
+  std::string spool_directory;    // ours alone: what is in it is removed at every connect
+  bool two_phase = false;  // the slot was made with two_phase: prepared transactions come when prepared
+  // Logical messages (pg_logical_emit_message) of this prefix are passed on; others are ignored.
+  std::string message_prefix = "tidegate";
+  std::size_t max_queue_bytes = 16 << 20, max_part_bytes = 4 << 20;
+};
+
+// All are called on the thread of run(). What they throw ends run(), and is thrown on.
+struct PostgresCaptureCallbacks {
+  struct Committed {
+    std::uint64_t sequence = 0;                   // of the last part that is durable now
+    std::uint64_t transactions = 0, changes = 0;  // of this group
+    std::uint64_t end_lsn = 0;
+  };
+  // A group of transactions is durable.
+  std::function<void(const Committed&)> on_committed;
+  // A message passed: everything that was committed before it is in the outbox, durably, up to `sequence`.
+  // Comes again after a restart.
+  std::function<void(const std::string& content, std::uint64_t sequence)> on_message;
+  // A table has another shape than when it was last used, and the next change is the first that needs it. All
+  // transactions before this one are durable, of this one nothing is; the state database may be in its
+  // transaction. To return is to go on with the new shape; to refuse, throw: the next run() comes here again.
+  std::function<void(const RelationChanged&)> on_relation_changed;
+  // The identity's columns in key order, where the caller knows better than the order in the table, which
+  // is all that the stream tells. May be empty.
+  std::function<std::vector<std::string>(const RelationShape&)> key_order;
+};
+
+class PostgresCapture {
+ public:
+  // `state` is written by this object and by `outbox` only, both on the thread of run(). Makes its tables
+  // there.
+  PostgresCapture(PostgresCaptureOptions options, sqlite::Database& state, Outbox& outbox);
+  ~PostgresCapture();
+
+  // Streams until the stop, which is a clean end, or until something fails: Refused where an operator must
+  // look, Error else; unless its advice is stop, run() may be called again. What was journalled stays, what
+  // was not comes again.
+  void run(std::stop_token stop, const PostgresCaptureCallbacks& callbacks);
+
+  struct Progress {
+    bool connected = false;
+    std::uint64_t received_lsn = 0;   // what came from the server, in this run
+    std::uint64_t durable_lsn = 0;    // what is journalled: nothing before this is needed any more
+    std::uint64_t server_lsn = 0;     // the end of the server's log, as far as it told
+    std::int64_t commit_time_us = 0;  // of the newest transaction that is durable; 0: none in this run
+    std::uint64_t sequence = 0;       // of the last part that is durable; 0: none
+    std::uint64_t transaction = 0;    // of the same
+    std::uint64_t spool_bytes = 0;    // of transactions in progress
+  };
+  Progress progress() const;  // from any thread
+
+  // What is journalled, as state.db has it; nothing before the first run. For checks beforehand.
+  struct Held {
+    std::string system_identifier, slot;
+    std::uint32_t timeline = 0;
+    std::uint64_t end_lsn = 0, last_transaction = 0, last_sequence = 0;
+  };
+  static std::optional<Held> held(sqlite::Database& state);
+
+  // The last known shape of each table that the stream has named.
+  static std::vector<RelationShape> known_shapes(sqlite::Database& state);
+
+ private:
+  class Run;
+  PostgresCaptureOptions options_;
+  sqlite::Database& state_;
+  Outbox& outbox_;
+  mutable std::mutex mutex_;
+  Progress progress_;
+};
+
+}  // namespace tidegate
