@@ -175,6 +175,7 @@ Result Connection::checked(pg_result* raw, std::string_view operation) {
     case PGRES_COMMAND_OK:
     case PGRES_TUPLES_OK:
     case PGRES_COPY_IN:
+    case PGRES_COPY_OUT:
     case PGRES_EMPTY_QUERY:
       return result;
     default:
@@ -317,6 +318,21 @@ std::int64_t Connection::copy_end() {
 void Connection::copy_abort() noexcept {
   PQputCopyEnd(connection_.get(), "the client gave up");
   while (PGresult* rest = PQgetResult(connection_.get())) PQclear(rest);
+}
+
+bool Connection::copy_read(std::string& into) {
+  char* bytes = nullptr;
+  int size = PQgetCopyData(connection_.get(), &bytes, 0);
+  if (size > 0) {
+    into.append(bytes, static_cast<std::size_t>(size));
+    PQfreemem(bytes);
+    return true;
+  }
+  if (size == -2) fail("COPY", nullptr);
+  PGresult* raw = PQgetResult(connection_.get());
+  while (PGresult* rest = PQgetResult(connection_.get())) PQclear(rest);
+  checked(raw, "COPY");
+  return false;
 }
 
 Transaction::Transaction(Connection& connection, const char* begin) : connection_(connection) {

@@ -73,6 +73,10 @@ class Connection {
   void copy_data(std::string_view bytes);
   std::int64_t copy_end();
   void copy_abort() noexcept;
+  // COPY … TO STDOUT: begin, then read until it returns false. Each call appends what came next, one row
+  // mostly. After an Error the COPY is over, and the transaction failed.
+  void copy_out_begin(const std::string& sql) { copy_begin(sql); }
+  bool copy_read(std::string& into);
 
   bool in_transaction() const;
   bool usable() const;         // false once the connection is gone

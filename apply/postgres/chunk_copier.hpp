@@ -6,6 +6,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "apply/mapping/row_mapper.hpp"
 #include "apply/postgres/quarantine.hpp"
@@ -19,7 +20,7 @@ class ChunkSource {
   virtual ~ChunkSource() = default;
   // From the chunk's first row, as COPY writes it. May be called again once read() has ended.
   virtual void open(bool binary) = 0;
-  // Appends a piece; false at the end.
+  // Appends a piece, in text form one line; false at the end.
   virtual bool read(std::string& into) = 0;
 };
 
@@ -43,12 +44,16 @@ class ChunkCopier {
  private:
   std::uint64_t pass_on(const RowMapper& mapper, const ChunkToCopy& chunk, bool binary, ChunkSource& source);
   std::uint64_t copy_carefully(const RowMapper& mapper, const ChunkToCopy& chunk, ChunkSource& source);
-  std::uint64_t copy_rows(const RowMapper& mapper, const ChunkToCopy& chunk, const std::vector<Row>& rows);
+  std::uint64_t copy_rows(const RowMapper& mapper, const std::vector<Row>& rows,
+                          std::vector<Reject>& rejects);
+  void record(const TablePlan& plan, const ChunkToCopy& chunk, std::uint64_t rows,
+              std::vector<postgres::Command> rejected);
   postgres::Command done(const TablePlan& plan, const ChunkToCopy& chunk, std::uint64_t rows) const;
 
   WorkerSession& session_;
   Quarantine& quarantine_;
   std::mutex& mutex_;
+  std::string buffer_;
 };
 
 }  // namespace tidegate

@@ -22,11 +22,11 @@ struct RecordedChunk {
 };
 
 struct RecordedTable {
-  bool by_key = false;
-  std::vector<std::string> key;
+  std::vector<std::string> key;  // empty: read at once
   std::vector<KeyOrder> orders;
   std::vector<RecordedChunk> chunks;  // by number
 
+  bool by_key() const { return !key.empty(); }
   bool whole() const;
   std::uint64_t rows() const;
 };

@@ -87,13 +87,15 @@ CREATE TABLE tidegate.chunks (
   complete boolean NOT NULL DEFAULT true,  -- false: copied without columns that the table got meanwhile
   PRIMARY KEY (pipeline, source_table, number));
 
--- How tables of a Postgres source are cut into chunks: by ranges of their key, or read at once, in one snapshot.
-CREATE TABLE tidegate.chunked_tables (
+-- The columns by whose order a Postgres source's table is cut into chunks. A table that has chunks but no columns here
+-- is read at once, in one snapshot.
+CREATE TABLE tidegate.chunk_keys (
   pipeline text NOT NULL REFERENCES tidegate.pipelines ON DELETE CASCADE,
   source_table text NOT NULL,
-  key_columns text[],    -- NULL: at once
-  key_orders text[],     -- how they compare: integer, bytes
-  PRIMARY KEY (pipeline, source_table));
+  place int NOT NULL,        -- in the key, from 1
+  column_name text NOT NULL,
+  key_order text NOT NULL,   -- how its values compare: integer, bytes
+  PRIMARY KEY (pipeline, source_table, place));
 
 -- Indexes, constraints and the like that are built after the load.
 CREATE TABLE tidegate.objects (

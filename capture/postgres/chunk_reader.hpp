@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,15 +41,13 @@ class ChunkReader {
 
   // Imports the round's snapshot. Any earlier one is let go.
   void begin(const Round& round);
-  void end();
 
   TableSplit split(const SnapshotTable& table, const ChunkSize& size);
   // What each column's binary form is; see db/binary_forms.hpp.
   std::vector<std::string> binary_forms(const SnapshotTable& table);
 
-  // One chunk. `after` and `up_to` as split() gave them.
-  void open(const SnapshotTable& table, const TableSplit& split, const Row& after, const Row& up_to,
-            bool binary);
+  // One chunk; `up_to` as split() gave it, `after` the one before, empty for the first.
+  void open(const SnapshotTable& table, bool by_key, const Row& after, const Row& up_to, bool binary);
   // Appends what came next. False at the end; then the next chunk may be opened.
   bool read(std::string& into);
 
@@ -58,6 +57,7 @@ class ChunkReader {
   std::vector<Row> page_bounds(const SnapshotTable& table, const ChunkSize& size);
 
   postgres::Connection connection_;
+  std::optional<postgres::Transaction> transaction_;
 };
 
 }  // namespace tidegate

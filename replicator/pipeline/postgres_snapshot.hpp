@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <stop_token>
 #include <string>
@@ -13,7 +14,9 @@
 #include "apply/postgres/chunk_ledger.hpp"
 #include "apply/postgres/quarantine.hpp"
 #include "apply/postgres/session.hpp"
+#include "apply/postgres/target_tables.hpp"
 #include "capture/postgres/chunk_reader.hpp"
+#include "replicator/pipeline/snapshot_jobs.hpp"
 
 namespace tidegate {
 
@@ -24,13 +27,13 @@ struct PostgresSnapshotOptions {
   ChunkSize chunk;
   // On the caller's thread: rows of a table that are in the target by now, and whether that is all.
   std::function<void(const std::string& table, std::uint64_t rows, bool whole)> progress;
-  // On the copying threads, after each chunk: may sleep, to keep to a rate.
+  // On the copying threads, after each chunk: may sleep, to keep to a rate or for a pause.
   std::function<void(std::uint64_t rows, std::chrono::steady_clock::time_point began)> pace;
 };
 
 struct PostgresSnapshotTable {
   SnapshotTable source;
-  TablePlan plan;
+  TablePlan plan;  // its columns' sources are source.columns, in that order
 };
 
 class PostgresSnapshot {
@@ -45,17 +48,32 @@ class PostgresSnapshot {
   bool copy(const std::stop_token& stop);
 
   // For the stream, once all chunks are there.
-  ChunkMap chunk_map() { return chunk_map_of(read_ledger(target_)); }
+  ChunkMap chunk_map() const { return chunk_map_of(ledger_); }
 
  private:
-  struct Run;  // what one round shares among its jobs
-  void plan(Ledger& ledger, ChunkReader& reader);
-  void round(Ledger& ledger, const std::stop_token& stop);
+  // A table and how its rows go over.
+  struct Work {
+    explicit Work(PostgresSnapshotTable described);
+    PostgresSnapshotTable table;
+    RowMapper mapper;
+    std::vector<Row> parts;  // at once only: this round's
+  };
+  bool whole() const;
+  void run_round(const std::stop_token& stop);
+  void split(Work& work, ChunkReader& reader);
+  ChunkCopier::Form form_of(const Work& work, ChunkReader& reader);
+  std::deque<ChunkJob> jobs_for(Work& work, ChunkReader& reader);
+  std::deque<ChunkJob> plan_round(const Round& round);
+  void work_on(SnapshotJobs& jobs, const Round& round, std::mutex& quarantine_mutex);
+  void note(const SnapshotJobs::Copied& copied, const Round& round);
+  void complete_summaries();
 
   PostgresSnapshotOptions options_;
-  std::vector<PostgresSnapshotTable> tables_;
+  std::deque<Work> works_;  // never moved: jobs point into them
   TargetSession& target_;
   Quarantine& quarantine_;
+  CheckpointSummary summary_;
+  Ledger ledger_;
 };
 
 }  // namespace tidegate

@@ -1,0 +1,77 @@
+#include "capture/postgres/rounds.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <chrono>
+#include <future>
+
+#include "db/error.hpp"
+#include "db/failpoint.hpp"
+
+namespace tidegate {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto look_for_stop = 50ms;
+
+postgres::ConnectOptions as_walsender(postgres::ConnectOptions options) {
+  if (options.url.find("://") == std::string::npos) {
+    options.url += " replication=database";
+  } else {
+    options.url += options.url.find('?') == std::string::npos ? '?' : '&';
+    options.url += "replication=database";
+  }
+  return options;
+}
+
+std::uint64_t hex(std::string_view text, std::string_view whole) {
+  std::uint64_t number = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, 16);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) {
+    throw Error(fmt::format("'{}' is not a place in the WAL", whole), "", Advice::stop);
+  }
+  return number;
+}
+
+}  // namespace
+
+std::uint64_t lsn_from(std::string_view text) {
+  auto slash = text.find('/');
+  if (slash == std::string_view::npos) hex("", text);
+  return hex(text.substr(0, slash), text) << 32 | hex(text.substr(slash + 1), text);
+}
+
+std::string lsn_text(std::uint64_t lsn) {
+  return fmt::format("{:X}/{:X}", lsn >> 32, lsn & 0xffffffff);
+}
+
+// The server waits for transactions that are open there, as long as they take; another connection ends that.
+Round::Round(const postgres::ConnectOptions& source, const std::string& slot, const std::stop_token& stop)
+    : walsender_(as_walsender(source)) {
+  std::string name = slot + "_" + std::to_string(walsender_.backend_pid());
+  walsender_.run("SET lock_timeout = 0");
+  auto made = std::async(std::launch::async, [&] { create_slot(name); });
+  while (made.wait_for(look_for_stop) == std::future_status::timeout) {
+    if (!stop.stop_requested()) continue;
+    postgres::Connection(source).run("SELECT pg_catalog.pg_cancel_backend($1)",
+                                     {std::to_string(walsender_.backend_pid())});
+  }
+  try {
+    made.get();
+  } catch (const Error& error) {
+    if (!stop.stop_requested()) throw;
+    throw Error(error.what(), error.code(), Advice::retry);
+  }
+  failpoint("round-begun");
+}
+
+void Round::create_slot(const std::string& name) {
+  auto made =
+      walsender_.run("CREATE_REPLICATION_SLOT " + name + " TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT");
+  consistent_point_ = lsn_from(made.text(0, 1));
+  snapshot_ = made.text(0, 2);
+}
+
+}  // namespace tidegate

@@ -1,0 +1,200 @@
+#include "replicator/pipeline/postgres_snapshot.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <thread>
+
+#include "db/binary_forms.hpp"
+#include "db/error.hpp"
+#include "replicator/log.hpp"
+
+namespace tidegate {
+namespace {
+
+constexpr const char* slot_name = "tidegate_round";
+
+// Keys as the stream's relation has them, so that quarantined rows go by the same names.
+Relation relation_of(const SnapshotTable& table) {
+  Relation relation{0, table.name, table.columns, {}};
+  for (const auto& column : table.key) {
+    auto found = std::find(table.columns.begin(), table.columns.end(), column);
+    if (found == table.columns.end()) {
+      throw std::invalid_argument("table " + table.name + " is to be copied without its key");
+    }
+    relation.key.push_back(static_cast<std::uint32_t>(found - table.columns.begin()));
+  }
+  return relation;
+}
+
+std::string shown_name(const TablePlan& plan) {
+  return plan.schema + "." + plan.target;
+}
+
+// A reader's chunk, as the copier takes it.
+class ReaderSource : public ChunkSource {
+ public:
+  ReaderSource(ChunkReader& reader, const ChunkJob& job) : reader_(reader), job_(job) {}
+  void open(bool binary) override { reader_.open(*job_.table, job_.by_key, job_.after, job_.up_to, binary); }
+  bool read(std::string& into) override { return reader_.read(into); }
+
+ private:
+  ChunkReader& reader_;
+  const ChunkJob& job_;
+};
+
+}  // namespace
+
+PostgresSnapshot::Work::Work(PostgresSnapshotTable described)
+    : table(std::move(described)), mapper(table.plan, relation_of(table.source)) {}
+
+PostgresSnapshot::PostgresSnapshot(PostgresSnapshotOptions options, std::vector<PostgresSnapshotTable> tables,
+                                   TargetSession& target, Quarantine& quarantine)
+    : options_(std::move(options)), target_(target), quarantine_(quarantine), summary_(target) {
+  for (auto& table : tables) works_.emplace_back(std::move(table));
+  ledger_ = read_ledger(target_);
+}
+
+bool PostgresSnapshot::whole() const {
+  return std::all_of(works_.begin(), works_.end(), [this](const Work& work) {
+    auto recorded = ledger_.find(work.table.source.name);
+    return recorded != ledger_.end() && recorded->second.whole();
+  });
+}
+
+bool PostgresSnapshot::copy(const std::stop_token& stop) {
+  complete_summaries();
+  while (!whole()) {
+    if (stop.stop_requested()) return false;
+    run_round(stop);
+  }
+  return true;
+}
+
+// Where it was not cut yet, or is to be read at once and did not become whole in an earlier round.
+void PostgresSnapshot::split(Work& work, ChunkReader& reader) {
+  RecordedTable& recorded = ledger_[work.table.source.name];
+  if (!recorded.chunks.empty() && recorded.by_key()) return;
+  TableSplit split = reader.split(work.table.source, options_.chunk);
+  recorded = {};
+  if (split.by_key) {
+    recorded.key = work.table.source.key;
+    recorded.orders = split.orders;
+  } else {
+    work.parts = split.up_to;
+  }
+  for (const Row& up_to : split.up_to) {
+    int number = static_cast<int>(recorded.chunks.size()) + 1;
+    recorded.chunks.push_back({number, split.by_key ? up_to : Row{}, std::nullopt, 0});
+  }
+  record_split(target_, quarantine_, work.table.plan, recorded);
+}
+
+ChunkCopier::Form PostgresSnapshot::form_of(const Work& work, ChunkReader& reader) {
+  const TablePlan& plan = work.table.plan;
+  std::vector<std::string> targets;
+  for (const auto& column : plan.columns) {
+    if (column.type != TargetType::native) return ChunkCopier::Form::mapped;
+    targets.push_back(column.target);
+  }
+  auto sent = reader.binary_forms(work.table.source);
+  bool known = std::find(sent.begin(), sent.end(), "") == sent.end();
+  bool binary =
+      known && sent == postgres::binary_forms(target_.connection(), plan.schema, plan.target, targets);
+  return binary ? ChunkCopier::Form::binary : ChunkCopier::Form::text;
+}
+
+std::deque<ChunkJob> PostgresSnapshot::jobs_for(Work& work, ChunkReader& reader) {
+  std::deque<ChunkJob> jobs;
+  if (ledger_[work.table.source.name].whole()) return jobs;
+  split(work, reader);
+  const RecordedTable& recorded = ledger_[work.table.source.name];
+  ChunkJob job{&work.table.source, &work.mapper, form_of(work, reader), recorded.by_key(), 0, {}, {}};
+  for (std::size_t i = 0; i < recorded.chunks.size(); ++i) {
+    job.number = recorded.chunks[i].number;
+    job.up_to = job.by_key ? recorded.chunks[i].up_to : work.parts.at(i);
+    if (!recorded.chunks[i].mark) jobs.push_back(job);
+    job.after = job.up_to;
+  }
+  return jobs;
+}
+
+// Tables that are read at once go first: what a round leaves of the others is not lost.
+std::deque<ChunkJob> PostgresSnapshot::plan_round(const Round& round) {
+  ChunkReader reader(options_.source);
+  reader.begin(round);
+  std::deque<ChunkJob> at_once, by_key;
+  for (Work& work : works_) {
+    for (auto& job : jobs_for(work, reader)) (job.by_key ? by_key : at_once).push_back(std::move(job));
+  }
+  at_once.insert(at_once.end(), std::make_move_iterator(by_key.begin()),
+                 std::make_move_iterator(by_key.end()));
+  return at_once;
+}
+
+void PostgresSnapshot::work_on(SnapshotJobs& jobs, const Round& round, std::mutex& quarantine_mutex) {
+  try {
+    ChunkReader reader(options_.source);
+    reader.begin(round);
+    WorkerSession session(target_);
+    ChunkCopier copier(session, quarantine_, quarantine_mutex);
+    while (auto job = jobs.take()) {
+      auto began = SnapshotJobs::Clock::now();
+      ReaderSource source(reader, *job);
+      auto rows = copier.copy(*job->mapper, {job->number, round.consistent_point()}, job->form, source);
+      jobs.copied({std::move(*job), rows});
+      if (options_.pace) options_.pace(rows, began);
+    }
+    jobs.ended(nullptr);
+  } catch (...) {
+    jobs.ended(std::current_exception());
+  }
+}
+
+// The threads end before the round does, and the snapshot with it.
+void PostgresSnapshot::run_round(const std::stop_token& stop) {
+  auto until = SnapshotJobs::Clock::now() + options_.max_age;
+  Round round(options_.source, slot_name, stop);
+  auto planned = plan_round(round);
+  int workers = std::clamp(static_cast<int>(planned.size()), 1, std::max(1, options_.jobs));
+  log_event(LogLevel::info, "snapshot round begun",
+            {{"consistent_point", lsn_text(round.consistent_point())}, {"chunks_left", planned.size()}});
+  SnapshotJobs jobs(std::move(planned), workers, until, stop);
+  std::mutex quarantine_mutex;
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < workers; ++i) {
+    threads.emplace_back([&] { work_on(jobs, round, quarantine_mutex); });
+  }
+  try {
+    while (auto copied = jobs.next()) note(*copied, round);
+  } catch (...) {
+    jobs.close();
+    throw;
+  }
+}
+
+void PostgresSnapshot::note(const SnapshotJobs::Copied& copied, const Round& round) {
+  RecordedTable& recorded = ledger_.at(copied.job.table->name);
+  RecordedChunk& chunk = recorded.chunks.at(static_cast<std::size_t>(copied.job.number - 1));
+  chunk.mark = round.consistent_point();
+  chunk.rows = copied.rows;
+  std::string shown = shown_name(copied.job.mapper->plan());
+  auto chunks = std::count_if(recorded.chunks.begin(), recorded.chunks.end(),
+                              [](const RecordedChunk& each) { return each.mark.has_value(); });
+  if (chunks == 1) summary_.begin(shown);
+  std::string last_key = chunk.up_to.empty() ? "" : key_as_json(chunk.up_to);
+  summary_.progress(shown, recorded.rows(), static_cast<int>(chunks), last_key, std::nullopt);
+  if (recorded.whole()) summary_.complete(shown, recorded.rows(), static_cast<int>(chunks));
+  if (options_.progress) options_.progress(copied.job.table->name, recorded.rows(), recorded.whole());
+}
+
+// Again, since a crash may have come between a table's last chunk and its summary.
+void PostgresSnapshot::complete_summaries() {
+  for (const Work& work : works_) {
+    auto recorded = ledger_.find(work.table.source.name);
+    if (recorded == ledger_.end() || !recorded->second.whole()) continue;
+    summary_.complete(shown_name(work.table.plan), recorded->second.rows(),
+                      static_cast<int>(recorded->second.chunks.size()));
+  }
+}
+
+}  // namespace tidegate
