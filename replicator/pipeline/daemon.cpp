@@ -102,6 +102,10 @@ bool settle_plan(CaptureWorker& capture, const Settings& settings, ControlStore&
   if (!filled && store.fact("plan_approved")) return true;
   if (!filled) filled = measure_source(capture_options(settings), [](const std::string&, std::uint64_t) {});
   PlannedPipeline planned = plan_pipeline(*filled, settings);
+  if (settings.target.schema == TargetSchema::existing || settings.adopt) {
+    auto target = connect_target(connect_options(settings, "tidegate look"));
+    refuse_blocking(fit_findings(target, planned, settings));
+  }
   refuse_blocking(planned.findings);
   coordination.update([](Status& status) { status.step = "waiting for the plan to be approved"; });
   if (!hooks.approve(planned, coordination.stop_token())) return false;
@@ -227,6 +231,15 @@ PlannedPipeline plan_from_source(const Settings& settings) {
          refused.mend()});
     return planned;
   }
+}
+
+std::vector<Finding> fit_findings(postgres::Connection& target, const PlannedPipeline& planned,
+                                  const Settings& settings) {
+  std::vector<MeasuredTable> measured;
+  for (std::size_t i = 0; i < planned.tables.size(); ++i)
+    measured.push_back({planned.tables[i], planned.measures[i]});
+  auto plans = planned.plans;
+  return examine_fit(target, plans, tables_options(settings), measured).findings;
 }
 
 TargetTablesOptions tables_options(const Settings& settings) {
