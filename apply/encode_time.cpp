@@ -110,8 +110,17 @@ void append_to_microseconds(std::string_view text, const IsoTime& time, std::str
   out += text.substr(time.fraction_end);
 }
 
-Refusal write_iso(std::string_view text, const IsoTime& time, TargetType type, bool may_cut,
+// Postgres reads a time with a zone into a column without one by leaving the zone away.
+bool loses_zone(std::string_view text, const IsoTime& time, const ColumnPlan& column) {
+  if (!time.has_zone || column.existing_type != "timestamp without time zone") return false;
+  const std::string_view zone = text.substr(time.fraction_end);
+  return zone.find_first_of("123456789") != zone.npos;
+}
+
+Refusal write_iso(std::string_view text, const IsoTime& time, const ColumnPlan& column, bool may_cut,
                   std::string& out) {
+  const TargetType type = column.type;
+  if (loses_zone(text, time, column)) return Misfit::not_a_time;
   if (type == TargetType::date) {
     if (!time.has_date || (!may_cut && (time.has_zone || !time.is_midnight()))) return Misfit::not_a_time;
     out += text.substr(0, 10);
@@ -128,7 +137,7 @@ Refusal write_iso(std::string_view text, const IsoTime& time, TargetType type, b
 
 Refusal write_string(std::string_view text, const ColumnPlan& column, std::string& out) {
   if (text.empty()) return Misfit::empty;
-  if (const auto time = parse_iso_time(text)) return write_iso(text, *time, column.type, false, out);
+  if (const auto time = parse_iso_time(text)) return write_iso(text, *time, column, false, out);
   return is_zero_date(text) ? Misfit::zero_date : Misfit::not_a_time;
 }
 
@@ -152,7 +161,7 @@ Refusal write_time(const Value& value, const ColumnPlan& column, std::string& ou
 bool convert_to_time(const Value& value, const ColumnPlan& column, std::string& out) {
   if (const auto* text = std::get_if<std::string>(&value)) {
     const auto time = parse_iso_time(*text);
-    return time && !write_iso(*text, *time, column.type, true, out);
+    return time && !write_iso(*text, *time, column, true, out);
   }
   if (const auto* integer = std::get_if<std::int64_t>(&value)) {
     return convert_number(static_cast<double>(*integer), column, out);

@@ -23,9 +23,23 @@ std::size_t plan_place(const std::string& target, const TablePlan& plan) {
   throw std::invalid_argument("the plan of table " + plan.source + " has no column for its key " + target);
 }
 
+// As Postgres prints it: any other spelling of the same one is another key in the source.
+bool is_canonical_uuid(std::string_view text) {
+  constexpr std::string_view form = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+  auto fits = [](char c, char in_form) {
+    return in_form == '-' ? c == '-' : std::string_view("0123456789abcdef").find(c) != std::string_view::npos;
+  };
+  return std::equal(text.begin(), text.end(), form.begin(), form.end(), fits);
+}
+
 // 1, '1' and x'31' are three keys in SQLite and must not become one row: a text comes from a text only, and
 // bytes from bytes.
-bool fits_key(const Value& value, TargetType type) {
+bool fits_key(const Value& value, const ColumnPlan& column) {
+  const TargetType type = column.type;
+  if (column.existing_type == "uuid") {
+    auto* text = std::get_if<std::string>(&value);
+    return text && is_canonical_uuid(*text);
+  }
   if (type == TargetType::text || type == TargetType::varchar)
     return std::holds_alternative<std::string>(value);
   // A date with a time of day beside it is another key in the source, but not in the target.
@@ -68,7 +82,7 @@ Encoded RowMapper::encode_place(const Row& row, std::size_t column, std::string&
   const Value& value = row[source_[column]];
   bool is_key = std::find(key_.begin(), key_.end(), column) != key_.end();
   if (is_key && is_null(value)) return {Encoded::State::misfit, Misfit::null_key};
-  if (is_key && !fits_key(value, plan.type)) return {Encoded::State::misfit, Misfit::wrong_class};
+  if (is_key && !fits_key(value, plan)) return {Encoded::State::misfit, Misfit::wrong_class};
   return form(value, plan, out);
 }
 

@@ -56,7 +56,7 @@ BatchWriter::BatchWriter(TargetSession& session, Quarantine& quarantine, const P
     : session_(session),
       quarantine_(quarantine),
       references_(session, plans),
-      deferred_(session, quarantine),
+      deferred_(session, quarantine, references_),
       widen_(std::move(widen)) {}
 
 std::vector<BatchWriter::Part> BatchWriter::parts_of(const NetChanges& changes) {
@@ -167,8 +167,10 @@ void BatchWriter::write(const NetChanges& changes, const Position& to) {
   quarantine_.rolled_back();
   deferred_.forget();
   auto parts = parts_after_widening(changes);
-  std::vector<postgres::Command> all{{"BEGIN", {}}, session_.enter(), {"SAVEPOINT tidegate_batch", {}}};
+  std::vector<postgres::Command> all{
+      {"BEGIN", {}}, session_.enter(), {"SAVEPOINT tidegate_batch", {}}, {check_at_the_end, {}}};
   for (auto& command : commands(parts, to.sequence)) all.push_back(std::move(command));
+  all.push_back({check_now, {}});
   all.push_back({"RELEASE SAVEPOINT tidegate_batch", {}});
   all.push_back(session_.advance_to(to));
   failpoint("apply-before-batch");
@@ -177,6 +179,7 @@ void BatchWriter::write(const NetChanges& changes, const Position& to) {
   } catch (const Error& error) {
     if (!is_row_error(error)) throw;
     session_.connection().run("ROLLBACK TO SAVEPOINT tidegate_batch");
+    session_.connection().run(check_now);
     quarantine_.rolled_back();
     write_carefully(parts, to.sequence);
     settle_and_advance(to);
@@ -198,7 +201,7 @@ void BatchWriter::remember_sequences(const std::vector<Part>& parts) {
 void BatchWriter::begin_long() {
   quarantine_.rolled_back();
   deferred_.forget();
-  session_.connection().pipeline({{"BEGIN", {}}, session_.enter()});
+  session_.connection().pipeline({{"BEGIN", {}}, session_.enter(), {check_now, {}}});
 }
 
 void BatchWriter::add(const NetChanges& changes, std::uint64_t sequence) {
@@ -266,7 +269,9 @@ void BatchWriter::delete_carefully(const Part& part, std::uint64_t sequence) {
         write_and_release(part, part.removes, first, last, std::move(commands));
       },
       [&](std::size_t i, const Error& error) {
-        Reject why = rejected_by_target(error, mapper.reject(part.row(part.removes[i])));
+        const NetRow& row = part.net->rows()[part.removes[i]];
+        if (DeferredRows::may_succeed_later(error) && deferred_.add(mapper, row, sequence, error)) return;
+        Reject why = rejected_by_target(error, mapper.reject(row.row));
         session_.connection().pipeline({quarantine_.hold(part.plan(), why, sequence, true)});
       });
 }
@@ -284,9 +289,7 @@ void BatchWriter::upsert_carefully(const Part& part, std::uint64_t sequence) {
       },
       [&](std::size_t i, const Error& error) {
         const NetRow& row = part.net->rows()[part.upserts[i]];
-        if (DeferredRows::may_succeed_later(error) &&
-            deferred_.add(mapper, row.row, row.born, sequence, error))
-          return;
+        if (DeferredRows::may_succeed_later(error) && deferred_.add(mapper, row, sequence, error)) return;
         Reject why = rejected_by_target(error, mapper.reject(row.row));
         session_.connection().pipeline({quarantine_.hold(part.plan(), why, sequence, !row.born)});
       });

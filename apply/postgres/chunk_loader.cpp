@@ -70,6 +70,7 @@ void ChunkLoader::record(const RowMapper& mapper, const std::vector<Reject>& rej
 
 std::uint64_t ChunkLoader::load_carefully(const RowMapper& mapper, Lines& lines, const LoadedChunk& chunk) {
   TargetTransaction transaction(session_);
+  session_.connection().run(check_now);
   std::size_t refused = 0;
   bisect(
       session_.connection(), 0, lines.rows.size(),
@@ -107,6 +108,7 @@ std::uint64_t ChunkLoader::load(const RowMapper& mapper, Lines& lines, const Loa
   try {
     TargetTransaction transaction(session_);
     copy(mapper, lines, 0, lines.rows.size());
+    session_.connection().run(check_now);
     record(mapper, lines.rejects, chunk, loaded);
     failpoint("load-before-commit");
     transaction.commit();

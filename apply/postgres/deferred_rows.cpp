@@ -23,6 +23,10 @@ WHERE i.indrelid = pg_catalog.to_regclass($1)
     SELECT FROM pg_catalog.pg_depend d
     WHERE d.objid = i.indexrelid AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum)))sql";
 
+bool breaks_reference(const Error& error) {
+  return error.code() == "23503" || error.code() == "23001";
+}
+
 std::vector<postgres::Parameter> closed(const std::vector<std::string>& arrays) {
   std::vector<postgres::Parameter> parameters;
   for (const auto& array : arrays) parameters.push_back(array + "}");
@@ -32,14 +36,14 @@ std::vector<postgres::Parameter> closed(const std::vector<std::string>& arrays) 
 }  // namespace
 
 bool DeferredRows::may_succeed_later(const Error& error) {
-  return error.code() == "23505" || error.code() == "23503";
+  return error.code() == "23505" || breaks_reference(error);
 }
 
-bool DeferredRows::add(const RowMapper& mapper, const Row& row, bool born, std::uint64_t sequence,
+bool DeferredRows::add(const RowMapper& mapper, const NetRow& row, std::uint64_t sequence,
                        const Error& error) {
   if (bytes_ >= max_waiting_bytes) return false;
-  bytes_ += size_in_memory(row);
-  waiting_.push_back({mapper, row, born, sequence, error});
+  bytes_ += size_in_memory(row.row);
+  waiting_.push_back({mapper, row, sequence, error});
   return true;
 }
 
@@ -51,16 +55,36 @@ void DeferredRows::forget() {
 void DeferredRows::forget(const RowMapper& mapper, const Row& row) {
   std::erase_if(waiting_, [&](const Waiting& waiting) {
     return waiting.mapper.plan().source == mapper.plan().source &&
-           binary_order(key_of(waiting.mapper.relation(), waiting.row), key_of(mapper.relation(), row)) == 0;
+           binary_order(key_of(waiting.mapper.relation(), waiting.net.row), key_of(mapper.relation(), row)) ==
+               0;
   });
 }
 
 void DeferredRows::upsert(const Waiting& waiting) {
   std::vector<std::string> arrays;
   Reject why;
-  waiting.mapper.append_row(waiting.row, arrays, why);  // fitted before, when the target refused it
+  waiting.mapper.append_row(waiting.net.row, arrays, why);  // fitted before, when the target refused it
   session_.connection().pipeline({{upsert_sql(waiting.mapper.plan()), closed(arrays)}});
-  std::string key = waiting.mapper.source_key(waiting.row);
+}
+
+void DeferredRows::remove(const Waiting& waiting) {
+  std::vector<std::string> keys;
+  Reject why;
+  waiting.mapper.append_key(waiting.net.row, keys, why);
+  for (auto& array : keys) array += '}';
+  std::vector<postgres::Command> commands;
+  references_.before_delete(waiting.mapper.plan(), keys, commands);
+  commands.push_back({delete_sql(waiting.mapper.plan()), {keys.begin(), keys.end()}});
+  session_.connection().pipeline(commands);
+}
+
+void DeferredRows::write(const Waiting& waiting) {
+  if (waiting.net.remove) {
+    remove(waiting);
+  } else {
+    upsert(waiting);
+  }
+  std::string key = waiting.mapper.source_key(waiting.net.row);
   const std::string& table = waiting.mapper.plan().source;
   if (quarantine_.holds(table, key)) session_.connection().pipeline({quarantine_.release(table, key)});
 }
@@ -69,10 +93,28 @@ void DeferredRows::retry_until_no_progress() {
   for (std::size_t before = waiting_.size() + 1; waiting_.size() < before;) {
     before = waiting_.size();
     std::erase_if(waiting_, [this](Waiting& waiting) {
-      auto error = attempt(session_.connection(), [&] { upsert(waiting); });
+      auto error = attempt(session_.connection(), [&] { write(waiting); });
       if (error) waiting.error = *error;
       return !error;
     });
+  }
+}
+
+// Rows that refer to each other in a circle pass only together.
+void DeferredRows::write_with_checks_at_the_end() {
+  bool any = std::any_of(waiting_.begin(), waiting_.end(),
+                         [](const Waiting& waiting) { return breaks_reference(waiting.error); });
+  if (!any) return;
+  auto before = quarantine_.pending();
+  auto error = attempt(session_.connection(), [&] {
+    session_.connection().run(check_at_the_end);
+    for (const Waiting& waiting : waiting_) write(waiting);
+    session_.connection().run(check_now);
+  });
+  if (error) {
+    quarantine_.restore(std::move(before));
+  } else {
+    waiting_.clear();
   }
 }
 
@@ -88,7 +130,7 @@ std::vector<std::string> DeferredRows::columns_of_index(const Waiting& waiting) 
 void DeferredRows::park(const Waiting& waiting) {
   std::vector<std::string> columns = columns_of_index(waiting), keys;
   Reject why;
-  waiting.mapper.append_key(waiting.row, keys, why);
+  waiting.mapper.append_key(waiting.net.row, keys, why);
   for (const ColumnPlan& column : waiting.mapper.plan().columns) {
     if (std::find(columns.begin(), columns.end(), column.target) == columns.end()) continue;
     std::string sql = park_sql(waiting.mapper.plan(), column);
@@ -106,8 +148,10 @@ void DeferredRows::exchange_through_parked_values() {
     std::size_t at = 0;
     auto before = quarantine_.pending();
     auto error = attempt(session_.connection(), [&] {
-      for (const Waiting& waiting : waiting_) park(waiting);
-      for (at = 0; at < waiting_.size(); ++at) upsert(waiting_[at]);
+      for (const Waiting& waiting : waiting_) {
+        if (!waiting.net.remove) park(waiting);
+      }
+      for (at = 0; at < waiting_.size(); ++at) write(waiting_[at]);
     });
     if (!error) {
       waiting_.clear();
@@ -124,14 +168,15 @@ void DeferredRows::exchange_through_parked_values() {
 
 void DeferredRows::refuse_rest() {
   for (const Waiting& waiting : waiting_) {
-    Reject reject = rejected_by_target(waiting.error, waiting.mapper.reject(waiting.row));
+    Reject reject = rejected_by_target(waiting.error, waiting.mapper.reject(waiting.net.row));
     session_.connection().pipeline(
-        {quarantine_.hold(waiting.mapper.plan(), reject, waiting.sequence, !waiting.born)});
+        {quarantine_.hold(waiting.mapper.plan(), reject, waiting.sequence, !waiting.net.born)});
   }
 }
 
 void DeferredRows::settle() {
   retry_until_no_progress();
+  write_with_checks_at_the_end();
   exchange_through_parked_values();
   refuse_rest();
   forget();

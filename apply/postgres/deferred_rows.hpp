@@ -1,12 +1,14 @@
 // Rows that the target refused because another row stood in their way (a unique value still taken, a parent
-// not there yet). They are tried again at the end of the source transaction, when all its rows have been
-// written, and only what is refused then goes to the quarantine.
+// not there yet, a child still there). They are tried again at the end of the source transaction, when all
+// its rows have been written, and only what is refused then goes to the quarantine.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 #include "apply/mapping/row_mapper.hpp"
+#include "apply/net_changes.hpp"
+#include "apply/postgres/outside_references.hpp"
 #include "apply/postgres/quarantine.hpp"
 #include "db/error.hpp"
 
@@ -14,11 +16,12 @@ namespace tidegate {
 
 class DeferredRows {
  public:
-  DeferredRows(TargetSession& session, Quarantine& quarantine) : session_(session), quarantine_(quarantine) {}
+  DeferredRows(TargetSession& session, Quarantine& quarantine, const OutsideReferences& references)
+      : session_(session), quarantine_(quarantine), references_(references) {}
 
   static bool may_succeed_later(const Error& error);
   // False, having taken nothing, where too many wait already: then the row is refused for good.
-  bool add(const RowMapper& mapper, const Row& row, bool born, std::uint64_t sequence, const Error& error);
+  bool add(const RowMapper& mapper, const NetRow& row, std::uint64_t sequence, const Error& error);
   bool empty() const { return waiting_.empty(); }
   // Within the source transaction's target transaction, after its last row.
   void settle();
@@ -29,20 +32,23 @@ class DeferredRows {
  private:
   struct Waiting {
     RowMapper mapper;
-    Row row;
-    bool born;
+    NetRow net;
     std::uint64_t sequence;
     Error error;
   };
   void retry_until_no_progress();
+  void write_with_checks_at_the_end();
   void exchange_through_parked_values();
   void park(const Waiting& row);
   std::vector<std::string> columns_of_index(const Waiting& row);
+  void write(const Waiting& row);
   void upsert(const Waiting& row);
+  void remove(const Waiting& row);
   void refuse_rest();
 
   TargetSession& session_;
   Quarantine& quarantine_;
+  const OutsideReferences& references_;
   std::vector<Waiting> waiting_;
   std::size_t bytes_ = 0;
 };

@@ -11,6 +11,11 @@ namespace tidegate {
 std::string copy_sql(const TablePlan& plan);
 // One array parameter per plan column. Whole rows; existing ones get the plan's columns, and keep all others.
 std::string upsert_sql(const TablePlan& plan);
+// A batch is checked as a whole where constraints allow that, and always before the position is written: what
+// only COMMIT would find could be laid to no row. Row by row, each is checked at once.
+inline constexpr const char* check_at_the_end = "SET CONSTRAINTS ALL DEFERRED";
+inline constexpr const char* check_now = "SET CONSTRAINTS ALL IMMEDIATE";
+
 // One array parameter per key column.
 std::string delete_sql(const TablePlan& plan);
 // `unnest($1::bigint[], …) AS k(k1, …) WHERE t."id" = k.k1 AND …`: finds rows of the table, which must be

@@ -5,15 +5,27 @@
 
 #include <algorithm>
 
+#include "apply/schema/existing_type.hpp"
 #include "db/error.hpp"
 
 namespace tidegate {
 namespace {
 
+// Of a domain the type below it: that is what it rounds and cuts like, and assigning checks the rest.
 constexpr const char* columns_sql = R"sql(
-SELECT a.attname, pg_catalog.format_type(a.atttypid, NULL), a.attnotnull,
-       a.atthasdef OR a.attidentity <> '' AS has_default, a.attgenerated <> '' AS generated
+SELECT a.attname, pg_catalog.format_type(base.type, NULL), a.attnotnull,
+       a.atthasdef OR a.attidentity <> '' AS has_default, a.attgenerated <> '' AS generated,
+       base.modifier, t.typtype = 'e' AS is_enum, NOT coalesce(c.collisdeterministic, true) AS folds_text
 FROM pg_catalog.pg_attribute a
+CROSS JOIN LATERAL (
+  WITH RECURSIVE below(type, modifier, depth) AS (
+    SELECT a.atttypid, a.atttypmod, 0
+    UNION ALL
+    SELECT d.typbasetype, d.typtypmod, depth + 1 FROM below JOIN pg_catalog.pg_type d ON d.oid = below.type
+    WHERE d.typtype = 'd')
+  SELECT type, modifier FROM below ORDER BY depth DESC LIMIT 1) AS base
+JOIN pg_catalog.pg_type t ON t.oid = base.type
+LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation
 WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped)sql";
 
 constexpr const char* unique_on_key_sql = R"sql(
@@ -73,27 +85,65 @@ void check_presence(const TablePlan& plan, bool there, const TargetTablesOptions
   }
 }
 
-// A column that is there is written in its own type; one that must be filled and is not is a reason to
-// refuse.
-void check_columns(postgres::Connection& target, TablePlan& plan) {
-  auto rows = target.run(columns_sql, {quoted_name(plan)});
-  for (ColumnPlan& column : plan.columns) {
-    int found = 0;
-    while (found < rows.rows() && rows.text(found, 0) != column.target) ++found;
-    if (found == rows.rows()) throw does_not_fit(plan, "it has no column " + column.target);
-    if (rows.boolean(found, 4)) throw does_not_fit(plan, "its column " + column.target + " is generated");
-    column.existing_type = rows.text(found, 1);
-    column.not_null = column.not_null || rows.boolean(found, 2);
-  }
-  for (int i = 0; i < rows.rows(); ++i) {
+bool is_key(const TablePlan& plan, const std::string& column) {
+  return std::find(plan.key.begin(), plan.key.end(), column) != plan.key.end();
+}
+
+int row_of(const postgres::Result& columns, const std::string& name) {
+  int found = 0;
+  while (found < columns.rows() && columns.text(found, 0) != name) ++found;
+  return found;
+}
+
+// Without a key of its own a row is found by the source's rowid, and a table that others made has no place
+// for that yet.
+Refused needs_hidden_column(const TablePlan& plan) {
+  return Refused(
+      "needs-hidden-column",
+      fmt::format("table {} of the target has no column {}, by which the rows of {} are found: the "
+                  "source gives them no key, or one that may be NULL",
+                  shown_name(plan), kRidTarget, quoted(plan.source)),
+      fmt::format("ALTER TABLE {} ADD COLUMN {} bigint NOT NULL UNIQUE (drop it after the "
+                  "migration), or exclude the table ([tables] exclude)",
+                  quoted_name(plan), quoted(kRidTarget)));
+}
+
+// A column that is there is written in its own type and within its limits.
+void check_column(const postgres::Result& there, int row, TablePlan& plan, ColumnPlan& column,
+                  const ColumnMeasure& measure, std::vector<Finding>& findings) {
+  if (there.boolean(row, 4)) throw does_not_fit(plan, "its column " + column.target + " is generated");
+  column.existing_type = there.text(row, 1);
+  column.not_null = column.not_null || there.boolean(row, 2);
+  ExistingColumn existing{column.existing_type, static_cast<int>(there.integer(row, 5)),
+                          there.boolean(row, 6), there.boolean(row, 7)};
+  auto finding = adopt_type(column, is_key(plan, column.target), existing, measure, shown_name(plan));
+  if (finding) findings.push_back(std::move(*finding));
+}
+
+// One that must be filled and is not is a reason to refuse.
+void check_unwritten(const postgres::Result& there, const TablePlan& plan) {
+  for (int i = 0; i < there.rows(); ++i) {
     bool written = std::any_of(plan.columns.begin(), plan.columns.end(),
-                               [&](const ColumnPlan& column) { return column.target == rows.text(i, 0); });
-    if (!written && rows.boolean(i, 2) && !rows.boolean(i, 3) && !rows.boolean(i, 4)) {
+                               [&](const ColumnPlan& column) { return column.target == there.text(i, 0); });
+    if (!written && there.boolean(i, 2) && !there.boolean(i, 3) && !there.boolean(i, 4)) {
       throw does_not_fit(
           plan, fmt::format("its column {} is NOT NULL without a default, and the source has nothing for it",
-                            rows.text(i, 0)));
+                            there.text(i, 0)));
     }
   }
+}
+
+void check_columns(postgres::Connection& target, TablePlan& plan, const MeasuredTable* measured,
+                   std::vector<Finding>& findings) {
+  auto there = target.run(columns_sql, {quoted_name(plan)});
+  for (ColumnPlan& column : plan.columns) {
+    int row = row_of(there, column.target);
+    if (row == there.rows() && column.target == kRidTarget) throw needs_hidden_column(plan);
+    if (row == there.rows()) throw does_not_fit(plan, "it has no column " + column.target);
+    auto measure = measured ? measured->column(column.source) : ColumnMeasure{};
+    check_column(there, row, plan, column, measure, findings);
+  }
+  check_unwritten(there, plan);
 }
 
 void check_key(postgres::Connection& target, const TablePlan& plan) {
@@ -104,18 +154,35 @@ void check_key(postgres::Connection& target, const TablePlan& plan) {
 
 }  // namespace
 
-std::vector<bool> require_fit(postgres::Connection& target, std::vector<TablePlan>& plans,
-                              const TargetTablesOptions& options) {
-  std::vector<bool> there;
+ColumnMeasure MeasuredTable::column(const std::string& name) const {
+  for (std::size_t i = 0; i < table.columns.size() && i < measure.columns.size(); ++i) {
+    if (table.columns[i].name == name) return measure.columns[i];
+  }
+  return {};
+}
+
+TargetFit examine_fit(postgres::Connection& target, std::vector<TablePlan>& plans,
+                      const TargetTablesOptions& options, const std::vector<MeasuredTable>& measured) {
+  TargetFit fit;
   for (TablePlan& plan : plans) {
-    there.push_back(is_there(target, plan));
-    check_presence(plan, there.back(), options);
-    if (!there.back()) continue;
+    fit.there.push_back(is_there(target, plan));
+    check_presence(plan, fit.there.back(), options);
+    if (!fit.there.back()) continue;
     if (!options.adopt) refuse_rows(target, plan);
-    check_columns(target, plan);
+    auto of_table = std::find_if(measured.begin(), measured.end(),
+                                 [&](const MeasuredTable& each) { return each.table.name == plan.source; });
+    check_columns(target, plan, of_table == measured.end() ? nullptr : &*of_table, fit.findings);
     check_key(target, plan);
   }
-  return there;
+  return fit;
+}
+
+std::vector<bool> require_fit(postgres::Connection& target, std::vector<TablePlan>& plans,
+                              const TargetTablesOptions& options) {
+  TargetFit fit = examine_fit(target, plans, options);
+  if (fit.findings.empty()) return std::move(fit.there);
+  const Finding& first = fit.findings.front();
+  throw Refused(first.code, first.message, first.mend);
 }
 
 }  // namespace tidegate

@@ -16,9 +16,25 @@ struct TargetTablesOptions {
   bool adopt = false;  // accept tables that hold rows which tidegate did not write
 };
 
-// Says of each plan whether its table is there. Sets `existing_type` and `not_null` of the columns of those
-// that are. Reads only. Throws Refused for the first table that is in the way, missing, holds rows that
-// tidegate did not write, or does not fit.
+// What a source's table holds, where that is known.
+struct MeasuredTable {
+  const SourceTable& table;
+  const TableMeasure& measure;
+  ColumnMeasure column(const std::string& name) const;  // an empty one for a column that it does not have
+};
+
+struct TargetFit {
+  std::vector<bool> there;        // of each plan: is its table there?
+  std::vector<Finding> findings;  // columns that would alter values, or are too narrow for them; all block
+};
+
+// Makes the plans of tables that are there those of their columns: type, limits, `existing_type`, `not_null`.
+// Reads only. Throws Refused for the first table that is in the way, missing, holds rows that tidegate did
+// not write, or lacks what a plan needs.
+TargetFit examine_fit(postgres::Connection& target, std::vector<TablePlan>& plans,
+                      const TargetTablesOptions& options, const std::vector<MeasuredTable>& measured = {});
+
+// The same; the first finding is thrown as well.
 std::vector<bool> require_fit(postgres::Connection& target, std::vector<TablePlan>& plans,
                               const TargetTablesOptions& options);
 

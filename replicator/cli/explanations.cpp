@@ -178,6 +178,27 @@ constexpr Explanation explanations[] = {
     {"table-does-not-fit",
      "A table that is in the target cannot take the source's rows; the sentence names the reason.",
      "Change it with a migration, or exclude it ([tables] exclude)."},
+    {"column-alters-values",
+     "A column that is in the target has a type that rounds, cuts or pads what the source would send, and "
+     "says "
+     "nothing: a real, a char(n), a timestamp(0).",
+     "Change it with a migration to the type that is named, or exclude the table ([tables] exclude)."},
+    {"column-too-narrow",
+     "A column that is in the target cannot hold values that the source has now: they are too long, too "
+     "large, or "
+     "of another kind.",
+     "Widen it with a migration, mend the values at the source, or say with a [[rule]] what becomes of "
+     "them."},
+    {"key-not-told-apart",
+     "A key column that is in the target takes for equal what the source tells apart (upper and lower case, "
+     "two "
+     "spellings of a time). Two rows would become one.",
+     "Change it with a migration to the type that is named."},
+    {"needs-hidden-column",
+     "Rows of a table without a usable key are found by the source's rowid, which needs a column in the "
+     "target's "
+     "table.",
+     "Add the column as the sentence says; drop it when the migration is over."},
     {"other-state-directory",
      "The target's schema tidegate says that this pipeline is filled from another state directory, perhaps "
      "on another "

@@ -68,8 +68,9 @@ void check_tables(postgres::Connection& target, const Settings& settings, std::v
     return;
   }
   try {
-    auto planned = plan_from_catalogue(settings);
-    require_fit(target, planned.plans, tables_options(settings));
+    bool existing = settings.target.schema == TargetSchema::existing || settings.adopt;
+    auto planned = existing ? plan_from_source(settings) : plan_from_catalogue(settings);
+    for (auto& finding : fit_findings(target, planned, settings)) findings.push_back(std::move(finding));
   } catch (const Refused& refused) {
     findings.push_back({Level::block, refused.code(), "", "", refused.message(), refused.mend()});
   }

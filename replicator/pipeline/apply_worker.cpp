@@ -13,7 +13,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto first_pause = 100ms, longest_pause = 5000ms;
-constexpr std::string_view unique_violation = "23505";
+constexpr std::string_view unique_violation = "23505", broken_reference = "23503";
 constexpr auto longest_idle = 200ms;
 
 bool worth_another_try(const Error& error) {
@@ -318,7 +318,8 @@ void ApplyWorker::retry_conflicts(Session& session) {
   if (!session.quarantine.take_released() || session.quarantine.size() == 0) return;
   std::vector<std::int64_t> ids;
   for (const auto& entry : list_quarantine(session.target.connection(), session.target.pipeline())) {
-    if (entry.state == "held" && entry.sqlstate == unique_violation) ids.push_back(entry.id);
+    bool conflict = entry.sqlstate == unique_violation || entry.sqlstate == broken_reference;
+    if (entry.state == "held" && conflict) ids.push_back(entry.id);
   }
   if (!ids.empty()) retry(session, ids);
 }

@@ -75,6 +75,15 @@ PlannedPipeline plan_from_source(const Settings& settings) {
   }
 }
 
+std::vector<Finding> fit_findings(postgres::Connection& target, const PlannedPipeline& planned,
+                                  const Settings& settings) {
+  std::vector<MeasuredTable> measured;
+  for (std::size_t i = 0; i < planned.tables.size(); ++i)
+    measured.push_back({planned.tables[i], planned.measures[i]});
+  auto plans = planned.plans;
+  return examine_fit(target, plans, tables_options(settings), measured).findings;
+}
+
 TargetTablesOptions tables_options(const Settings& settings) {
   return {plan_options(settings), settings.target.schema == TargetSchema::create, settings.adopt};
 }

@@ -30,6 +30,11 @@ PlannedPipeline plan_from_source(const Settings& settings);
 // Read from the source's catalogue alone, without its rows: what can be known before the source is read.
 PlannedPipeline plan_from_catalogue(const Settings& settings);
 
+// What the target's existing columns would do to the values that were measured. Throws Refused as
+// examine_fit() does.
+std::vector<Finding> fit_findings(postgres::Connection& target, const PlannedPipeline& planned,
+                                  const Settings& settings);
+
 // Of a Postgres source: its catalogue and its schema, as pg_dump says it.
 PlannedPipeline plan_postgres(const Settings& settings);
 

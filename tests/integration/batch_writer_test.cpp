@@ -434,6 +434,103 @@ TEST_F(Writer, TriggersStayOffAfterOutsideActions) {
   EXPECT_THAT(rows("SELECT v FROM t"), ElementsAre("c"));
 }
 
+// --- foreign keys that the target itself checks ---
+
+// Its role may not switch them off.
+class Checked : public Writer {
+ protected:
+  void SetUp() override {
+    ServerTest::SetUp();
+    if (IsSkipped()) return;
+    session_ = std::make_unique<TargetSession>(target_without_replica_mode(), "inc");
+    ASSERT_FALSE(session_->replica_mode());
+  }
+  void families(const std::string& reference) {
+    table("parent", "id bigint PRIMARY KEY, friend_id bigint",
+          {column("id", TargetType::bigint), column("friend_id", TargetType::bigint)});
+    table("child", "id bigint PRIMARY KEY, parent_id bigint REFERENCES parent " + reference,
+          {column("id", TargetType::bigint), column("parent_id", TargetType::bigint)});
+    other_->run("GRANT ALL ON parent, child TO tidegate_plain");
+  }
+  static Row row(int id, int other) { return {integer(id), integer(other)}; }
+};
+
+class CheckedWhen : public Checked, public testing::WithParamInterface<const char*> {};
+
+TEST_P(CheckedWhen, AViolationIsNamedAndTheRestIsWritten) {
+  families(GetParam());
+  write({{"child", inserted(row(1, 1))},
+         {"child", inserted(row(2, 9))},
+         {"child", inserted(row(3, 1))},
+         {"parent", inserted(row(1, 0))}});
+  EXPECT_THAT(rows("SELECT * FROM child ORDER BY id"), ElementsAre("1|1", "3|1"));
+  EXPECT_THAT(held(), ElementsAre("child[2]|23503|none"));
+  write({{"child", updated(row(2, 1))}});
+  EXPECT_THAT(rows("SELECT id FROM child ORDER BY id"), ElementsAre("1", "2", "3"));
+  EXPECT_THAT(held(), IsEmpty());
+}
+
+TEST_P(CheckedWhen, AParentAndItsChildrenGoTogether) {
+  families(GetParam());
+  write({{"parent", inserted(row(1, 0))}, {"parent", inserted(row(2, 0))}, {"child", inserted(row(1, 1))}});
+  write({{"parent", removed(row(1, 0))}, {"child", updated(row(1, 2))}, {"child", inserted(row(2, 9))}});
+  EXPECT_THAT(rows("SELECT id FROM parent"), ElementsAre("2"));
+  EXPECT_THAT(held(), ElementsAre("child[2]|23503|none"));
+  write({{"parent", removed(row(2, 0))}, {"child", removed(row(1, 2))}});
+  EXPECT_THAT(rows("SELECT id FROM parent"), IsEmpty());
+  EXPECT_THAT(held(), ElementsAre("child[2]|23503|none"));
+}
+
+TEST_P(CheckedWhen, ADeleteThatIsRefusedIsNamed) {
+  families(GetParam());
+  write({{"parent", inserted(row(1, 0))}, {"child", inserted(row(1, 1))}});
+  write({{"parent", removed(row(1, 0))}, {"parent", inserted(row(2, 0))}});
+  EXPECT_THAT(rows("SELECT id FROM parent ORDER BY id"), ElementsAre("1", "2"));
+  EXPECT_THAT(held(), ElementsAre("parent[1]|23503|old row"));
+}
+
+TEST_P(CheckedWhen, InALongTransactionToo) {
+  families(GetParam());
+  write({{"parent", inserted(row(1, 0))}, {"child", inserted(row(1, 1))}});
+  writer_->begin_long();
+  auto to = next();
+  writer_->add(net({{"child", inserted(row(2, 2))}, {"parent", removed(row(1, 0))}}), to.sequence);
+  writer_->add(net({{"child", inserted(row(3, 9))}, {"child", removed(row(1, 1))}}), to.sequence);
+  writer_->add(net({{"parent", inserted(row(2, 0))}}), to.sequence);
+  writer_->commit_long(to);
+  EXPECT_THAT(rows("SELECT * FROM child"), ElementsAre("2|2"));
+  EXPECT_THAT(rows("SELECT id FROM parent"), ElementsAre("2"));
+  EXPECT_THAT(held(), ElementsAre("child[3]|23503|none"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Checks, CheckedWhen,
+                         testing::Values("", "DEFERRABLE", "DEFERRABLE INITIALLY DEFERRED"));
+
+TEST_F(Checked, RowsThatReferToEachOtherPassTogether) {
+  families("");
+  other_->run(
+      "ALTER TABLE parent ADD FOREIGN KEY (friend_id) REFERENCES child DEFERRABLE INITIALLY DEFERRED");
+  write({{"parent", inserted(row(1, 1))}, {"child", inserted(row(1, 1))}});
+  EXPECT_THAT(held(), IsEmpty());
+  writer_->begin_long();
+  auto to = next();
+  writer_->add(net({{"parent", inserted(row(2, 2))}, {"child", inserted(row(2, 2))}}), to.sequence);
+  writer_->commit_long(to);
+  EXPECT_THAT(rows("SELECT id FROM parent ORDER BY id"), ElementsAre("1", "2"));
+  EXPECT_THAT(held(), IsEmpty());
+}
+
+TEST_F(Checked, AUniqueConstraintThatIsDeferredIsMetBeforeTheCommit) {
+  table("t", "id bigint PRIMARY KEY, u text UNIQUE DEFERRABLE INITIALLY DEFERRED",
+        {column("id", TargetType::bigint), column("u", TargetType::text)});
+  other_->run("GRANT ALL ON t TO tidegate_plain");
+  write({{"t", inserted({integer(1), text("a")})}, {"t", inserted({integer(2), text("b")})}});
+  write({{"t", updated({integer(1), text("b")})}, {"t", updated({integer(2), text("a")})}});
+  write({{"t", inserted({integer(3), text("a")})}, {"t", inserted({integer(4), text("c")})}});
+  EXPECT_THAT(rows("SELECT * FROM t ORDER BY id"), ElementsAre("1|b", "2|a", "4|c"));
+  EXPECT_THAT(held(), ElementsAre("t[3]|23505|none"));
+}
+
 // --- identity ---
 
 TEST_F(Writer, SequencesFollowTheHighestId) {

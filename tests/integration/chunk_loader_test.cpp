@@ -47,6 +47,17 @@ class Loader : public testing_support::ServerTest {
   std::unique_ptr<Quarantine> quarantine_;
 };
 
+TEST_F(Loader, WhatOnlyTheCommitWouldMeetIsNamed) {
+  session_ = std::make_unique<TargetSession>(target_without_replica_mode(), "inc");
+  quarantine_ = std::make_unique<Quarantine>(*session_);
+  other_->run(
+      "ALTER TABLE t ADD CONSTRAINT later UNIQUE (n) DEFERRABLE INITIALLY DEFERRED;"
+      "GRANT ALL ON t TO tidegate_plain");
+  EXPECT_EQ(load({row(1, "a"), {integer(2), text("b"), integer(1)}, row(3, "c")}, {"t", 0, {}, 5, 3}), 2u);
+  EXPECT_THAT(rows("SELECT id FROM t ORDER BY id"), ElementsAre("1", "3"));
+  EXPECT_THAT(held(), ElementsAre("[2]||rejected|23505|none|5"));
+}
+
 TEST_F(Loader, WritesRowsAndProgressTogether) {
   EXPECT_EQ(load({row(1, "a\t\\\n"), {integer(2), Null{}, Null{}}}, {"t", 0, {integer(2)}, 5, 2}), 2u);
   EXPECT_EQ(load({}, {"t", 1, {}, 6, 0}), 0u);

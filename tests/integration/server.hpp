@@ -45,6 +45,18 @@ class ServerTest : public testing::Test {
     return found;
   }
   TargetOptions target() const { return {server(), name_}; }
+  // The same as a role that may not switch triggers and foreign keys off.
+  TargetOptions target_without_replica_mode() {
+    TargetSession makes_the_control_schema(target(), "inc");
+    if (rows("SELECT FROM pg_catalog.pg_roles WHERE rolname = 'tidegate_plain'").empty()) {
+      other_->run("CREATE ROLE tidegate_plain; GRANT tidegate_plain TO CURRENT_USER");
+    }
+    other_->run("GRANT ALL ON SCHEMA tidegate, " + tidegate::quoted(name_) +
+                " TO tidegate_plain; GRANT ALL ON ALL TABLES IN SCHEMA tidegate TO tidegate_plain");
+    auto options = target();
+    options.connect.url += "&options=-c%20role%3Dtidegate_plain";
+    return options;
+  }
 
   std::string name_;
   std::unique_ptr<postgres::Connection> other_;

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """[target] schema = "existing": tables that migrations made are filled as they are, or refused with the reason."""
 import contextlib
+import decimal
+import json
 import pathlib
 import shutil
 import sqlite3
@@ -81,9 +83,12 @@ class Existing(unittest.TestCase):
 
     def test_what_does_not_fit_a_type_is_quarantined(self):
         self.target.query(MIGRATIONS)
-        self.write("INSERT INTO child(id, tier, age) VALUES (8, 'platinum', 7), (9, 'gold', 700000)")
+        self.write("INSERT INTO child(id, tier, age) VALUES (8, 'platinum', 7)")
         self.tide.start().wait_phase("streaming")
         self.assertEqual(self.target.query("SELECT id FROM public.child ORDER BY id"), [(1,), (2,)])
+        self.assertEqual(self.tide.status()["quarantined"], 1)
+        self.write("INSERT INTO child(id, tier, age) VALUES (9, 'gold', 700000)")
+        self.tide.sync()
         self.assertEqual(self.tide.status()["quarantined"], 2)
         self.write("UPDATE child SET tier = 'gold' WHERE id = 8; UPDATE child SET age = 7 WHERE id = 9; "
                    "INSERT INTO child(id, tier) VALUES (10, 'tin')")
@@ -103,6 +108,63 @@ class Existing(unittest.TestCase):
             with self.subTest(change=change):
                 self.target.query(change)
                 self.refused("table-does-not-fit", "public.child", says)
+
+    def test_columns_that_would_alter_values_are_refused(self):
+        self.target.query(MIGRATIONS)
+        self.write("UPDATE child SET score = 1234.25, age = 40000, made_at = '2024-01-02 03:04:05.678' WHERE id = 1; "
+                   "UPDATE class SET title = 'a long title' WHERE id = 1")
+        alter = "ALTER TABLE public.child ALTER COLUMN {0} TYPE {1}; "
+        for code, columns, says in (
+                ("column-too-narrow", {"age": "smallint"}, '"age"'),
+                ("column-alters-values", {"age": "integer", "score": "real"}, '"score"'),
+                ("column-too-narrow", {"score": "numeric(5,2)"}, '"score"'),
+                ("column-alters-values", {"score": "numeric(6,2)", "made_at": "timestamptz(0)"}, '"made_at"'),
+                ("column-too-narrow", {"made_at": "date"}, '"made_at"'),
+                ("column-alters-values", {"made_at": "timestamptz", "ref": "char(40)"}, '"ref"')):
+            with self.subTest(columns=columns):
+                self.target.query("".join(alter.format(*column) for column in columns.items()))
+                self.refused(code, '"public.child"', says)
+                doctor = self.tide.verb("doctor", "--source", self.source, "--allow-wal", "--json")
+                self.assertEqual([finding["column"] for finding in json.loads(doctor.out)["findings"] if finding["code"] == code],
+                                 [says.strip('"')])
+        self.target.query(alter.format("ref", "uuid USING NULL") + "ALTER TABLE public.class ALTER COLUMN title TYPE varchar(5)")
+        self.refused("column-too-narrow", '"public.class"', '"title"')
+        self.target.query("ALTER TABLE public.class ALTER COLUMN title TYPE varchar(12)")
+        self.tide.start().wait_phase("streaming")
+        self.assertEqual(self.target.query("SELECT score, age FROM public.child WHERE id = 1"), [(decimal.Decimal("1234.25"), 40000)])
+
+    def test_later_values_are_never_rounded_or_cut(self):
+        self.target.query(MIGRATIONS + "ALTER TABLE public.child ALTER COLUMN made_at TYPE timestamp; "
+                          "ALTER TABLE public.class ALTER COLUMN title TYPE varchar(3)")
+        self.tide.start().wait_phase("streaming")
+        self.write("INSERT INTO class VALUES (3, 'CCC'), (4, 'D    '); INSERT INTO child(id, score) VALUES (3, 1.125), (4, 1.25); "
+                   "INSERT INTO child(id, made_at) VALUES (5, '2024-01-02 03:04:05+02:00'), (6, '2024-01-02 03:04:05Z'); "
+                   "INSERT INTO child(id, born) VALUES (7, '2024-01-02 03:04:05'), (8, '2024-01-02')")
+        self.tide.sync()
+        self.assertEqual(self.target.query("SELECT id FROM public.child ORDER BY id"), [(1,), (2,), (4,), (6,), (8,)])
+        self.assertEqual(self.target.query("SELECT id FROM public.class ORDER BY id"), [(1,), (2,), (3,)])
+        self.assertEqual(self.tide.status()["quarantined"], 4)
+
+    def test_a_domain_is_what_it_stands_on(self):
+        self.target.query("CREATE DOMAIN public.short AS varchar(3); CREATE DOMAIN public.shorter AS public.short CHECK (VALUE <> 'no');"
+                          + MIGRATIONS + "ALTER TABLE public.class ALTER COLUMN title TYPE public.shorter")
+        self.addCleanup(self.target.query, "DROP DOMAIN public.shorter CASCADE; DROP DOMAIN public.short CASCADE")
+        self.tide.start().wait_phase("streaming")
+        self.write("INSERT INTO class VALUES (3, 'CCC'), (4, 'D   '), (5, 'no')")
+        self.tide.sync()
+        self.assertEqual(self.target.query("SELECT title FROM public.class ORDER BY id"), [("A",), ("B",), ("CCC",)])
+        self.assertEqual(self.tide.status()["quarantined"], 2)
+
+    def test_a_table_without_a_key_needs_the_hidden_column(self):
+        self.write("CREATE TABLE note (word TEXT); INSERT INTO note VALUES ('a'), ('a')")
+        self.target.query(MIGRATIONS + "DROP TABLE IF EXISTS public.note; CREATE TABLE public.note (word text)")
+        self.addCleanup(self.target.query, "DROP TABLE public.note")
+        self.refused("needs-hidden-column", "public.note", "_tidegate_rid", "ALTER TABLE")
+        self.target.query("""ALTER TABLE "public"."note" ADD COLUMN "_tidegate_rid" bigint NOT NULL UNIQUE""")
+        self.tide.start().wait_phase("streaming")
+        self.write("UPDATE note SET word = 'b' WHERE rowid = 2")
+        self.tide.sync()
+        self.assertEqual(self.target.query("SELECT word FROM public.note ORDER BY 1"), [("a",), ("b",)])
 
     def test_ids_made_in_the_target_later_follow_those_of_the_source(self):
         self.target.query(MIGRATIONS)
