@@ -41,10 +41,10 @@ std::vector<SourceTable> tables_of(sqlite::Database& live, const CaptureOptions&
   return capture::read_catalog(live, options.include, options.exclude);
 }
 
-// Visits every row of the live table in key order.
+// Visits every row of the live table.
 template <typename Visit>
 void scan(sqlite::Database& live, const ShadowTable& table, Visit visit) {
-  auto rows = live.prepare(table.select_live(false));
+  auto rows = live.prepare(table.select_live(ShadowTable::Rows::in_any_order));
   Row row;
   while (rows.step()) {
     rows.read_row(row, 0, table.width());
@@ -142,18 +142,18 @@ namespace {
 class MeasuredScan {
  public:
   MeasuredScan(sqlite::Database& live, const ShadowTable& table, TableMeasure& measure)
-      : table_(table), measure_(measure), rows_(live.prepare(table.select_live(false))) {}
+      : table_(table), measure_(measure), rows_(live.prepare(table.select_live(ShadowTable::Rows::all))) {}
 
   // Empty at the end.
-  std::vector<Row> next() {
-    std::vector<Row> batch;
+  std::vector<PlacedRow> next() {
+    std::vector<PlacedRow> batch;
     std::size_t bytes = 0;
     while (!at_end_ && batch.size() < max_rows && bytes < max_bytes) {
       at_end_ = !rows_.step();
       if (at_end_) break;
-      rows_.read_row(batch.emplace_back(), 0, table_.width());
-      measure_row(table_, batch.back(), measure_);
-      bytes += size_in_memory(batch.back());
+      table_.read(rows_, batch.emplace_back());
+      measure_row(table_, batch.back().row, measure_);
+      bytes += size_in_memory(batch.back().row);
     }
     return batch;
   }
@@ -179,12 +179,13 @@ void SqliteCapture::fill_table(sqlite::Database& live, FilledTable& into, const 
   auto coming = std::async(std::launch::async, read);
   for (auto batch = coming.get(); !batch.empty(); batch = coming.get()) {
     coming = std::async(std::launch::async, read);
-    for (const Row& row : batch) {
-      for (std::size_t i = 0; i < row.size(); ++i) insert.bind(static_cast<int>(i) + 1, row[i]);
+    for (const PlacedRow& row : batch) {
+      table.bind_all(insert, row);
       insert.run();
     }
     progress(into.source.name, written += batch.size());
   }
+  Shadow::index(state_, table);
 }
 
 std::vector<FilledTable> SqliteCapture::fill(const Progress& progress) {
@@ -227,7 +228,7 @@ bool SqliteCapture::take_over(const SourceTable& now) {
     Shadow::extend(state_, before, now);
     return true;
   }
-  Shadow::add(state_, now);
+  Shadow::index(state_, Shadow::add(state_, now));
   return true;
 }
 
@@ -288,18 +289,15 @@ Recorder SqliteCapture::recorder() {
   return Recorder(state_, outbox_, tables_, transaction_under_way(), now_us(), reached_.open);
 }
 
-// Ranges of rowids serve where the shadow is ordered by the rowid as well.
-void SqliteCapture::compare_ranges(const ShadowTable& table, const sqlite_wal::TableLook& look,
-                                   sqlite::Database& live, Recorder& recorder, Cut& cut) {
+void SqliteCapture::compare_one(const ShadowTable& table, const sqlite_wal::TableLook& look,
+                                sqlite::Database& live, Recorder& recorder, Cut& cut) {
   auto& differences = recorder.writer(table);
-  if (look.whole || !table.keyed_by_rowid()) {
-    cut.rows_compared += compare_table(table, live, *shadow_, {}, differences).live_rows;
-    return;
-  }
-  for (const auto& range : look.ranges) {
-    cut.rows_compared +=
-        compare_table(table, live, *shadow_, RowidRange{range.first, range.last}, differences).live_rows;
-  }
+  std::vector<RowidRange> ranges;
+  for (const auto& range : look.ranges) ranges.emplace_back(range.first, range.last);
+  auto counts = look.whole || !table.found_by_rowid() ? compare_table(table, live, *shadow_, differences)
+                : table.keeps_rowid() ? compare_by_rowid(table, live, *shadow_, state_, ranges, differences)
+                                      : compare_ranges(table, live, *shadow_, ranges, differences);
+  cut.rows_compared += counts.live_rows;
 }
 
 void SqliteCapture::compare(const sqlite_wal::SnapshotChain::Cut& live, Recorder& recorder, Cut& cut) {
@@ -309,9 +307,9 @@ void SqliteCapture::compare(const sqlite_wal::SnapshotChain::Cut& live, Recorder
   for (const ShadowTable& table : tables_) {
     auto look = live.look.tables.find(table.source().name);
     if (live.look.everything) {
-      compare_ranges(table, everywhere, live.connection, recorder, cut);
+      compare_one(table, everywhere, live.connection, recorder, cut);
     } else if (look != live.look.tables.end()) {
-      compare_ranges(table, look->second, live.connection, recorder, cut);
+      compare_one(table, look->second, live.connection, recorder, cut);
     }
   }
 }
@@ -321,8 +319,9 @@ bool SqliteCapture::record(const sqlite_wal::SnapshotChain::Cut& live, Cut& cut)
   Recorder changes = recorder();
   compare(live, changes, cut);
   if (!live.wal) chain_->accept();  // ends the read lock: it is not held for the time of a commit
-  if (!changes.finish()) return false;
-  Reached next{transaction_under_way(), false};
+  bool changed = changes.finish();
+  if (!changed && !changes.wrote()) return false;
+  Reached next = changed ? Reached{transaction_under_way(), false} : reached_;
   save(next);
   failpoint("capture-before-commit");
   transaction.commit();
@@ -330,7 +329,7 @@ bool SqliteCapture::record(const sqlite_wal::SnapshotChain::Cut& live, Cut& cut)
   failpoint("capture-after-commit");
   cut.changes = changes.changes();
   cut.last_sequence = changes.last_sequence();
-  return true;
+  return changed;
 }
 
 SqliteCapture::Cut SqliteCapture::cut() {

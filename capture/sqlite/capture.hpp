@@ -81,8 +81,8 @@ class SqliteCapture {
   void carry_schema_changes(sqlite::Database& live);
   bool take_over(const SourceTable& now);
   void compare(const sqlite_wal::SnapshotChain::Cut& live, Recorder& recorder, Cut& cut);
-  void compare_ranges(const ShadowTable& table, const sqlite_wal::TableLook& look, sqlite::Database& live,
-                      Recorder& recorder, Cut& cut);
+  void compare_one(const ShadowTable& table, const sqlite_wal::TableLook& look, sqlite::Database& live,
+                   Recorder& recorder, Cut& cut);
   bool record(const sqlite_wal::SnapshotChain::Cut& live, Cut& cut);
   Recorder recorder();
   std::uint64_t transaction_under_way() const;

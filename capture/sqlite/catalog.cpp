@@ -331,12 +331,27 @@ std::vector<SourceTable> read_catalog(Database& database, const std::vector<std:
   return Reader(database, include, exclude, into).run();
 }
 
-std::string rowid_alias(const SourceTable& table) {
+namespace {
+
+// Empty where all are taken.
+std::string free_rowid_alias(const SourceTable& table) {
   for (const char* alias : {"rowid", "_rowid_", "oid"}) {
     bool taken = std::any_of(table.columns.begin(), table.columns.end(),
                              [&](const SourceColumn& column) { return ascii_lower(column.name) == alias; });
     if (!taken) return alias;
   }
+  return "";
+}
+
+}  // namespace
+
+bool has_rowid_alias(const SourceTable& table) {
+  return !free_rowid_alias(table).empty();
+}
+
+std::string rowid_alias(const SourceTable& table) {
+  std::string alias = free_rowid_alias(table);
+  if (!alias.empty()) return alias;
   throw Refused("no-row-identity",
                 "table " + table.name +
                     " has no key and columns named rowid, _rowid_ and oid, so its rows cannot be told apart",

@@ -45,6 +45,7 @@ std::vector<SourceTable> read_catalog(sqlite::Database& database, const std::vec
 // A name by which SQL reaches the table's rowid: "rowid", "_rowid_" or "oid", whichever is no column.
 // Throws Refused where all three are columns. Not for WITHOUT ROWID tables: they have none.
 std::string rowid_alias(const SourceTable& table);
+bool has_rowid_alias(const SourceTable& table);
 
 // Hex SHA-256 over all of the table but last_sequence. Layout and comments of its SQL do not count. Two equal
 // fingerprints mean the same table; different ones may (keywords in another case, say).

@@ -47,15 +47,15 @@ class Recorder::TableWriter : public Differences {
  public:
   TableWriter(Recorder& recorder, const ShadowTable& table) : recorder_(recorder), table_(table) {}
 
-  void inserted(const Row& live) override {
+  void inserted(const PlacedRow& live) override {
     if (!insert_) insert_.emplace(recorder_.state_.prepare(table_.insert_sql()));
-    for (std::size_t i = 0; i < live.size(); ++i) insert_->bind(static_cast<int>(i) + 1, live[i]);
+    table_.bind_all(*insert_, live);
     insert_->run();
     recorder_.written();
   }
 
-  void updated(const Row& shadow, const Row& live) override {
-    if (!changes_sign_of_zero(shadow, live)) {
+  void updated(const PlacedRow& shadow, const PlacedRow& live) override {
+    if (!changes_sign_of_zero(shadow.row, live.row)) {
       update(live);
       return recorder_.written();
     }
@@ -63,22 +63,30 @@ class Recorder::TableWriter : public Differences {
     update(live);
     recorder_.start_session();  // forgets what it took this for
     ++recorder_.changes_;
-    recorder_.add(table_, update_of(table_.id(), shadow, live));
+    recorder_.add(table_, update_of(table_.id(), shadow.row, live.row));
   }
 
-  void removed(const Row& shadow) override {
+  void removed(const PlacedRow& shadow) override {
     if (!remove_) remove_.emplace(recorder_.state_.prepare(table_.delete_sql()));
-    bind_key(*remove_, table_.relation(), shadow, 1);
+    bind_key(*remove_, table_.relation(), shadow.row, 1);
     remove_->run();
     require_one_row();
     recorder_.written();
   }
 
   // One session would take the two for an update of a row that is inserted as well.
-  void replaced(const Row& shadow, const Row& live) override {
+  void replaced(const PlacedRow& shadow, const PlacedRow& live) override {
     removed(shadow);
     recorder_.take_changeset();
     inserted(live);
+  }
+
+  void moved(const PlacedRow& live) override {
+    if (!move_) move_.emplace(recorder_.state_.prepare(table_.update_rowid_sql()));
+    bind_key(move_->bind(1, live.rowid), table_.relation(), live.row, 2);
+    move_->run();
+    require_one_row();
+    recorder_.written_without_event();
   }
 
   Row read_row(const Row& key) {
@@ -91,13 +99,14 @@ class Recorder::TableWriter : public Differences {
   }
 
  private:
-  void update(const Row& live) {
+  void update(const PlacedRow& live) {
     if (!update_) update_.emplace(recorder_.state_.prepare(table_.update_sql()));
     int parameter = 0;
-    for (std::uint32_t i = 0; i < live.size(); ++i) {
-      if (!is_key(table_.relation(), i)) update_->bind(++parameter, live[i]);
+    for (std::uint32_t i = 0; i < live.row.size(); ++i) {
+      if (!is_key(table_.relation(), i)) update_->bind(++parameter, live.row[i]);
     }
-    bind_key(*update_, table_.relation(), live, parameter + 1);
+    if (table_.keeps_rowid()) update_->bind(++parameter, live.rowid);
+    bind_key(*update_, table_.relation(), live.row, parameter + 1);
     update_->run();
     require_one_row();
   }
@@ -111,7 +120,7 @@ class Recorder::TableWriter : public Differences {
 
   Recorder& recorder_;
   const ShadowTable& table_;
-  std::optional<sqlite::Statement> insert_, update_, remove_, read_;
+  std::optional<sqlite::Statement> insert_, update_, remove_, move_, read_;
 };
 
 Recorder::Recorder(sqlite::Database& state, Outbox& outbox, const std::vector<ShadowTable>& tables,
@@ -140,6 +149,11 @@ Differences& Recorder::writer(const ShadowTable& table) {
 
 void Recorder::written() {
   ++changes_;
+  written_without_event();
+}
+
+void Recorder::written_without_event() {
+  wrote_ = true;
   ++writes_in_session_;
   bool full = writes_in_session_ >= max_writes_in_session ||
               (writes_in_session_ % 64 == 0 && session_->memory_used() >= max_session_bytes);
@@ -150,31 +164,35 @@ void Recorder::take_changeset() {
   failpoint("capture-before-changeset");
   session_->read([this](const sqlite::SessionChange& found) {
     const ShadowTable& table = *by_name_.at(found.table);
-    add(table, complete(table, found));
+    Change change = complete(table, found);
+    bool moved_only = change.operation == Operation::update && change.changed.empty();
+    if (!moved_only) add(table, std::move(change));
   });
   start_session();
 }
 
 Change Recorder::complete(const ShadowTable& table, const sqlite::SessionChange& found) {
   using Kind = sqlite::SessionChange::Kind;
+  std::size_t first = table.keeps_rowid() ? 1 : 0;  // the hidden column is no part of events
   Change change;
   change.relation = table.id();
   if (found.kind != Kind::update) {
     change.operation = found.kind == Kind::insert ? Operation::insert : Operation::remove;
-    for (const auto& value : found.kind == Kind::insert ? found.after : found.before)
-      change.row.push_back(value.value());
+    const auto& values = found.kind == Kind::insert ? found.after : found.before;
+    for (std::size_t i = first; i < values.size(); ++i) change.row.push_back(values[i].value());
     return change;
   }
   change.operation = Operation::update;
+  for (std::uint32_t i = 0; i + first < found.after.size(); ++i) {
+    if (!found.after[i + first] || is_key(table.relation(), i)) continue;
+    change.changed.push_back(i);
+    change.old.push_back(found.before[i + first].value());
+  }
+  if (change.changed.empty()) return change;
   Row key;
-  for (auto place : table.relation().key) key.push_back(found.before[place].value());
+  for (auto place : table.relation().key) key.push_back(found.before[place + first].value());
   writer(table);
   change.row = writers_.at(table.id())->read_row(key);
-  for (std::uint32_t i = 0; i < found.after.size(); ++i) {
-    if (!found.after[i] || is_key(table.relation(), i)) continue;
-    change.changed.push_back(i);
-    change.old.push_back(found.before[i].value());
-  }
   return change;
 }
 

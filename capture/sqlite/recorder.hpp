@@ -26,15 +26,19 @@ class Recorder {
 
   // Differences of this table are written to its shadow.
   Differences& writer(const ShadowTable& table);
-  // Hands the last part to the outbox. Returns false, having written nothing, where nothing had changed.
+  // Hands the last part to the outbox. Returns false, having written nothing there, where nothing had
+  // changed.
   bool finish();
 
   std::uint64_t changes() const { return changes_; }
+  // Rowids may have been written where no event was.
+  bool wrote() const { return wrote_; }
   std::uint64_t last_sequence() const { return last_sequence_; }
 
  private:
   class TableWriter;
   void written();
+  void written_without_event();
   void take_changeset();
   Change complete(const ShadowTable& table, const sqlite::SessionChange& found);
   void add(const ShadowTable& table, Change change);
@@ -49,6 +53,7 @@ class Recorder {
   TransactionPart part_;
   std::size_t part_bytes_ = 0;
   std::uint64_t writes_in_session_ = 0, changes_ = 0, last_sequence_ = 0;
+  bool wrote_ = false;
 };
 
 }  // namespace tidegate

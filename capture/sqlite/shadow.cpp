@@ -27,6 +27,14 @@ std::vector<std::uint32_t> key_places(const SourceTable& table, const std::vecto
   return places;
 }
 
+// How SQL reaches the rowid; empty where columns took all of its names and the table can do without.
+std::string rowid_name(const SourceTable& table) {
+  if (table.without_rowid) return "";
+  if (table.integer_key) return sqlite::quoted(table.primary_key.front());
+  if (table.identity == Identity::key && !capture::has_rowid_alias(table)) return "";
+  return capture::rowid_alias(table);
+}
+
 Relation relation_of(std::uint32_t id, const SourceTable& table) {
   Relation relation{id, table.name, {}, {}};
   if (table.identity == Identity::rowid) relation.columns.push_back("_rid");
@@ -41,10 +49,12 @@ ShadowTable::ShadowTable(std::uint32_t id, SourceTable source, std::string finge
     : source_(std::move(source)),
       fingerprint_(std::move(fingerprint)),
       name_(fmt::format("shadow_{}", id)),
+      rowid_(rowid_name(source_)),
       relation_(relation_of(id, source_)) {}
 
 std::string ShadowTable::create_sql() const {
   std::vector<std::string> columns;
+  if (keeps_rowid()) columns.push_back("rid");
   for (std::size_t i = 0; i < relation_.columns.size(); ++i) {
     bool is_rowid = keyed_by_rowid() && i == relation_.key.front();
     columns.push_back(is_rowid ? column(i) + " INTEGER PRIMARY KEY" : column(i));
@@ -52,6 +62,10 @@ std::string ShadowTable::create_sql() const {
   if (keyed_by_rowid()) return fmt::format("CREATE TABLE {} ({})", name_, fmt::join(columns, ", "));
   columns.push_back("PRIMARY KEY (" + shadow_key(", ", "") + ")");
   return fmt::format("CREATE TABLE {} ({}) WITHOUT ROWID", name_, fmt::join(columns, ", "));
+}
+
+std::string ShadowTable::create_index_sql() const {
+  return keeps_rowid() ? fmt::format("CREATE INDEX {0}_rid ON {0} (rid)", name_) : "";
 }
 
 std::string ShadowTable::shadow_key(const char* separator, const char* suffix) const {
@@ -66,31 +80,43 @@ std::string ShadowTable::shadow_columns() const {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
+std::string ShadowTable::shadow_row() const {
+  return shadow_columns() + (keeps_rowid() ? ", rid" : "");
+}
+
 std::string ShadowTable::live_columns() const {
   std::vector<std::string> names;
-  if (source_.identity == Identity::rowid) names.push_back(capture::rowid_alias(source_));
+  if (source_.identity == Identity::rowid) names.push_back(rowid_);
   for (const auto& source_column : source_.columns) names.push_back(sqlite::quoted(source_column.name));
+  if (keeps_rowid()) names.push_back(found_by_rowid() ? rowid_ : "NULL");
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
 // The shadow's order is BINARY, whatever collations the source's columns have.
 std::string ShadowTable::live_order() const {
-  if (keyed_by_rowid()) return capture::rowid_alias(source_);
+  if (keyed_by_rowid()) return rowid_;
   std::vector<std::string> parts;
   for (const auto& name : source_.primary_key) parts.push_back(sqlite::quoted(name) + " COLLATE BINARY");
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
-std::string ShadowTable::select_live(bool in_rowid_range) const {
-  std::string where =
-      in_rowid_range ? fmt::format(" WHERE {} BETWEEN ?1 AND ?2", capture::rowid_alias(source_)) : "";
-  return fmt::format("SELECT {} FROM main.{}{} ORDER BY {}", live_columns(), sqlite::quoted(source_.name),
-                     where, live_order());
+std::string ShadowTable::select_live(Rows rows) const {
+  std::string select = fmt::format("SELECT {} FROM main.{}", live_columns(), sqlite::quoted(source_.name));
+  if (rows == Rows::in_any_order) return select;
+  if (rows == Rows::in_rowid_range) {
+    return fmt::format("{0} WHERE {1} BETWEEN ?1 AND ?2 ORDER BY {1}", select, rowid_);
+  }
+  return fmt::format("{}{} ORDER BY {}", select, keeps_rowid() ? " NOT INDEXED" : "", live_order());
 }
 
-std::string ShadowTable::select_shadow(bool in_rowid_range) const {
-  std::string where = in_rowid_range ? fmt::format(" WHERE {} BETWEEN ?1 AND ?2", shadow_key(", ", "")) : "";
-  return fmt::format("SELECT {} FROM {}{} ORDER BY {}", shadow_columns(), name_, where, shadow_key(", ", ""));
+std::string ShadowTable::select_shadow(Rows rows) const {
+  std::string select = fmt::format("SELECT {} FROM {}", shadow_row(), name_);
+  if (rows == Rows::in_any_order) return select;
+  if (rows == Rows::in_rowid_range) {
+    std::string rowid = keeps_rowid() ? "rid" : shadow_key("", "");
+    return fmt::format("{0} WHERE {1} BETWEEN ?1 AND ?2 ORDER BY {1}", select, rowid);
+  }
+  return fmt::format("{} ORDER BY {}", select, shadow_key(", ", ""));
 }
 
 std::string ShadowTable::select_shadow_after() const {
@@ -100,15 +126,19 @@ std::string ShadowTable::select_shadow_after() const {
 }
 
 std::string ShadowTable::select_shadow_row() const {
-  return fmt::format("SELECT {} FROM {} WHERE {}", shadow_columns(), name_, shadow_key(" AND ", " = ?"));
+  return fmt::format("SELECT {} FROM {} WHERE {}", shadow_row(), name_, shadow_key(" AND ", " = ?"));
+}
+
+std::string ShadowTable::select_shadow_rowid() const {
+  return fmt::format("SELECT rid FROM {} WHERE {}", name_, shadow_key(" AND ", " = ?"));
 }
 
 std::string ShadowTable::insert_sql() const {
-  std::vector<std::string> parameters(relation_.columns.size(), "?");
-  return fmt::format("INSERT INTO {} VALUES ({})", name_, fmt::join(parameters, ", "));
+  std::vector<std::string> parameters(relation_.columns.size() + (keeps_rowid() ? 1 : 0), "?");
+  return fmt::format("INSERT INTO {} ({}) VALUES ({})", name_, shadow_row(), fmt::join(parameters, ", "));
 }
 
-// Sets every column that is no part of the key, in order, then finds the row by its key.
+// Sets every column that is no part of the key, in order, then the rowid, then finds the row by its key.
 std::string ShadowTable::update_sql() const {
   std::vector<std::string> sets;
   for (std::uint32_t i = 0; i < relation_.columns.size(); ++i) {
@@ -116,11 +146,27 @@ std::string ShadowTable::update_sql() const {
       sets.push_back(column(i) + " = ?");
     }
   }
+  if (keeps_rowid()) sets.push_back("rid = ?");
   return fmt::format("UPDATE {} SET {} WHERE {}", name_, fmt::join(sets, ", "), shadow_key(" AND ", " = ?"));
+}
+
+std::string ShadowTable::update_rowid_sql() const {
+  return fmt::format("UPDATE {} SET rid = ? WHERE {}", name_, shadow_key(" AND ", " = ?"));
 }
 
 std::string ShadowTable::delete_sql() const {
   return fmt::format("DELETE FROM {} WHERE {}", name_, shadow_key(" AND ", " = ?"));
+}
+
+void ShadowTable::read(const sqlite::Statement& from, PlacedRow& into) const {
+  from.read_row(into.row, 0, width());
+  if (keeps_rowid()) into.rowid = from.integer(width());
+}
+
+void ShadowTable::bind_all(sqlite::Statement& insert, const PlacedRow& row) const {
+  int parameter = 0;
+  for (const Value& value : row.row) insert.bind(++parameter, value);
+  if (keeps_rowid()) insert.bind(++parameter, row.rowid);
 }
 
 void Shadow::create_tables(sqlite::Database& state) {
@@ -149,6 +195,10 @@ ShadowTable Shadow::add(sqlite::Database& state, const SourceTable& source) {
   insert.bind(3, std::string_view(table.fingerprint())).bind_blob(4, encode(source)).run();
   state.execute(table.create_sql());
   return table;
+}
+
+void Shadow::index(sqlite::Database& state, const ShadowTable& table) {
+  if (std::string sql = table.create_index_sql(); !sql.empty()) state.execute(sql);
 }
 
 ShadowTable Shadow::extend(sqlite::Database& state, const ShadowTable& before, const SourceTable& now) {
@@ -186,7 +236,8 @@ Chunk ShadowReader::read_chunk(const std::string& name, const Row& after, std::s
   const ShadowTable& source = table(name);
   Chunk chunk;
   chunk.position = position();
-  auto rows = state_.prepare(after.empty() ? source.select_shadow(false) : source.select_shadow_after());
+  auto rows = state_.prepare(after.empty() ? source.select_shadow(ShadowTable::Rows::all)
+                                           : source.select_shadow_after());
   int parameter = 0;
   for (const Value& value : after) rows.bind(++parameter, value);
   if (!after.empty()) rows.bind(++parameter, static_cast<std::int64_t>(max_rows));

@@ -1,5 +1,7 @@
 // The shadow: a typeless, byte-exact copy of the source's tables in the state database, as of the last cut.
 // Tables are named shadow_1, shadow_2, …; columns c0, c1, … so that nothing of the source's names can matter.
+// Where the source tells rows apart by a key beside the rowid, a hidden column `rid` keeps the rowid that the
+// row had in the source at the last cut, so that a range of rowids finds its rows. It is no part of events.
 #pragma once
 
 #include <string>
@@ -9,6 +11,12 @@
 #include "db/sqlite.hpp"
 
 namespace tidegate {
+
+// A row and its rowid in the source; 0 where the shadow keeps none.
+struct PlacedRow {
+  Row row;
+  std::int64_t rowid = 0;
+};
 
 // A table of the source with its shadow and the statements that go over both.
 class ShadowTable {
@@ -23,27 +31,44 @@ class ShadowTable {
   int width() const { return static_cast<int>(relation_.columns.size()); }
 
   std::string create_sql() const;
-  // All rows in key order. With `after`, from behind a bound key on, with a bound row limit as the last
-  // parameter.
-  std::string select_live(bool in_rowid_range) const;
-  std::string select_shadow(bool in_rowid_range) const;
+  // The index that finds rows by their rowid in the source; empty where none is needed. Apart, since a shadow
+  // is filled faster without it.
+  std::string create_index_sql() const;
+  // The rows' columns, then `rid` where it is kept. All rows in key order; within two bound rowids in the
+  // order of the rowids; or all in whatever order is cheapest.
+  enum class Rows { all, in_rowid_range, in_any_order };
+  std::string select_live(Rows rows) const;
+  std::string select_shadow(Rows rows) const;
+  // From behind a bound key on, with a bound row limit as the last parameter.
   std::string select_shadow_after() const;
   std::string select_shadow_row() const;
+  std::string select_shadow_rowid() const;
   std::string insert_sql() const;
   std::string update_sql() const;
+  std::string update_rowid_sql() const;
   std::string delete_sql() const;
+  // Takes the row that one of the selects stands at.
+  void read(const sqlite::Statement& from, PlacedRow& into) const;
+  // Binds the columns and, where it is kept, the rowid: the parameters of insert_sql().
+  void bind_all(sqlite::Statement& insert, const PlacedRow& row) const;
 
   // The rowid orders the table, so that a range of rowids can be compared by itself.
   bool keyed_by_rowid() const { return source_.integer_key || source_.identity == Identity::rowid; }
+  // The shadow has the hidden column; it stands before the others, since columns that the source adds come
+  // last.
+  bool keeps_rowid() const { return !keyed_by_rowid() && !source_.without_rowid; }
+  // A range of rowids names rows of the table. Not where no name is left for its rowid.
+  bool found_by_rowid() const { return !rowid_.empty(); }
 
  private:
   std::string live_columns() const;
   std::string live_order() const;
   std::string shadow_columns() const;
+  std::string shadow_row() const;
   std::string shadow_key(const char* separator, const char* suffix) const;
 
   SourceTable source_;
-  std::string fingerprint_, name_;
+  std::string fingerprint_, name_, rowid_;  // the last is how SQL reaches the rowid, empty where it cannot
   Relation relation_;
 };
 
@@ -55,6 +80,8 @@ class Shadow {
 
   // In the caller's transaction:
   static ShadowTable add(sqlite::Database& state, const SourceTable& source);
+  // To be called once for each added table, after it was filled.
+  static void index(sqlite::Database& state, const ShadowTable& table);
   // The source's table got columns at its end (their values in the shadow are NULL until compared), or only
   // its indexes, constraints or other facts changed.
   static ShadowTable extend(sqlite::Database& state, const ShadowTable& before, const SourceTable& now);

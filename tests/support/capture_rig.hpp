@@ -19,8 +19,9 @@ namespace tidegate::testing_support {
 
 class CaptureRig {
  public:
-  explicit CaptureRig(const std::string& schema) : app_(open_app()) {
-    app_->execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; " + schema);
+  // `before_wal`: what can be set only while the file is empty.
+  explicit CaptureRig(const std::string& schema, const std::string& before_wal = "") : app_(open_app()) {
+    app_->execute(before_wal + ";PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; " + schema);
     start();
   }
 
@@ -43,9 +44,10 @@ class CaptureRig {
     capture_->fill([](const std::string&, std::uint64_t) {});
   }
   // The parts that the cut wrote.
-  std::vector<TransactionPart> cut() {
+  std::vector<TransactionPart> cut(SqliteCapture::Cut* told = nullptr) {
     auto before = last();
     auto cut = capture_->cut();
+    if (told) *told = cut;
     auto parts = parts_after(before);
     EXPECT_EQ(cut.changed, !parts.empty());
     if (cut.changed) {
@@ -173,7 +175,7 @@ class Replica {
 // What a table of the live file holds now, in the layout of its events.
 inline Replica::Table live_rows(sqlite::Database& live, const ShadowTable& table) {
   Replica::Table content;
-  auto rows = live.prepare(table.select_live(false));
+  auto rows = live.prepare(table.select_live(ShadowTable::Rows::all));
   for (Row row; rows.step();) {
     rows.read_row(row, 0, table.width());
     content.emplace(key_of(table.relation(), row), row);
