@@ -15,6 +15,7 @@
 #include "replicator/pipeline/apply_worker.hpp"
 #include "replicator/pipeline/capture_worker.hpp"
 #include "replicator/pipeline/daemon_api.hpp"
+#include "replicator/pipeline/postgres_worker.hpp"
 #include "replicator/registry.hpp"
 #include "replicator/server_access.hpp"
 #include "replicator/state_dir.hpp"
@@ -72,10 +73,9 @@ ApplyWorkerOptions apply_options(const Settings& settings, const std::string& st
   return options;
 }
 
-<<<<<<< HEAD
 // The plan is made once; what is kept is what was approved.
-bool settle_plan(SourceWorker& source, const Settings& settings, ControlStore& store, Coordination& coordination,
-                 const DaemonHooks& hooks) {
+bool settle_plan(SourceWorker& source, const Settings& settings, ControlStore& store,
+                 Coordination& coordination, const DaemonHooks& hooks) {
   auto planned = source.open(store.fact("plan_approved").has_value());
   if (!planned) return true;
   bool has_tables = settings.target.schema == TargetSchema::existing || settings.adopt;
@@ -84,27 +84,6 @@ bool settle_plan(SourceWorker& source, const Settings& settings, ControlStore& s
     refuse_blocking(fit_findings(target, *planned, settings));
   }
   refuse_blocking(planned->findings);
-=======
-void refuse_blocking(const std::vector<Finding>& findings) {
-  for (const auto& finding : findings) {
-    if (finding.level == Finding::Level::block)
-      throw Coded<Refused>(finding.code, finding.message, finding.mend);
-  }
-}
-
-// The plan is made once, from the values of the first read; what is kept is what was approved.
-bool settle_plan(CaptureWorker& capture, const Settings& settings, ControlStore& store,
-                 Coordination& coordination, const DaemonHooks& hooks) {
-  auto filled = capture.open();
-  if (!filled && store.fact("plan_approved")) return true;
-  if (!filled) filled = measure_source(capture_options(settings), [](const std::string&, std::uint64_t) {});
-  PlannedPipeline planned = plan_pipeline(*filled, settings);
-  if (settings.target.schema == TargetSchema::existing || settings.adopt) {
-    auto target = connect_target(connect_options(settings, "tidegate look"));
-    refuse_blocking(fit_findings(target, planned, settings));
-  }
-  refuse_blocking(planned.findings);
->>>>>>> wt-spine
   coordination.update([](Status& status) { status.step = "waiting for the plan to be approved"; });
   if (!hooks.approve(*planned, coordination.stop_token())) return false;
   store.save_plans(planned->plans);
@@ -173,71 +152,6 @@ void keep_last_status(ControlStore& store, Status status, const std::exception* 
 
 }  // namespace
 
-<<<<<<< HEAD
-=======
-PlanOptions plan_options(const Settings& settings) {
-  PlanOptions options;
-  for (const auto& rule : settings.rules)
-    options.rules.push_back({rule.table, rule.column, {rule.on, rule.remedy}});
-  for (const auto& grant : settings.target.grants) options.grants.push_back({grant.role, grant.privileges});
-  options.revoke_from = {"anon", "authenticated", "service_role"};
-  return options;
-}
-
-CaptureOptions capture_options(const Settings& settings) {
-  return {settings.source.end.path, settings.tables.include, settings.tables.exclude,
-          settings.source.on_schema_change == OnSchemaChange::carry,
-          settings.source.writers == Writers::waits};
-}
-
-PlannedPipeline plan_pipeline(const std::vector<FilledTable>& tables, const Settings& settings) {
-  PlannedPipeline planned;
-  PlanOptions options = plan_options(settings);
-  for (const auto& table : tables) {
-    auto one = plan_table(table.source, table.measure, options);
-    planned.tables.push_back(table.source);
-    planned.measures.push_back(table.measure);
-    planned.plans.push_back(std::move(one.plan));
-    planned.findings.insert(planned.findings.end(), one.findings.begin(), one.findings.end());
-  }
-  auto ddl = make_ddl(planned.tables, planned.plans, options);
-  planned.findings.insert(planned.findings.end(), ddl.findings.begin(), ddl.findings.end());
-  return planned;
-}
-
-PlannedPipeline plan_from_catalogue(const Settings& settings) {
-  sqlite::Database live(settings.source.end.path, sqlite::Database::Mode::read_write, 5000ms);
-  live.execute("PRAGMA query_only = ON");
-  std::vector<FilledTable> tables;
-  for (auto& source : capture::read_catalog(live, settings.tables.include, settings.tables.exclude)) {
-    FilledTable& table = tables.emplace_back(FilledTable{std::move(source), {}});
-    table.measure.columns.resize(table.source.columns.size());
-  }
-  return plan_pipeline(tables, settings);
-}
-
-PlannedPipeline plan_from_source(const Settings& settings) {
-  try {
-    return plan_pipeline(measure_source(capture_options(settings), [](const std::string&, std::uint64_t) {}),
-                         settings);
-  } catch (const Refused& refused) {
-    if (refused.code() != "wal-needed") throw;
-    PlannedPipeline planned = plan_from_catalogue(settings);
-    auto level = settings.source.allow_wal ? Finding::Level::warn : Finding::Level::block;
-    planned.findings.insert(
-        planned.findings.begin(),
-        {level, "wal-needed", "", "",
-         refused.message() + ": rows are not counted here, and types are those that were declared",
-         refused.mend()});
-    return planned;
-  }
-}
-
-TargetTablesOptions tables_options(const Settings& settings) {
-  return {plan_options(settings), settings.target.schema == TargetSchema::create, settings.adopt};
-}
-
->>>>>>> wt-spine
 namespace {
 
 std::unique_ptr<SourceWorker> make_source(const Settings& settings, const std::string& state_path,

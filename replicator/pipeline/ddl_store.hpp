@@ -1,5 +1,5 @@
-// The DDL that was approved with a plan, as it is kept in control.db: what the source's schema is later does not
-// change what is built.
+// The DDL that was approved with a plan, as it is kept in control.db: what the source's schema is later does
+// not change what is built.
 #pragma once
 
 #include <string>

@@ -56,15 +56,18 @@ void SourceCompanion::look_at_slot() {
       "SELECT coalesce(wal_status, 'lost'), pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(),"
       " coalesce(restart_lsn, confirmed_flush_lsn)), safe_wal_size,"
       " (SELECT extract(epoch FROM pg_catalog.max(pg_catalog.clock_timestamp() - xact_start))"
-      " FROM pg_catalog.pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_catalog.pg_backend_pid())"
+      " FROM pg_catalog.pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> "
+      "pg_catalog.pg_backend_pid())"
       " FROM pg_catalog.pg_replication_slots WHERE slot_name = $1",
       {slot_name(settings_)});
   SlotStatus slot;
   slot.name = slot_name(settings_);
   slot.wal_status = rows.rows() ? std::string(rows.text(0, 0)) : "gone";
   if (rows.rows()) {
-    slot.lag_bytes = rows.is_null(0, 1) ? 0 : static_cast<std::uint64_t>(std::max<std::int64_t>(0, rows.integer(0, 1)));
-    if (!rows.is_null(0, 2)) slot.left_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(0, rows.integer(0, 2)));
+    slot.lag_bytes =
+        rows.is_null(0, 1) ? 0 : static_cast<std::uint64_t>(std::max<std::int64_t>(0, rows.integer(0, 1)));
+    if (!rows.is_null(0, 2))
+      slot.left_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(0, rows.integer(0, 2)));
     if (!rows.is_null(0, 3)) slot.oldest_transaction_seconds = std::stod(std::string(rows.text(0, 3)));
   }
   if (slot.left_bytes && *slot.left_bytes < slot.lag_bytes)
@@ -74,7 +77,8 @@ void SourceCompanion::look_at_slot() {
 
 void SourceCompanion::work() {
   if (!source_) {
-    source_ = std::make_unique<postgres::Connection>(source_options(settings_, "tidegate companion " + settings_.pipeline));
+    source_ = std::make_unique<postgres::Connection>(
+        source_options(settings_, "tidegate companion " + settings_.pipeline));
     source_->run("SET synchronous_commit = on");
     marked_ = 0;  // a marker may have been lost with the connection; one that comes twice does no harm
   }

@@ -1,5 +1,5 @@
-// What a Postgres source is asked and told beside the stream, on a connection and a thread of its own: a marker for
-// each `sync`, a heartbeat while nothing else commits, and how its slot is doing.
+// What a Postgres source is asked and told beside the stream, on a connection and a thread of its own: a
+// marker for each `sync`, a heartbeat while nothing else commits, and how its slot is doing.
 #pragma once
 
 #include <chrono>

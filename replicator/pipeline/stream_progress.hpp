@@ -1,4 +1,5 @@
-// How far the stream of a Postgres source is in the journal. Set by the capture thread, asked by the apply thread.
+// How far the stream of a Postgres source is in the journal. Set by the capture thread, asked by the apply
+// thread.
 #pragma once
 
 #include <cstdint>
