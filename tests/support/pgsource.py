@@ -1,4 +1,4 @@
-"""A throw-away Postgres as a legacy source, and the comparison of two Postgres databases."""
+"""Postgres as a legacy source: a throw-away server, databases on it, and the comparison of two databases."""
 import subprocess
 import urllib.parse
 
@@ -8,61 +8,105 @@ from psycopg2 import sql
 from support.target import Target
 
 SETTINGS = "SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET extra_float_digits = 3; SET timezone = 'UTC'; SET search_path = ''"
+OTHERS = ("information_schema", "tidegate", "auth", "storage", "realtime", "extensions", "vault", "supabase_migrations", "graphql",
+          "graphql_public")
 
 
-class PgSource(Target):
-    """A server of its own with one database, `legacy`, that belongs to the role `postgres` (no superuser; it may replicate)."""
+class Database:
+    """One database on a throw-away server, as the role `postgres` (no superuser; it may replicate and owns the tables)."""
 
-    database = "legacy"
-
-    def start(self):
-        super().start()
-        try:
-            admin = psycopg2.connect(self._url)
+    def __init__(self, server, name):
+        self.server, self.name = server, name
+        with server.connect() as admin:
             admin.autocommit = True
             with admin.cursor() as cursor:
-                cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self.database)))
-            admin.close()
-        except BaseException:
-            self.stop()
-            raise
-        return self
+                cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        admin.close()
 
     @property
     def url(self):
-        parts = urllib.parse.urlsplit(self._url)
-        return urllib.parse.urlunsplit(parts._replace(path="/" + self.database))
+        return urllib.parse.urlunsplit(urllib.parse.urlsplit(self.server.url)._replace(path="/" + self.name))
 
-    def libpq_env(self, env):
-        """For psql and pgbench: all of the URL, the password not in argv."""
-        parts = urllib.parse.urlsplit(self._url)
-        options = dict(urllib.parse.parse_qsl(parts.query))
-        return {**env, "PGHOST": parts.hostname, "PGPORT": str(parts.port), "PGUSER": parts.username,
-                "PGPASSWORD": urllib.parse.unquote(parts.password), "PGDATABASE": self.database,
-                **({"PGSSLROOTCERT": options["sslrootcert"]} if "sslrootcert" in options else {})}
+    def connect(self, **options):
+        return psycopg2.connect(self.url, application_name="legacy-app", **options)
 
     def execute(self, text, parameters=None):
-        """One or several statements in one transaction."""
+        """One or several statements in one transaction; the last one's rows, if it has some."""
         connection = self.connect()
         try:
             with connection, connection.cursor() as cursor:
                 cursor.execute(text, parameters)
+                return cursor.fetchall() if cursor.description else []
         finally:
             connection.close()
 
-    def psql(self, env, text):
-        return subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"], input=text, env=self.libpq_env(env),
-                              capture_output=True, text=True, check=True).stdout
+    def run(self, *command, **options):
+        """psql, pgbench and the like, with this database in their environment."""
+        return subprocess.run(command, env=self.env(), check=True, capture_output=True, text=True, **options)
+
+    def start(self, *command, **options):
+        return subprocess.Popen(command, env=self.env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+
+    def env(self):
+        parts = urllib.parse.urlsplit(self.url)
+        options = dict(urllib.parse.parse_qsl(parts.query))
+        return {"PATH": "/usr/lib/postgresql/15/bin:/usr/bin:/bin", "PGHOST": parts.hostname, "PGPORT": str(parts.port),
+                "PGUSER": parts.username, "PGPASSWORD": urllib.parse.unquote(parts.password), "PGDATABASE": self.name,
+                **({"PGSSLROOTCERT": options["sslrootcert"]} if "sslrootcert" in options else {})}
+
+    def drop(self):
+        """With its slots and sessions."""
+        with self.server.connect() as admin:
+            admin.autocommit = True
+            with admin.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = %s AND active", (self.name,))
+                cursor.execute("SELECT slot_name FROM pg_replication_slots WHERE database = %s", (self.name,))
+                for slot, in cursor.fetchall():
+                    drop_slot(cursor, slot)
+                cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self.name)))
+        admin.close()
+
+
+def drop_slot(cursor, slot):
+    """Its session may need a moment to end."""
+    for attempt in range(50):
+        try:
+            cursor.execute("SELECT pg_drop_replication_slot(%s)", (slot,))
+            return
+        except psycopg2.errors.ObjectInUse:
+            if attempt == 49:
+                raise
+            cursor.execute("SELECT pg_sleep(0.1)")
+        except psycopg2.errors.UndefinedObject:
+            return
+
+
+class Pair:
+    """A source server and a target server; databases in pairs, one pipeline each."""
+
+    def __init__(self):
+        self.source, self.target, self.made = Target().start(), None, 0
+        try:
+            self.target = Target().start()
+        except BaseException:
+            self.source.stop()
+            raise
+
+    def close(self):
+        self.source.stop()
+        self.target.stop()
+
+    def databases(self, name="shop"):
+        self.made += 1
+        return Database(self.source, f"{name}{self.made}"), Database(self.target, f"{name}{self.made}")
 
 
 def tables_of(connection):
     """Ordinary and partitioned tables of the application, as (schema, name)."""
     with connection.cursor() as cursor:
         cursor.execute("""SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                          WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname NOT LIKE 'pg\\_%%'
-                            AND n.nspname NOT IN ('information_schema', 'tidegate', 'auth', 'storage', 'realtime', 'extensions', 'vault',
-                                                  'supabase_migrations', 'graphql', 'graphql_public')
-                          ORDER BY 1, 2""")
+                          WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname !~ '^pg_' AND n.nspname <> ALL (%s)
+                          ORDER BY 1, 2""", (list(OTHERS),))
         return cursor.fetchall()
 
 
@@ -83,15 +127,17 @@ def rows(connection, schema, table):
 
 
 def differences(source, target, tables=None):
-    """What differs, in words; empty where both hold the same rows. `tables`: (schema, name); default all of the source."""
-    found = []
-    for schema, table in tables or tables_of(source):
-        if content(source, schema, table) == content(target, schema, table):
-            continue
-        mine, theirs = rows(source, schema, table), rows(target, schema, table)
-        missing, more = sorted(set(mine) - set(theirs))[:3], sorted(set(theirs) - set(mine))[:3]
-        found.append(f"{schema}.{table}: {len(mine)} rows in the source, {len(theirs)} in the target; "
-                     f"only in the source {missing}, only in the target {more}")
-    source.rollback()
-    target.rollback()
+    """What differs, in words; empty where both databases hold the same rows. `tables`: (schema, name); default all of the source."""
+    mine, theirs, found = source.connect(), target.connect(), []
+    try:
+        for schema, table in tables or tables_of(mine):
+            if content(mine, schema, table) == content(theirs, schema, table):
+                continue
+            here, there = rows(mine, schema, table), rows(theirs, schema, table)
+            missing, more = sorted(set(here) - set(there))[:3], sorted(set(there) - set(here))[:3]
+            found.append(f"{schema}.{table}: {len(here)} rows in the source, {len(there)} in the target; "
+                         f"only in the source {missing}, only in the target {more}")
+    finally:
+        mine.close()
+        theirs.close()
     return found

@@ -49,11 +49,18 @@ class Tidegate:
         guard.forget(self._dir_handle)
 
     @property
+    def source_is_server(self):
+        """Its URL holds a password, so it goes by the environment."""
+        return str(self.source).startswith("postgresql://")
+
+    @property
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def env(self, failpoint=None):
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("TIDEGATE_", "SUPABASE_", "PG"))}
+        if self.source_is_server:
+            clean["TIDEGATE_SOURCE_URL"] = str(self.source)
         return {**clean, "TIDEGATE_TARGET_URL": self.target_url, **({"TIDEGATE_FAILPOINT": failpoint} if failpoint else {})}
 
     def verb(self, *arguments, timeout=VERB_TIMEOUT, stdin=None, state=True):
@@ -65,7 +72,7 @@ class Tidegate:
 
     def start(self, failpoint=None, flags=()):
         """The daemon in the background; with a failpoint (NAME[:COUNT][=ACTION]) it is the program that has them."""
-        command = [BIN / ("tidegate-fault" if failpoint else "tidegate"), "run", "--source", str(self.source),
+        command = [BIN / ("tidegate-fault" if failpoint else "tidegate"), "run", *([] if self.source_is_server else ["--source", str(self.source)]),
                    "--state", str(self.state), "--yes", *self.flags, *flags]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, env=self.env(failpoint), cwd=self.base, stdin=subprocess.DEVNULL,

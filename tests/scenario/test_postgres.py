@@ -1,0 +1,112 @@
+#!/usr/bin/python3
+"""A Postgres source, end to end: snapshot, stream, restarts of everything."""
+import pathlib
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support.pgsource import Pair, differences   # noqa: E402
+from support.tidegate import Tidegate, built     # noqa: E402
+
+SHOP = """
+CREATE TYPE mood AS ENUM ('glad', 'sad');
+CREATE TABLE customer (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text NOT NULL UNIQUE, mood mood, born date,
+  seen timestamptz DEFAULT now(), score numeric(10,2) CHECK (score >= 0), upper_email text GENERATED ALWAYS AS (upper(email)) STORED);
+CREATE TABLE orders (id serial PRIMARY KEY, customer_id bigint NOT NULL REFERENCES customer ON DELETE CASCADE, lines jsonb,
+  note text, tags text[], blob bytea);
+CREATE INDEX ON orders (customer_id);
+CREATE TABLE log (at timestamptz, line text);
+ALTER TABLE log REPLICA IDENTITY FULL;
+CREATE TABLE pair (a int, b uuid, v text, PRIMARY KEY (a, b));
+INSERT INTO customer (email, mood, born, score) SELECT 'c' || n || '@example.org', (ARRAY['glad','sad']::mood[])[n % 2 + 1],
+  date '1980-01-01' + n, n FROM generate_series(1, 5000) n;
+INSERT INTO orders (customer_id, lines, note, tags, blob)
+  SELECT n % 5000 + 1, jsonb_build_object('n', n), repeat('x', n % 300), ARRAY['a', NULL, n::text], decode(md5(n::text), 'hex')
+  FROM generate_series(1, 20000) n;
+INSERT INTO log SELECT now(), 'line ' || n % 10 FROM generate_series(1, 100) n;
+INSERT INTO pair SELECT n % 10, md5(n::text)::uuid, 'v' FROM generate_series(1, 1000) n;
+"""
+
+CHANGES = [
+    "INSERT INTO customer (email, mood) VALUES ('new@example.org', 'sad')",
+    "UPDATE customer SET score = 7 WHERE id <= 100",
+    "DELETE FROM customer WHERE id BETWEEN 200 AND 220",
+    "UPDATE orders SET note = 'seen' WHERE id % 7 = 0",
+    "INSERT INTO orders (customer_id, note) SELECT 1, repeat(md5(n::text), 400) FROM generate_series(1, 20) n",
+    "UPDATE orders SET tags = '{later}' WHERE length(note) > 5000",          # the note is TOASTed and does not come
+    "UPDATE pair SET a = a + 100 WHERE a = 3",                                # keys change
+    "DELETE FROM log WHERE ctid = (SELECT min(ctid) FROM log WHERE line = 'line 3')",
+    "UPDATE log SET line = 'changed' WHERE ctid = (SELECT min(ctid) FROM log WHERE line = 'line 4')",
+    "BEGIN; UPDATE customer SET email = 'x' WHERE id = 1; UPDATE customer SET email = 'c1@example.org' WHERE id = 2;"
+    " UPDATE customer SET email = 'c2@example.org' WHERE id = 1; COMMIT",
+    "TRUNCATE pair",
+    "INSERT INTO pair VALUES (1, gen_random_uuid(), 'again')",
+]
+pair = None
+
+
+def setUpModule():
+    global pair
+    pair = Pair()
+
+
+def tearDownModule():
+    pair.close()
+
+
+@unittest.skipUnless(built(), "the binaries are not built")
+class Postgres(unittest.TestCase):
+    def setUp(self):
+        self.source, self.target = pair.databases()
+        self.addCleanup(self.source.drop)
+        self.tide = Tidegate(self.source.url, self.target.url, flags=[])
+        self.addCleanup(self.tide.__exit__)
+
+    def start(self, sql=SHOP):
+        self.source.execute(sql)
+        self.tide.start().wait_phase("streaming")
+        return self.tide
+
+    def change(self, *statements):
+        connection = self.source.connect()
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            for statement in statements or CHANGES:
+                cursor.execute(statement)
+        connection.close()
+
+    def assert_equal(self):
+        self.tide.sync()
+        self.assertEqual(differences(self.source, self.target), [], self.tide.log[-2000:])
+        self.assertEqual(self.tide.status()["quarantined"], 0, self.tide.log[-2000:])
+
+    def test_snapshot_and_stream_arrive(self):
+        self.start()
+        self.assert_equal()
+        self.change()
+        self.assert_equal()
+
+    def test_nothing_is_lost_or_doubled_over_a_restart(self):
+        self.start()
+        self.tide.stop()
+        self.change()
+        self.tide.start()
+        self.assert_equal()
+        self.tide.kill()
+        self.change("UPDATE customer SET score = score + 1", "INSERT INTO log VALUES (now(), 'once')")
+        self.tide.start().wait_phase("streaming")
+        self.change("INSERT INTO log VALUES (now(), 'twice'), (now(), 'twice')")
+        self.assert_equal()
+
+    def test_restarts_of_source_and_target_are_waited_out(self):
+        self.start()
+        pair.source.restart(immediate=True)
+        self.change()
+        self.assert_equal()
+        pair.target.restart(immediate=True)
+        self.change("UPDATE customer SET score = score + 1")
+        self.assert_equal()
+
+
+if __name__ == "__main__":
+    unittest.main()
