@@ -147,12 +147,13 @@ void TargetTables::build(const DdlObject& object, std::vector<Finding>& findings
 
 std::vector<Finding> TargetTables::build_objects(const std::vector<SourceTable>& tables,
                                                  const std::vector<TablePlan>& plans,
-                                                 const std::function<void(const std::string&)>& progress) {
+                                                 const std::function<void(const std::string&)>& progress,
+                                                 const std::function<bool(const DdlObject&)>& wanted) {
   std::vector<Finding> findings;
   auto made = made_by_us();
   auto there = built();
   for (const auto& object : ddl_(tables, plans).after_load) {
-    if (!made.contains(object.table)) continue;
+    if (!made.contains(object.table) || (wanted && !wanted(object))) continue;
     if (there.contains(object_id(kind_name(object.kind), object.table, object.name))) continue;
     progress(fmt::format("{} {} on {}", kind_name(object.kind), object.name, object.table));
     build(object, findings);

@@ -31,10 +31,11 @@ class TargetTables {
 
   // Uniques, indexes, checks and foreign keys that are not recorded yet: each object in a transaction of its
   // own, so that a restart goes on. What the target refuses is recorded and returned as a finding; the rest
-  // goes on. Also after a schema change, when its rows are there.
+  // goes on. Also after a schema change, when its rows are there. `wanted` may choose among them.
   std::vector<Finding> build_objects(const std::vector<SourceTable>& tables,
                                      const std::vector<TablePlan>& plans,
-                                     const std::function<void(const std::string&)>& progress);
+                                     const std::function<void(const std::string&)>& progress,
+                                     const std::function<bool(const DdlObject&)>& wanted = {});
 
   // Identity columns go on behind the highest id that either side has given out.
   void set_sequences(const std::vector<SourceTable>& tables, const std::vector<TablePlan>& plans);

@@ -1,20 +1,37 @@
 #include "replicator/pipeline/postgres_view.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "apply/postgres/chunk_ledger.hpp"
 #include "apply/postgres/native/native_sink.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/postgres_snapshot.hpp"
+#include "replicator/pipeline/source_rows.hpp"
 #include "replicator/server_access.hpp"
 
 namespace tidegate {
 namespace {
 
+using namespace std::chrono_literals;
+
+constexpr int most_retries = 5;  // of a row that changes all the time
+
 SnapshotTable snapshot_table(const capture::PostgresTable& table, const TablePlan& plan) {
   SnapshotTable out{table.source, table.schema, table.name, {}, table.identity, table.partitioned};
   for (const auto& column : plan.columns) out.columns.push_back(column.source);
   return out;
+}
+
+// As the stream would describe it, with a number that no relation of the stream reaches.
+Relation relation_for(const capture::PostgresTable& table, const TablePlan& plan) {
+  Relation relation{UINT32_MAX - table.oid % (1u << 30), table.source, {}, {}};
+  for (const auto& column : plan.columns) relation.columns.push_back(column.source);
+  for (const auto& name : table.identity) {
+    auto place = std::find(relation.columns.begin(), relation.columns.end(), name);
+    relation.key.push_back(static_cast<std::uint32_t>(place - relation.columns.begin()));
+  }
+  return relation;
 }
 
 }  // namespace
@@ -81,14 +98,58 @@ bool PostgresView::load(const TargetScene& scene) {
 
 // Upserts need them; the rest waits until the stream has left the snapshot behind.
 void PostgresView::build_keys(const TargetScene& scene) {
+  std::set<std::string> by_index;  // tables that name their rows by another unique index
+  for (const auto& table : source_.tables) {
+    if (table.replica_identity == capture::ReplicaIdentity::index) by_index.insert(table.source);
+  }
   std::vector<TablePlan> plans;
   for (const auto& [name, plan] : scene.plans) plans.push_back(plan);
-  auto findings = scene.tables.build_objects(tables(), plans, [this](const std::string& what) {
-    source_.coordination.update([&](Status& status) { status.step = "building " + what; });
-  });
-  for (const auto& finding : findings) {
-    throw Refused(finding.code, finding.message, finding.mend);
+  auto findings = scene.tables.build_objects(
+      tables(), plans,
+      [this](const std::string& what) {
+        source_.coordination.update([&](Status& status) { status.step = "building " + what; });
+      },
+      [&](const DdlObject& object) {
+        return object.kind == DdlObject::Kind::primary_key ||
+               (object.kind == DdlObject::Kind::unique && by_index.contains(object.table));
+      });
+  for (const auto& finding : findings) throw Refused(finding.code, finding.message, finding.mend);
+}
+
+void PostgresView::bring_stream_past(std::uint64_t lsn, const TargetScene& scene,
+                                     const std::function<void()>& apply_once) {
+  source_.coordination.want_cut();
+  while (!source_.progress.is_past(lsn, scene.session.position().sequence) && !pace_.stopped()) {
+    apply_once();
+    source_.coordination.wait_for_work(10ms, source_.coordination.stop_token());
   }
+}
+
+// The row is written only once the stream has passed the place at which it was read, and only if it is still
+// the same then: so the target never shows a row from its future, nor goes back to an old one.
+bool PostgresView::retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
+                         const std::function<void()>& apply_once) {
+  auto table = std::find_if(source_.tables.begin(), source_.tables.end(),
+                            [&](const auto& each) { return each.source == entry.source_table; });
+  if (table == source_.tables.end() || table->identity.empty()) return false;
+  Relation relation = relation_for(*table, scene.plans.at(entry.source_table));
+  Row key = decode_row(entry.key_bytes);
+  for (int tries = 0; tries < most_retries; ++tries) {
+    auto read = read_source_row(source(), *table, relation, key);
+    bring_stream_past(read.lsn, scene, apply_once);
+    if (pace_.stopped()) return false;
+    if (!scene.quarantine.holds(entry.source_table, entry.source_key)) return true;
+    if (read_source_row(source(), *table, relation, key).row != read.row) continue;
+    return applier.retry(entry, relation, std::move(read.row));
+  }
+  return false;
+}
+
+postgres::Connection& PostgresView::source() {
+  if (!connection_)
+    connection_ = std::make_unique<postgres::Connection>(
+        source_options(source_.settings, "tidegate apply " + source_.settings.pipeline));
+  return *connection_;
 }
 
 ChunkMap PostgresView::copied(TargetSession& session) {

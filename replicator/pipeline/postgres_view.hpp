@@ -38,9 +38,13 @@ class PostgresView : public SourceView {
  private:
   void show_progress(const TargetScene& scene, const std::string& table, std::uint64_t rows, bool whole);
   void build_keys(const TargetScene& scene);
+  void bring_stream_past(std::uint64_t lsn, const TargetScene& scene,
+                         const std::function<void()>& apply_once);
+  postgres::Connection& source();
 
   PostgresScene& source_;
   Pace pace_;
+  std::unique_ptr<postgres::Connection> connection_;
 };
 
 }  // namespace tidegate

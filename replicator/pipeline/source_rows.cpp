@@ -1,0 +1,58 @@
+#include "replicator/pipeline/source_rows.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "apply/plan.hpp"
+#include "db/replication.hpp"
+
+namespace tidegate {
+namespace {
+
+std::string type_of(const capture::PostgresTable& table, const std::string& column) {
+  auto found = std::find_if(table.columns.begin(), table.columns.end(),
+                            [&](const capture::PostgresColumn& each) { return each.name == column; });
+  if (found == table.columns.end())
+    throw Error("table " + table.source + " lost column " + column, "", Advice::stop);
+  return found->type_unbound;
+}
+
+std::string select_by_key(const capture::PostgresTable& table, const Relation& relation) {
+  std::vector<std::string> columns, matches;
+  for (const auto& column : relation.columns) columns.push_back(quoted(column));
+  for (auto place : relation.key) {
+    const std::string& column = relation.columns[place];
+    matches.push_back(
+        fmt::format("{} = ${}::{}", quoted(column), matches.size() + 1, type_of(table, column)));
+  }
+  return fmt::format("SELECT {} FROM {}{} WHERE {}", fmt::join(columns, ", "),
+                     table.partitioned ? "" : "ONLY ", capture::quoted_name(table.schema, table.name),
+                     fmt::join(matches, " AND "));
+}
+
+}  // namespace
+
+SourceRow read_source_row(postgres::Connection& source, const capture::PostgresTable& table,
+                          const Relation& relation, const Row& key) {
+  std::vector<postgres::Parameter> parameters;
+  for (const Value& value : key) parameters.emplace_back(std::get<std::string>(value));
+  auto found = source.run(select_by_key(table, relation), parameters);
+  SourceRow out;
+  // Whatever the statement before it saw was committed, so its record is before this.
+  auto place = source.run("SELECT pg_catalog.pg_current_wal_insert_lsn()");
+  out.lsn = postgres::parse_lsn(place.text(0, 0));
+  if (found.rows() == 0) return out;
+  Row& row = out.row.emplace();
+  for (int i = 0; i < found.columns(); ++i) {
+    if (found.is_null(0, i)) {
+      row.emplace_back(Null{});
+    } else {
+      row.emplace_back(std::string(found.text(0, i)));
+    }
+  }
+  return out;
+}
+
+}  // namespace tidegate
