@@ -120,6 +120,7 @@ Connection::Connection(const ConnectOptions& options) {
   add_keyword(keys, values, "connect_timeout", timeout);
   add_keyword(keys, values, "tcp_user_timeout", dead_peer);
   add_keyword(keys, values, "keepalives_idle", "10");
+  add_keyword(keys, values, "replication", options.replication ? "database" : "");
   keys.push_back(nullptr);
   values.push_back(nullptr);
   connection_.reset(PQconnectdbParams(keys.data(), values.data(), 1));
@@ -176,6 +177,7 @@ Result Connection::checked(pg_result* raw, std::string_view operation) {
     case PGRES_TUPLES_OK:
     case PGRES_COPY_IN:
     case PGRES_COPY_OUT:
+    case PGRES_COPY_BOTH:
     case PGRES_EMPTY_QUERY:
       return result;
     default:

@@ -53,6 +53,7 @@ struct ConnectOptions {
   // The server's answer may take long (an index build), so statements have no time limit; a dead peer is
   // noticed by TCP within this time.
   std::chrono::seconds dead_peer_timeout{30};
+  bool replication = false;  // a walsender connection: statements without parameters only
 };
 
 class Connection {
@@ -84,6 +85,10 @@ class Connection {
   int backend_pid() const;
   std::string description() const;  // "host:port/database as user"
 
+  // For the rest of db/ only: the house's rules keep calls of libpq there.
+  pg_conn* handle() const { return connection_.get(); }
+  [[noreturn]] void fail(std::string_view operation, const pg_result* result);
+
  private:
   struct Finish {
     void operator()(pg_conn* connection) const;
@@ -94,7 +99,6 @@ class Connection {
   void flush();
   Result receive(const std::string& sql);
   Result checked(pg_result* result, std::string_view operation);
-  [[noreturn]] void fail(std::string_view operation, const pg_result* result);
 
   std::unique_ptr<pg_conn, Finish> connection_;
   std::unordered_map<std::string, std::string> prepared_;
