@@ -67,7 +67,18 @@ Reject RowMapper::reject(const Row& row) const {
   Reject reject;
   reject.source_key = source_key(row);
   reject.key_bytes = encode(key_of(relation_, row));
+  reject.target_key = key_arrays(row);
   return reject;
+}
+
+std::vector<std::string> RowMapper::key_arrays(const Row& row) const {
+  std::vector<std::string> arrays;
+  for (auto column : key_) {
+    std::string& array = arrays.emplace_back("{");
+    if (encode_place(row, column, array, encode_array_element).state == Encoded::State::misfit) return {};
+    array += '}';
+  }
+  return arrays;
 }
 
 void RowMapper::explain(const Row& row, std::size_t column, Misfit misfit, Reject& why) const {

@@ -13,11 +13,12 @@ namespace tidegate {
 
 // Why a row cannot be written: named by its source key, never by a value.
 struct Reject {
-  std::string source_key;            // JSON array
-  std::string key_bytes;             // the same key, encoded: to find the row again
-  std::string column;                // of the source; empty where the whole row was refused
-  std::string reason;                // a Misfit's name
-  std::string sqlstate, constraint;  // where the target refused it
+  std::string source_key;               // JSON array
+  std::string key_bytes;                // the same key, encoded: to find the row again
+  std::string column;                   // of the source; empty where the whole row was refused
+  std::string reason;                   // a Misfit's name
+  std::string sqlstate, constraint;     // where the target refused it
+  std::vector<std::string> target_key;  // one array literal per key column; empty where its key does not fit
 };
 
 class RowMapper {
@@ -44,6 +45,7 @@ class RowMapper {
   const std::vector<std::size_t>& key_columns() const { return key_; }  // places in plan().columns
 
  private:
+  std::vector<std::string> key_arrays(const Row& row) const;
   Encoded encode_place(const Row& row, std::size_t column, std::string& out,
                        Encoded (*form)(const Value&, const ColumnPlan&, std::string&)) const;
   void explain(const Row& row, std::size_t column, Misfit misfit, Reject& why) const;

@@ -40,7 +40,7 @@ std::int64_t highest(const TableNet& net, const std::string& source_column,
 struct BatchWriter::Part {
   struct Misfit {
     Reject why;
-    bool born;
+    bool may_be_in_target;  // not where the target cannot hold its key
   };
   const TableNet* net;
   std::vector<std::size_t> upserts, removes;  // places in net->rows()
@@ -72,12 +72,12 @@ std::vector<BatchWriter::Part> BatchWriter::parts_of(const NetChanges& changes) 
       if (fits) {
         (row.remove ? part.removes : part.upserts).push_back(i);
       } else {
-        part.misfits.push_back({std::move(why), row.born});
+        part.misfits.push_back({std::move(why), true});
       }
     }
     for (const auto& [key, why] : net->unkeyed()) {
       if (why) {
-        part.misfits.push_back({*why, true});
+        part.misfits.push_back({*why, false});
       } else {
         part.gone.push_back(key);
       }
@@ -116,7 +116,7 @@ std::vector<BatchWriter::Part> BatchWriter::parts_after_widening(const NetChange
 void BatchWriter::hold_misfits(const Part& part, std::uint64_t sequence,
                                std::vector<postgres::Command>& out) {
   for (const auto& misfit : part.misfits) {
-    out.push_back(quarantine_.hold(part.plan(), misfit.why, sequence, !misfit.born));
+    out.push_back(quarantine_.hold(part.plan(), misfit.why, sequence, misfit.may_be_in_target));
   }
   for (const auto& key : part.gone) release(part, key, out);
 }
@@ -291,7 +291,7 @@ void BatchWriter::upsert_carefully(const Part& part, std::uint64_t sequence) {
         const NetRow& row = part.net->rows()[part.upserts[i]];
         if (DeferredRows::may_succeed_later(error) && deferred_.add(mapper, row, sequence, error)) return;
         Reject why = rejected_by_target(error, mapper.reject(row.row));
-        session_.connection().pipeline({quarantine_.hold(part.plan(), why, sequence, !row.born)});
+        session_.connection().pipeline({quarantine_.hold(part.plan(), why, sequence, true)});
       });
 }
 

@@ -56,7 +56,7 @@ void ChunkLoader::record(const RowMapper& mapper, const std::vector<Reject>& rej
                          const LoadedChunk& chunk, std::uint64_t rows) {
   std::vector<postgres::Command> commands;
   for (const Reject& reject : rejects) {
-    commands.push_back(quarantine_.hold(mapper.plan(), reject, chunk.sequence, false));
+    commands.push_back(quarantine_.hold(mapper.plan(), reject, chunk.sequence, true));
   }
   postgres::Parameter up_to;
   if (!chunk.up_to.empty()) up_to = postgres::bytea(encode(chunk.up_to));

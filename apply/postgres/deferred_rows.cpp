@@ -169,8 +169,7 @@ void DeferredRows::exchange_through_parked_values() {
 void DeferredRows::refuse_rest() {
   for (const Waiting& waiting : waiting_) {
     Reject reject = rejected_by_target(waiting.error, waiting.mapper.reject(waiting.net.row));
-    session_.connection().pipeline(
-        {quarantine_.hold(waiting.mapper.plan(), reject, waiting.sequence, !waiting.net.born)});
+    session_.connection().pipeline({quarantine_.hold(waiting.mapper.plan(), reject, waiting.sequence, true)});
   }
 }
 

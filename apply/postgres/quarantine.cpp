@@ -1,5 +1,7 @@
 #include "apply/postgres/quarantine.hpp"
 
+#include "apply/postgres/statements.hpp"
+
 namespace tidegate {
 namespace {
 
@@ -26,18 +28,29 @@ bool Quarantine::holds(const std::string& table, const std::string& key) const {
 postgres::Command Quarantine::hold(const TablePlan& plan, const Reject& reject, std::uint64_t sequence,
                                    bool may_be_in_target) {
   pending_[held_name(plan.source, reject.source_key)] = true;
-  return {
+  const bool look = may_be_in_target && !reject.target_key.empty();
+  std::string holds = may_be_in_target ? "'old row'" : "'none'";
+  if (look)
+    holds = "CASE WHEN EXISTS (SELECT FROM " + quoted_name(plan) + " AS t, " + matching_keys(plan, 11) +
+            ") THEN 'old row' ELSE 'none' END";
+  postgres::Command command{
       "INSERT INTO tidegate.quarantine AS q (pipeline, source_table, source_key, target_table, column_name, "
       "reason,"
-      " sqlstate, constraint_name, sequence, target_holds, key_bytes)"
-      " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
-      " ON CONFLICT (pipeline, source_table, source_key) DO UPDATE SET column_name = excluded.column_name,"
-      " reason = excluded.reason, sqlstate = excluded.sqlstate, constraint_name = excluded.constraint_name,"
-      " sequence = excluded.sequence, state = 'held', accepted_reason = NULL, last_seen = now(),"
-      " target_holds = CASE WHEN q.target_holds = 'none' THEN 'none' ELSE excluded.target_holds END",
+      " sqlstate, constraint_name, sequence, key_bytes, target_holds)"
+      " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, " +
+          holds +
+          ") ON CONFLICT (pipeline, source_table, source_key) DO UPDATE SET column_name = "
+          "excluded.column_name,"
+          " reason = excluded.reason, sqlstate = excluded.sqlstate, constraint_name = "
+          "excluded.constraint_name,"
+          " sequence = excluded.sequence, state = 'held', accepted_reason = NULL, last_seen = now(),"
+          " target_holds = excluded.target_holds",
       {session_.pipeline(), plan.source, reject.source_key, plan.schema + "." + plan.target, reject.column,
        reject.reason, reject.sqlstate, reject.constraint, std::to_string(sequence),
-       may_be_in_target ? "old row" : "none", postgres::bytea(reject.key_bytes)}};
+       postgres::bytea(reject.key_bytes)}};
+  if (look)
+    command.parameters.insert(command.parameters.end(), reject.target_key.begin(), reject.target_key.end());
+  return command;
 }
 
 postgres::Command Quarantine::release(const std::string& table, const std::string& key) {

@@ -26,7 +26,8 @@ class Quarantine {
   std::size_t size() const { return held_.size(); }  // committed ones
 
   // Commands for the caller's transaction; call committed() or rolled_back() after it, and restore() after a
-  // savepoint was rolled back.
+  // savepoint was rolled back. A row that may be in the target is looked for there, by `reject.target_key`:
+  // what the entry says that the target holds is what it held when the entry was written.
   postgres::Command hold(const TablePlan& plan, const Reject& reject, std::uint64_t sequence,
                          bool may_be_in_target);
   postgres::Command release(const std::string& source_table, const std::string& source_key);

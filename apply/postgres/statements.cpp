@@ -105,10 +105,11 @@ std::string parked_value(const ColumnPlan& column) {
 
 }  // namespace
 
-std::string matching_keys(const TablePlan& plan) {
+std::string matching_keys(const TablePlan& plan, int first_parameter) {
   std::vector<std::string> arrays, names, matches;
   for (std::size_t i = 0; i < plan.key.size(); ++i) {
-    arrays.push_back(fmt::format("${}::{}[]", i + 1, element_type(column_named(plan, plan.key[i]))));
+    arrays.push_back(fmt::format("${}::{}[]", first_parameter + static_cast<int>(i),
+                                 element_type(column_named(plan, plan.key[i]))));
     names.push_back(fmt::format("k{}", i + 1));
     matches.push_back(fmt::format("t.{} = k.k{}", quoted(plan.key[i]), i + 1));
   }

@@ -20,7 +20,7 @@ inline constexpr const char* check_now = "SET CONSTRAINTS ALL IMMEDIATE";
 std::string delete_sql(const TablePlan& plan);
 // `unnest($1::bigint[], …) AS k(k1, …) WHERE t."id" = k.k1 AND …`: finds rows of the table, which must be
 // named t, by one array parameter per key column.
-std::string matching_keys(const TablePlan& plan);
+std::string matching_keys(const TablePlan& plan, int first_parameter = 1);
 // One array parameter per key column: the rows' values of `column` are replaced by values that no other row
 // has, so that a set of rows can exchange unique values among themselves. Empty where the column's type or
 // its place in the key leaves no such value.

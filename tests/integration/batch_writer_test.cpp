@@ -231,6 +231,23 @@ TEST_F(Writer, ARowThatFitsAgainLeavesTheQuarantineInTheSameTransaction) {
   EXPECT_THAT(rows("SELECT * FROM t ORDER BY id"), ElementsAre("1|good", "2|good"));
 }
 
+TEST_F(Writer, WhatTheTargetHoldsMeanwhileIsTrue) {
+  table("t", "id bigint PRIMARY KEY, n bigint CHECK (n < 10)",
+        {column("id", TargetType::bigint), column("n", TargetType::bigint)});
+  write({{"t", inserted({integer(1), integer(1)})}});
+  write({{"t", updated({integer(1), integer(99)})},  // refused by the target
+         {"t", updated({integer(2), integer(99)})},  // and never was there
+         {"t", updated({integer(3), text("x")})}});  // refused by us
+  EXPECT_THAT(held(),
+              UnorderedElementsAre("t[1]|23514|old row", "t[2]|23514|none", "t[3]|not_a_number|none"));
+  other_->run("DELETE FROM t; INSERT INTO t VALUES (3, 3)");  // as somebody may who has the right
+  write({{"t", updated({integer(1), text("x")})},
+         {"t", inserted({integer(3), integer(99)})},
+         {"t", updated({text("no key"), integer(1)})}});
+  EXPECT_THAT(held(), UnorderedElementsAre("t[1]|not_a_number|none", "t[2]|23514|none", "t[3]|23514|old row",
+                                           "t[\"no key\"]|not_a_number|none"));
+}
+
 TEST_F(Writer, ARestartKnowsWhatIsHeld) {
   table("t", "id bigint PRIMARY KEY, v text",
         {column("id", TargetType::bigint), column("v", TargetType::text)});
