@@ -138,11 +138,11 @@ void within_snapshot(const std::string& path, sqlite_wal::SnapshotChain& chain, 
 
 namespace {
 
-// The live table in batches, measured on the way. One thread at a time may call next().
-class MeasuredScan {
+// The live table in batches. One thread at a time may call next().
+class TableScan {
  public:
-  MeasuredScan(sqlite::Database& live, const ShadowTable& table, TableMeasure& measure)
-      : table_(table), measure_(measure), rows_(live.prepare(table.select_live(ShadowTable::Rows::all))) {}
+  TableScan(sqlite::Database& live, const ShadowTable& table)
+      : table_(table), rows_(live.prepare(table.select_live(ShadowTable::Rows::all))) {}
 
   // Empty at the end.
   std::vector<PlacedRow> next() {
@@ -152,33 +152,30 @@ class MeasuredScan {
       at_end_ = !rows_.step();
       if (at_end_) break;
       table_.read(rows_, batch.emplace_back());
-      measure_row(table_, batch.back().row, measure_);
       bytes += size_in_memory(batch.back().row);
     }
+    bytes_ += bytes;
     return batch;
   }
+  std::size_t bytes() const { return bytes_; }  // so far
 
  private:
   // Two batches are in memory at a time; a batch is worth the start of a thread.
   static constexpr std::size_t max_rows = 8192, max_bytes = 4 << 20;
   const ShadowTable& table_;
-  TableMeasure& measure_;
   sqlite::Statement rows_;
+  std::size_t bytes_ = 0;
   bool at_end_ = false;
 };
 
 }  // namespace
 
-// Reading and measuring the next batch goes on while one is written.
-void SqliteCapture::fill_table(sqlite::Database& live, FilledTable& into, const Progress& progress) {
+// Empty batches end it.
+void SqliteCapture::fill_shadow(FilledTable& into, const Batches& next, const Progress& progress) {
   ShadowTable table = Shadow::add(state_, into.source);
   auto insert = state_.prepare(table.insert_sql());
-  MeasuredScan scan(live, table, into.measure);
-  auto read = [&scan] { return scan.next(); };
   std::uint64_t written = 0;
-  auto coming = std::async(std::launch::async, read);
-  for (auto batch = coming.get(); !batch.empty(); batch = coming.get()) {
-    coming = std::async(std::launch::async, read);
+  for (auto batch = next(); !batch.empty(); batch = next()) {
     for (const PlacedRow& row : batch) {
       table.bind_all(insert, row);
       insert.run();
@@ -188,17 +185,72 @@ void SqliteCapture::fill_table(sqlite::Database& live, FilledTable& into, const 
   Shadow::index(state_, table);
 }
 
+// Reading and measuring the next batch goes on while one is written.
+void SqliteCapture::fill_table(sqlite::Database& live, FilledTable& into, const Progress& progress) {
+  ShadowTable table(0, into.source, "");
+  TableScan scan(live, table);
+  auto read = [&] {
+    auto batch = scan.next();
+    for (const PlacedRow& row : batch) measure_row(table, row.row, into.measure);
+    return batch;
+  };
+  auto coming = std::async(std::launch::async, read);
+  auto next = [&] {
+    auto batch = coming.get();
+    if (!batch.empty()) coming = std::async(std::launch::async, read);
+    return batch;
+  };
+  fill_shadow(into, next, progress);
+}
+
+// Without WAL writers wait while we read, so all is read before the first row is written: what that may take
+// is bounded by the read lock's time, and by this in memory.
+SqliteCapture::ReadTable SqliteCapture::read_table(sqlite::Database& live, SourceTable source,
+                                                   std::size_t& memory) {
+  constexpr std::size_t max_memory = 64 << 20;
+  ReadTable read{unmeasured(std::move(source)), {}};
+  ShadowTable table(0, read.table.source, "");
+  TableScan scan(live, table);
+  for (auto batch = scan.next(); !batch.empty(); batch = scan.next()) {
+    read.batches.push_back(std::move(batch));
+    if (memory + scan.bytes() > max_memory) throw wal_needed(options_.path);
+  }
+  memory += scan.bytes();
+  return read;
+}
+
+void SqliteCapture::fill_from_memory(ReadTable& read, const Progress& progress) {
+  ShadowTable table(0, read.table.source, "");
+  auto next = [&, at = std::size_t{0}]() mutable {
+    if (at == read.batches.size()) return std::vector<PlacedRow>();
+    auto batch = std::move(read.batches[at++]);
+    for (const PlacedRow& row : batch) measure_row(table, row.row, read.table.measure);
+    return batch;
+  };
+  fill_shadow(read.table, next, progress);
+}
+
 std::vector<FilledTable> SqliteCapture::fill(const Progress& progress) {
   std::vector<FilledTable> filled;
+  std::vector<ReadTable> read;  // without WAL
   sqlite::Transaction transaction(state_, sqlite::Transaction::Kind::immediate);
   auto live = snapshot();
   within_snapshot(options_.path, *chain_, live.connection, [&] {
     schema_version_ = live.connection.integer("PRAGMA schema_version");
+    std::size_t memory = 0;
     for (SourceTable& source : tables_of(live.connection, options_)) {
-      fill_table(live.connection, filled.emplace_back(unmeasured(std::move(source))), progress);
+      if (live.wal) {
+        fill_table(live.connection, filled.emplace_back(unmeasured(std::move(source))), progress);
+      } else {
+        read.push_back(read_table(live.connection, std::move(source), memory));
+      }
     }
   });
-  if (!live.wal) chain_->accept();
+  if (!live.wal) chain_->accept();  // ends the read lock
+  for (ReadTable& each : read) {
+    fill_from_memory(each, progress);
+    filled.push_back(std::move(each.table));
+  }
   save(reached_);
   failpoint("capture-before-fill-commit");
   transaction.commit();

@@ -45,7 +45,8 @@ class SqliteCapture {
   ~SqliteCapture();
 
   // Copies every table into the shadow from one read snapshot, measuring each value on the way; one
-  // transaction, so a crash leaves nothing. `progress` hears the table and the rows copied so far.
+  // transaction, so a crash leaves nothing. Without WAL throws Refused where reading takes over 100 ms.
+  // `progress` hears the table and the rows copied so far.
   using Progress = std::function<void(const std::string& table, std::uint64_t rows)>;
   std::vector<FilledTable> fill(const Progress& progress);
   bool filled();
@@ -77,7 +78,15 @@ class SqliteCapture {
     bool open = false;
   };
   sqlite_wal::SnapshotChain::Cut snapshot();
+  using Batches = std::function<std::vector<PlacedRow>()>;
+  struct ReadTable {
+    FilledTable table;
+    std::vector<std::vector<PlacedRow>> batches;
+  };
+  void fill_shadow(FilledTable& into, const Batches& next, const Progress& progress);
   void fill_table(sqlite::Database& live, FilledTable& into, const Progress& progress);
+  ReadTable read_table(sqlite::Database& live, SourceTable source, std::size_t& memory);
+  void fill_from_memory(ReadTable& read, const Progress& progress);
   void carry_schema_changes(sqlite::Database& live);
   bool take_over(const SourceTable& now);
   void compare(const sqlite_wal::SnapshotChain::Cut& live, Recorder& recorder, Cut& cut);
