@@ -226,6 +226,19 @@ std::vector<Finding> TargetTables::carry(const std::vector<SourceTable>& changed
   return findings;
 }
 
+void TargetTables::add_native_columns(const SourceTable& table, const TablePlan& wider, Plans& plans) {
+  TablePlan& plan = plans.at(wider.source);
+  for (const ColumnPlan& column : wider.columns) {
+    bool there = std::any_of(plan.columns.begin(), plan.columns.end(),
+                             [&](const ColumnPlan& each) { return each.source == column.source; });
+    if (there) continue;
+    session_.connection().run(fmt::format("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {}", quoted_name(plan),
+                                          quoted(column.target), table.column(column.source)->declared_type));
+    plan.columns.push_back(column);
+  }
+  record(plan, true, "completed");
+}
+
 void CheckpointSummary::begin(const std::string& table) {
   session_.connection().run(
       "UPDATE tidegate.migration_checkpoints SET status = 'in_progress', error_message = NULL, updated_at = "

@@ -45,6 +45,9 @@ class TargetTables {
   // Their indexes and constraints are left to build_objects().
   std::vector<Finding> carry(const std::vector<SourceTable>& changed, Plans& plans);
 
+  // The same for the columns that `wider` has and the recorded plan has not; their types are native.
+  void add_native_columns(const SourceTable& table, const TablePlan& wider, Plans& plans);
+
   // Within the caller's transaction: makes a column that tidegate made as wide as its type can be, records
   // that, and changes `plans`. False, having changed nothing, where others made the table or the target does
   // not let us.

@@ -110,7 +110,7 @@ void ApplyWorker::work(Session& session) {
   if (session.target.phase() == TargetPhase::loading) load_or_say_why(session);
   session.copied = session.view->copied(session.target);
   auto carry = [&](const SchemaChange& change) {
-    for (const auto& finding : session.tables.carry(change.tables, session.plans)) {
+    for (const auto& finding : session.view->carry(scene(session), change, session.plans)) {
       log_warn("schema change: {}", finding.message);
     }
     session.objects_pending = true;

@@ -5,6 +5,7 @@
 
 #include "apply/postgres/chunk_ledger.hpp"
 #include "apply/postgres/native/native_sink.hpp"
+#include "apply/schema/native/native_plan.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/postgres_snapshot.hpp"
 #include "replicator/pipeline/source_rows.hpp"
@@ -38,15 +39,14 @@ Relation relation_for(const capture::PostgresTable& table, const TablePlan& plan
 
 std::vector<SourceTable> PostgresView::tables() {
   std::vector<SourceTable> tables;
-  for (const auto& table : source_.tables) tables.push_back(capture::as_source_table(table));
+  for (const auto& table : source_.tables.all()) tables.push_back(capture::as_source_table(table));
   return tables;
 }
 
 std::optional<std::uint64_t> PostgresView::rows_of(const std::string& name) {
-  for (const auto& table : source_.tables) {
-    if (table.source == name) return table.estimated_rows;
-  }
-  return std::nullopt;
+  auto table = source_.tables.find(name);
+  if (!table) return std::nullopt;
+  return table->estimated_rows;
 }
 
 Ddl PostgresView::ddl(const std::vector<SourceTable>&, const std::vector<TablePlan>&) {
@@ -86,7 +86,7 @@ bool PostgresView::load(const TargetScene& scene) {
     pace_.wait_while_paused();
   };
   std::vector<PostgresSnapshotTable> tables;
-  for (const auto& table : source_.tables) {
+  for (const auto& table : source_.tables.all()) {
     auto plan = scene.plans.find(table.source);
     if (plan != scene.plans.end()) tables.push_back({snapshot_table(table, plan->second), plan->second});
   }
@@ -99,7 +99,7 @@ bool PostgresView::load(const TargetScene& scene) {
 // Upserts need them; the rest waits until the stream has left the snapshot behind.
 void PostgresView::build_keys(const TargetScene& scene) {
   std::set<std::string> by_index;  // tables that name their rows by another unique index
-  for (const auto& table : source_.tables) {
+  for (const auto& table : source_.tables.all()) {
     if (table.replica_identity == capture::ReplicaIdentity::index) by_index.insert(table.source);
   }
   std::vector<TablePlan> plans;
@@ -116,6 +116,13 @@ void PostgresView::build_keys(const TargetScene& scene) {
   for (const auto& finding : findings) throw Refused(finding.code, finding.message, finding.mend);
 }
 
+std::vector<Finding> PostgresView::carry(const TargetScene& scene, const SchemaChange& change, Plans& plans) {
+  for (const SourceTable& table : change.tables) {
+    if (plans.contains(table.name)) scene.tables.add_native_columns(table, native_plan(table), plans);
+  }
+  return {};
+}
+
 void PostgresView::bring_stream_past(std::uint64_t lsn, const TargetScene& scene,
                                      const std::function<void()>& apply_once) {
   source_.coordination.want_cut();
@@ -129,9 +136,8 @@ void PostgresView::bring_stream_past(std::uint64_t lsn, const TargetScene& scene
 // the same then: so the target never shows a row from its future, nor goes back to an old one.
 bool PostgresView::retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
                          const std::function<void()>& apply_once) {
-  auto table = std::find_if(source_.tables.begin(), source_.tables.end(),
-                            [&](const auto& each) { return each.source == entry.source_table; });
-  if (table == source_.tables.end() || table->identity.empty()) return false;
+  auto table = source_.tables.find(entry.source_table);
+  if (!table || table->identity.empty()) return false;
   Relation relation = relation_for(*table, scene.plans.at(entry.source_table));
   Row key = decode_row(entry.key_bytes);
   for (int tries = 0; tries < most_retries; ++tries) {

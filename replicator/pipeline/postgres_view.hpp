@@ -6,6 +6,7 @@
 #include "apply/schema/ddl.hpp"
 #include "capture/postgres/catalog.hpp"
 #include "replicator/config/settings.hpp"
+#include "replicator/pipeline/replicated_tables.hpp"
 #include "replicator/pipeline/source_view.hpp"
 #include "replicator/pipeline/stream_progress.hpp"
 
@@ -15,9 +16,9 @@ namespace tidegate {
 struct PostgresScene {
   const Settings& settings;
   Coordination& coordination;
-  std::vector<capture::PostgresTable> tables;  // the replicated ones
-  Ddl ddl;                                     // as approved
+  Ddl ddl;  // as approved
   StreamProgress progress;
+  ReplicatedTables tables;
 };
 
 class PostgresView : public SourceView {
@@ -31,6 +32,7 @@ class PostgresView : public SourceView {
   bool load(const TargetScene& scene) override;
   ChunkMap copied(TargetSession& session) override;
   bool passed_snapshot(const ChunkMap& copied, std::uint64_t sequence) override;
+  std::vector<Finding> carry(const TargetScene& scene, const SchemaChange& change, Plans& plans) override;
   void set_sequences(const TargetScene& scene) override;
   bool retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
              const std::function<void()>& apply_once) override;

@@ -8,6 +8,7 @@
 #include "capture/postgres/slot.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/ddl_store.hpp"
+#include "replicator/pipeline/schema_drift.hpp"
 #include "replicator/pipeline/source_companion.hpp"
 #include "replicator/server_access.hpp"
 
@@ -50,9 +51,10 @@ std::optional<PlannedPipeline> PostgresWorker::open(bool approved) {
 void PostgresWorker::prepare() {
   scene_.ddl = ddl_from_json(store_.fact("native_ddl").value());
   auto source = connect_source(source_options(settings_, "tidegate prepare"));
-  scene_.tables = capture::read_catalog(source, settings_.tables.include, settings_.tables.exclude);
+  auto tables = capture::read_catalog(source, settings_.tables.include, settings_.tables.exclude);
   capture::PublicationOptions options{settings_.source.postgres.set_identity_full};
-  auto changes = capture::ensure_publication(source, publication_name(settings_), scene_.tables, options);
+  auto changes = capture::ensure_publication(source, publication_name(settings_), tables, options);
+  scene_.tables.set(std::move(tables));
   for (const auto& table : changes.identity_full) log_warn("table {} has REPLICA IDENTITY FULL now", table);
   make_slot();
 }
@@ -95,18 +97,37 @@ PostgresCaptureCallbacks PostgresWorker::callbacks() {
     if (auto wish = SourceCompanion::wish_in(content, settings_)) coordination_.cut_done(*wish, sequence);
     coordination_.clear_report("capture");
   };
-  callbacks.on_relation_changed = [](const RelationChanged& change) {
-    throw SchemaNeedsOperator(
-        "schema-changed", "table " + change.now.table + " of the source has another shape now",
-        "make the same change on the target, then `tidegate resync " + change.now.table + "`");
-  };
+  callbacks.on_relation_changed = [this](const RelationChanged& change) { follow(change); };
   callbacks.key_order = [this](const RelationShape& shape) {
-    for (const auto& table : scene_.tables) {
-      if (table.source == shape.table) return table.identity;
-    }
-    return std::vector<std::string>{};
+    auto table = scene_.tables.find(shape.table);
+    return table ? table->identity : std::vector<std::string>{};
   };
   return callbacks;
+}
+
+// In the journal the change of the schema stands right before the first transaction that needs it.
+void PostgresWorker::follow(const RelationChanged& change) {
+  const std::string& name = change.now.table;
+  auto refuse = [&](const std::string& why) {
+    throw SchemaNeedsOperator(
+        "schema-changed",
+        "table " + name + " of the source changed in a way that is not carried over: " + why,
+        "fill a new target from the beginning, or undo the change at the source");
+  };
+  auto known = scene_.tables.find(name);
+  if (!known) return refuse("it is not the table that it was");
+  if (settings_.source.on_schema_change == OnSchemaChange::pause) refuse("on_schema_change is \"pause\"");
+  if (!coordination_.is_streaming()) refuse("the first copy is not finished");
+  auto source = connect_source(source_options(settings_, "tidegate look"));
+  auto tables = capture::read_catalog(source, {name}, {});
+  if (tables.size() != 1) return refuse("it is gone");
+  auto found = drift(change, *known, tables.front());
+  if (auto* why = std::get_if<std::string>(&found)) return refuse(*why);
+  TransactionPart part;
+  part.schema_change = SchemaChange{{std::get<SourceTable>(std::move(found))}};
+  journal_->append(part);
+  scene_.tables.replace(tables.front());
+  log_warn("the source's table {} got new columns; the target follows", name);
 }
 
 void PostgresWorker::reopen() {

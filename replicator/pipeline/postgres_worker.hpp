@@ -30,6 +30,7 @@ class PostgresWorker : public SourceWorker {
   PostgresCaptureOptions capture_options() const;
   PostgresCaptureCallbacks callbacks();
   void make_slot();
+  void follow(const RelationChanged& change);
   void reopen();
   void trim_now_and_then();
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "apply/plan.hpp"
+#include "db/error.hpp"
 #include "db/replication.hpp"
 
 namespace tidegate {

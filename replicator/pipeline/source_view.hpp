@@ -50,6 +50,10 @@ class SourceView {
   // uniques and foreign keys be built.
   virtual bool passed_snapshot(const ChunkMap& copied, std::uint64_t sequence) = 0;
 
+  // Within the open target transaction: makes the target follow a change of the source's schema, and changes
+  // `plans`. Throws Refused where it cannot.
+  virtual std::vector<Finding> carry(const TargetScene& scene, const SchemaChange& change, Plans& plans) = 0;
+
   virtual void set_sequences(const TargetScene& scene) = 0;
   // Tries a quarantined row again, as the source has it now; `apply_once` moves the stream on. True where the
   // row is in quarantine no more.

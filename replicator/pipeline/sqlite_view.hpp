@@ -24,6 +24,9 @@ class SqliteView : public SourceView {
   bool passed_snapshot(const ChunkMap& copied, std::uint64_t sequence) override {
     return sequence >= copied.newest();
   }
+  std::vector<Finding> carry(const TargetScene& scene, const SchemaChange& change, Plans& plans) override {
+    return scene.tables.carry(change.tables, plans);
+  }
   void set_sequences(const TargetScene& scene) override;
   bool retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
              const std::function<void()>& apply_once) override;
