@@ -128,7 +128,7 @@ Encoded remedied(const Value& value, const ColumnPlan& column, Misfit misfit, st
 // Whether a type's text can hold a character that COPY or an array literal gives a meaning to.
 bool needs_escape(TargetType type) {
   return type == TargetType::text || type == TargetType::varchar || type == TargetType::jsonb ||
-         type == TargetType::bytea;
+         type == TargetType::bytea || type == TargetType::native;
 }
 
 }  // namespace

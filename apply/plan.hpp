@@ -47,6 +47,7 @@ enum class Misfit {
   wrong_class,  // a blob in a number's column, say: always quarantine
   null_key,     // NULL in a primary key
   rejected,     // the target refused the row
+  row_missing,  // the target has no such row to update or delete
 };
 enum class Remedy { quarantine, null, strip, text, convert };
 

@@ -206,24 +206,28 @@ const std::string& Connection::prepared(const std::string& sql) {
 
 // Forgets before it prepares: none that this pipeline needs may go.
 void Connection::prepare_all(const std::vector<Command>& commands) {
-  auto unknown = std::count_if(commands.begin(), commands.end(),
-                               [this](const Command& command) { return !prepared_.contains(command.sql); });
+  auto unknown = std::count_if(commands.begin(), commands.end(), [this](const Command& command) {
+    return !command.once && !prepared_.contains(command.sql);
+  });
   if (unknown > 0 && prepared_.size() + static_cast<std::size_t>(unknown) > max_prepared) {
     run("DEALLOCATE ALL");
     prepared_.clear();
   }
-  for (const Command& command : commands) prepared(command.sql);
+  for (const Command& command : commands) {
+    if (!command.once) prepared(command.sql);
+  }
 }
 
 void Connection::send(const Command& command) {
   std::vector<const char*> values;
   for (const Parameter& parameter : command.parameters)
     values.push_back(parameter ? parameter->c_str() : nullptr);
-  const std::string& name = prepared_.at(command.sql);
-  if (!PQsendQueryPrepared(connection_.get(), name.c_str(), static_cast<int>(values.size()), values.data(),
-                           nullptr, nullptr, 0)) {
-    fail("send", nullptr);
-  }
+  int count = static_cast<int>(values.size());
+  int sent = command.once ? PQsendQueryParams(connection_.get(), command.sql.c_str(), count, nullptr,
+                                              values.data(), nullptr, nullptr, 0)
+                          : PQsendQueryPrepared(connection_.get(), prepared_.at(command.sql).c_str(), count,
+                                                values.data(), nullptr, nullptr, 0);
+  if (!sent) fail("send", nullptr);
 }
 
 // Sends what is buffered while taking in what the server answers meanwhile: with both buffers full and nobody

@@ -43,6 +43,7 @@ class Result {
 struct Command {
   std::string sql;  // prepared once per connection, found again by its text
   std::vector<Parameter> parameters;
+  bool once = false;  // not kept, and parsed only when what precedes it in its pipeline has been carried out
 };
 
 struct ConnectOptions {

@@ -155,6 +155,17 @@ BEGIN
 END $$;
 )sql";
 
+// Not part of the first version's schema, so it may be missing.
+constexpr const char* expect_rows = R"sql(
+-- Makes a statement fail that did not find all of its rows: the COMMIT after it is on its way already.
+CREATE FUNCTION tidegate.expect_rows(counted bigint, expected bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF counted <> expected THEN
+    RAISE EXCEPTION '% of % rows are missing', expected - counted, expected USING ERRCODE = 'P0TG1';
+  END IF;
+END $$;
+)sql";
+
 }  // namespace
 
 void install_control_schema(postgres::Connection& target) {
@@ -167,6 +178,9 @@ void install_control_schema(postgres::Connection& target) {
   } else if (target.run("SELECT max(number) FROM tidegate.version").integer(0, 0) > schema_version) {
     throw Refused("target-newer", "the target's schema tidegate was made by a newer tidegate",
                   "use that version");
+  }
+  if (target.run("SELECT pg_catalog.to_regproc('tidegate.expect_rows') IS NULL").boolean(0, 0)) {
+    target.run(expect_rows);
   }
   transaction.commit();
 }

@@ -62,15 +62,15 @@ OutsideReferences::OutsideReferences(TargetSession& session, const Plans& plans)
   }
 }
 
-std::string OutsideReferences::action_sql(const TablePlan& plan, const Reference& reference) {
+std::string OutsideReferences::action_sql(const TablePlan& plan, const Reference& reference,
+                                          const std::string& gone) {
   std::vector<std::string> joins, nulls, defaults;
   for (std::size_t i = 0; i < reference.child_columns.size(); ++i) {
     joins.push_back(fmt::format("c.{} = t.{}", reference.child_columns[i], reference.parent_columns[i]));
     nulls.push_back(reference.child_columns[i] + " = NULL");
     defaults.push_back(reference.child_columns[i] + " = DEFAULT");
   }
-  std::string rows =
-      fmt::format("{} AS t, {} AND {}", quoted_name(plan), matching_keys(plan), fmt::join(joins, " AND "));
+  std::string rows = fmt::format("{} AS t{} AND {}", quoted_name(plan), gone, fmt::join(joins, " AND "));
   switch (reference.action) {
     case 'c':
       return fmt::format("DELETE FROM {} AS c USING {}", reference.child, rows);
@@ -85,15 +85,26 @@ std::string OutsideReferences::action_sql(const TablePlan& plan, const Reference
 }
 
 // The actions run with triggers and foreign keys on, so that they reach their own children in turn.
-void OutsideReferences::before_delete(const TablePlan& plan, const std::vector<std::string>& key_arrays,
-                                      std::vector<postgres::Command>& commands) const {
+void OutsideReferences::act(const TablePlan& plan, const std::string& gone,
+                            const std::vector<postgres::Parameter>& keys,
+                            std::vector<postgres::Command>& commands) const {
   auto found = by_parent_.find(quoted_name(plan));
   if (found == by_parent_.end()) return;
   commands.push_back({"SET LOCAL session_replication_role = origin", {}});
   for (const Reference& reference : found->second) {
-    commands.push_back({action_sql(plan, reference), {key_arrays.begin(), key_arrays.end()}});
+    commands.push_back({action_sql(plan, reference, gone), keys});
   }
   commands.push_back({"SET LOCAL session_replication_role = replica", {}});
+}
+
+void OutsideReferences::before_delete(const TablePlan& plan, const std::vector<std::string>& key_arrays,
+                                      std::vector<postgres::Command>& commands) const {
+  act(plan, ", " + matching_keys(plan), {key_arrays.begin(), key_arrays.end()}, commands);
+}
+
+void OutsideReferences::before_delete_of_all(const TablePlan& plan,
+                                             std::vector<postgres::Command>& commands) const {
+  act(plan, " WHERE true", {}, commands);
 }
 
 }  // namespace tidegate

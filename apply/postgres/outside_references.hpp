@@ -19,6 +19,8 @@ class OutsideReferences {
   // What the ON DELETE actions ask for when the rows with these keys go; to run before the delete itself.
   void before_delete(const TablePlan& plan, const std::vector<std::string>& key_arrays,
                      std::vector<postgres::Command>& commands) const;
+  // The same where all rows go.
+  void before_delete_of_all(const TablePlan& plan, std::vector<postgres::Command>& commands) const;
 
  private:
   struct Reference {
@@ -26,7 +28,9 @@ class OutsideReferences {
     std::vector<std::string> child_columns, parent_columns;
     char action = 'a';  // pg_constraint.confdeltype
   };
-  static std::string action_sql(const TablePlan& plan, const Reference& reference);
+  static std::string action_sql(const TablePlan& plan, const Reference& reference, const std::string& gone);
+  void act(const TablePlan& plan, const std::string& gone, const std::vector<postgres::Parameter>& keys,
+           std::vector<postgres::Command>& commands) const;
   std::unordered_map<std::string, std::vector<Reference>> by_parent_;  // quoted_name of the plan
 };
 

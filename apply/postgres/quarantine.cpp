@@ -59,6 +59,16 @@ postgres::Command Quarantine::release(const std::string& table, const std::strin
           {session_.pipeline(), table, key}};
 }
 
+postgres::Command Quarantine::release_all(const std::string& table) {
+  const std::string prefix = held_name(table, "");
+  for (const auto& name : held_) {
+    if (name.starts_with(prefix)) pending_[name] = false;
+  }
+  for (auto& [name, held] : pending_) held = held && !name.starts_with(prefix);
+  return {"DELETE FROM tidegate.quarantine WHERE pipeline = $1 AND source_table = $2",
+          {session_.pipeline(), table}};
+}
+
 void Quarantine::committed() {
   for (const auto& [name, held] : pending_) {
     if (held) {

@@ -31,6 +31,7 @@ class Quarantine {
   postgres::Command hold(const TablePlan& plan, const Reject& reject, std::uint64_t sequence,
                          bool may_be_in_target);
   postgres::Command release(const std::string& source_table, const std::string& source_key);
+  postgres::Command release_all(const std::string& source_table);
   void committed();
   void rolled_back() { pending_.clear(); }
   using Pending = std::unordered_map<std::string, bool>;  // by table, NUL, key: held or not

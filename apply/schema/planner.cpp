@@ -108,6 +108,7 @@ std::string_view words_for(Misfit misfit) {
     case Misfit::null_key:
       return "NULL where the target allows none";
     case Misfit::rejected:
+    case Misfit::row_missing:
       break;
   }
   return "a value that the target rejects";

@@ -92,6 +92,9 @@ constexpr Explanation explanations[] = {
     {"rejected", "The target refused the row: a constraint or trigger of its own.",
      "`tidegate quarantine show ID` names the constraint; mend row or constraint, then `tidegate quarantine "
      "retry`."},
+    {"row_missing",
+     "The source changed or deleted a row that the target does not have: something else has written there.",
+     "`tidegate quarantine retry` reads the row from the source again."},
     {"rules",
      "The words of a [[rule]]: table, column, on (zero_date, not_a_boolean, epoch, julian, empty, nul, "
      "invalid_utf8, not_a_number, out_of_range, too_long, invalid_json, not_a_time) and do (null, strip, "

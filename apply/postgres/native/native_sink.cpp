@@ -1,0 +1,226 @@
+#include "apply/postgres/native/native_sink.hpp"
+
+#include <algorithm>
+
+#include "apply/postgres/row_errors.hpp"
+#include "db/failpoint.hpp"
+
+namespace tidegate {
+namespace {
+
+using native::Step;
+using native::Target;
+
+// Where the session cannot switch the target's foreign keys off, they wait for the end of the transaction as
+// far as they can.
+void defer_constraints(const TargetSession& session, std::vector<postgres::Command>& commands) {
+  if (!session.replica_mode()) commands.push_back({"SET CONSTRAINTS ALL DEFERRED", {}});
+}
+
+}  // namespace
+
+NativeSink::NativeSink(TargetSession& session, Quarantine& quarantine, const Plans& plans)
+    : session_(session),
+      quarantine_(quarantine),
+      plans_(plans),
+      references_(session, plans),
+      composer_(session, quarantine, references_) {}
+
+Target* NativeSink::target_of(const Relation& relation) {
+  if (auto known = checked_.find(relation.id);
+      known != checked_.end() && (!known->second || known->second->table.relation() == relation)) {
+    return known->second;
+  }
+  auto plan = plans_.find(relation.table);
+  if (plan == plans_.end()) return checked_[relation.id] = nullptr;
+  auto& target = targets_[relation.id];
+  bool is_current = target && target->table.relation() == relation && target->table.plan() == plan->second;
+  if (!is_current) {
+    if (target) replaced_.push_back(std::move(target));
+    target = std::make_unique<Target>(Target{native::Table(plan->second, relation), std::nullopt});
+  }
+  return checked_[relation.id] = target.get();
+}
+
+// Consecutive ones of one source transaction are one statement there; to take those of two transactions
+// together is the same.
+bool NativeSink::joins_last_truncate(const Step& step) {
+  if (step.operation() != Operation::truncate || steps_.empty()) return false;
+  Step& last = steps_.back();
+  bool joins = last.operation() == Operation::truncate &&
+               last.change.restart_sequences == step.change.restart_sequences;
+  if (joins) last.truncated.push_back(step.target);
+  return joins;
+}
+
+void NativeSink::add(const Relation& relation, Change change) {
+  Target* target = target_of(relation);
+  if (!target) return;
+  target->table.complete(change);
+  Step step{target, std::move(change)};
+  if (joins_last_truncate(step)) return;
+  if (step.operation() == Operation::truncate) step.truncated.push_back(target);
+  bytes_ += sizeof(Step) + size_in_memory(step.change);
+  steps_.push_back(std::move(step));
+}
+
+void NativeSink::ask_for_shapes() {
+  for (Step& step : steps_) {
+    if (step.target->statements) continue;
+    const auto& table = step.table();
+    step.target->statements.emplace(table.plan(), table.key_columns(),
+                                    native::shape_of(session_.connection(), table.plan()));
+  }
+}
+
+void NativeSink::forget_steps() {
+  steps_.clear();
+  bytes_ = 0;
+  checked_.clear();
+  replaced_.clear();
+}
+
+void NativeSink::begin() {
+  quarantine_.rolled_back();
+  std::vector<postgres::Command> commands{{"BEGIN", {}}, session_.enter()};
+  defer_constraints(session_, commands);
+  session_.connection().pipeline(commands);
+}
+
+void NativeSink::write(const Position& to) {
+  ask_for_shapes();
+  if (long_is_open_) {
+    write_into_open(steps_, to.sequence);
+    finish(to);
+    long_is_open_ = false;
+  } else {
+    write_at_once(to);
+  }
+  forget_steps();
+}
+
+void NativeSink::spill(std::uint64_t sequence) {
+  ask_for_shapes();
+  if (!long_is_open_) begin();
+  long_is_open_ = true;
+  write_into_open(steps_, sequence);
+  forget_steps();
+}
+
+// All in one round trip. COMMIT is sent before the answers to what precedes it are known, and that is safe:
+// the server skips all that follows a failed command up to the pipeline's end, so it commits everything or
+// never sees the COMMIT; the lease and the rows that must be found are checked by commands that fail.
+void NativeSink::write_at_once(const Position& to) {
+  quarantine_.rolled_back();
+  std::vector<postgres::Command> all{{"BEGIN", {}}, session_.enter()};
+  defer_constraints(session_, all);
+  for (auto& command : composer_.set_based(steps_, to.sequence)) all.push_back(std::move(command));
+  all.push_back(session_.advance_to(to));
+  failpoint("apply-before-batch");
+  failpoint("apply-before-commit");
+  try {
+    run_with_commit(std::move(all));
+    written(to);
+  } catch (const Error& error) {
+    if (!is_row_error(error) && !is_refused_truncate(error)) throw;
+    if (session_.connection().in_transaction()) session_.connection().run("ROLLBACK");
+    begin();
+    write_after_refusal(error, steps_, to.sequence);
+    finish(to);
+  }
+}
+
+void NativeSink::write_into_open(std::span<const Step> steps, std::uint64_t sequence) {
+  auto& target = session_.connection();
+  auto before = quarantine_.pending();
+  target.run("SAVEPOINT tidegate_part");
+  try {
+    target.pipeline(composer_.set_based(steps, sequence));
+    target.run("RELEASE SAVEPOINT tidegate_part");
+  } catch (const Error& error) {
+    if (!is_row_error(error) && !is_refused_truncate(error)) throw;
+    target.run("ROLLBACK TO SAVEPOINT tidegate_part; RELEASE SAVEPOINT tidegate_part");
+    quarantine_.restore(std::move(before));
+    write_after_refusal(error, steps, sequence);
+  }
+  failpoint("apply-in-long-transaction");
+}
+
+bool NativeSink::is_refused_truncate(const Error& error) const {
+  return error.code() == "0A000" && std::any_of(steps_.begin(), steps_.end(), [](const Step& step) {
+           return step.operation() == Operation::truncate;
+         });
+}
+
+void NativeSink::write_after_refusal(const Error& error, std::span<const Step> steps,
+                                     std::uint64_t sequence) {
+  auto& target = session_.connection();
+  auto before = quarantine_.pending();
+  target.run("SAVEPOINT tidegate_in_order");
+  composer_.truncate_by_delete(is_refused_truncate(error));
+  try {
+    write_in_order(steps, sequence);
+  } catch (const Error& in_order) {  // a row was refused first, and now the TRUNCATE
+    if (is_refused_truncate(error) || !is_refused_truncate(in_order)) throw;
+    target.run("ROLLBACK TO SAVEPOINT tidegate_in_order");
+    quarantine_.restore(std::move(before));
+    composer_.truncate_by_delete(true);
+    write_in_order(steps, sequence);
+  }
+  composer_.truncate_by_delete(false);
+  target.run("RELEASE SAVEPOINT tidegate_in_order");
+}
+
+// Throws Error in_doubt where the connection is lost: COMMIT may have been carried out.
+void NativeSink::run_with_commit(std::vector<postgres::Command> commands) {
+  commands.push_back({"COMMIT", {}});
+  auto& target = session_.connection();
+  try {
+    auto results = target.pipeline(commands);
+    if (results.back().command() == "COMMIT") return;
+  } catch (const Error& error) {
+    if (error.advice() != Advice::reconnect) throw;
+    throw Error(error.what(), error.code(), Advice::in_doubt);
+  }
+  throw Error("commit on " + target.description() + ": the transaction had failed", "25P02", Advice::stop);
+}
+
+void NativeSink::finish(const Position& to) {
+  failpoint("apply-before-commit");
+  run_with_commit({session_.advance_to(to)});
+  written(to);
+}
+
+void NativeSink::written(const Position& to) {
+  failpoint("apply-after-commit");
+  session_.moved(to);
+  quarantine_.committed();
+}
+
+void NativeSink::write_in_order(std::span<const Step> steps, std::uint64_t sequence) {
+  auto& target = session_.connection();
+  bisect(
+      target, 0, steps.size(),
+      [&](std::size_t first, std::size_t last) {
+        auto before = quarantine_.pending();
+        try {
+          target.pipeline(composer_.in_order(steps.subspan(first, last - first), sequence));
+        } catch (const Error&) {
+          quarantine_.restore(std::move(before));
+          throw;
+        }
+      },
+      [&](std::size_t i, const Error& error) { refuse(steps[i], error, sequence); });
+}
+
+void NativeSink::refuse(const Step& step, const Error& error, std::uint64_t sequence) {
+  auto& target = session_.connection();
+  auto refusal = composer_.refuse(step, error, sequence);
+  bool done = !refusal.try_first.empty() && !attempt(target, [&] { target.pipeline(refusal.try_first); });
+  if (!done && !refusal.otherwise.empty()) {
+    attempt(target, [&] { target.pipeline(refusal.otherwise); });
+  }
+  target.pipeline(refusal.finally);
+}
+
+}  // namespace tidegate

@@ -1,0 +1,54 @@
+// The sink for a Postgres source; README.md says how it writes.
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "apply/net_changes.hpp"
+#include "apply/postgres/native/composer.hpp"
+#include "apply/sink.hpp"
+
+namespace tidegate {
+
+class NativeSink : public Sink {
+ public:
+  // `plans` may change between two writes or spills; tables without a plan are left out.
+  NativeSink(TargetSession& session, Quarantine& quarantine, const Plans& plans);
+
+  void add(const Relation& relation, Change change) override;
+  std::size_t rows() const override { return steps_.size(); }
+  std::size_t bytes() const override { return bytes_; }
+  void write(const Position& to) override;
+  void spill(std::uint64_t sequence) override;
+
+ private:
+  native::Target* target_of(const Relation& relation);
+  bool joins_last_truncate(const native::Step& step);
+  void ask_for_shapes();
+  void begin();
+  void write_at_once(const Position& to);
+  void write_into_open(std::span<const native::Step> steps, std::uint64_t sequence);
+  bool is_refused_truncate(const Error& error) const;
+  void write_after_refusal(const Error& error, std::span<const native::Step> steps, std::uint64_t sequence);
+  void write_in_order(std::span<const native::Step> steps, std::uint64_t sequence);
+  void refuse(const native::Step& step, const Error& error, std::uint64_t sequence);
+  void finish(const Position& to);
+  void run_with_commit(std::vector<postgres::Command> commands);
+  void written(const Position& to);
+  void forget_steps();
+
+  TargetSession& session_;
+  Quarantine& quarantine_;
+  const Plans& plans_;
+  OutsideReferences references_;
+  native::Composer composer_;
+  std::unordered_map<std::uint32_t, std::unique_ptr<native::Target>> targets_;  // by relation
+  std::vector<std::unique_ptr<native::Target>> replaced_;  // of relations that changed; steps refer to them
+  std::unordered_map<std::uint32_t, native::Target*> checked_;  // since the last write: with the plan of now
+  std::vector<native::Step> steps_;
+  std::size_t bytes_ = 0;
+  bool long_is_open_ = false;
+};
+
+}  // namespace tidegate

@@ -1,0 +1,86 @@
+#include "apply/postgres/native/table.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace tidegate::native {
+namespace {
+
+template <typename Names>
+std::size_t place_of(const std::string& name, const Names& names, const std::string& table) {
+  auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end()) {
+    throw std::invalid_argument("table " + table + " has no column " + name + ", which its plan reads");
+  }
+  return static_cast<std::size_t>(found - names.begin());
+}
+
+bool same_values(const Row& a, const Row& b, const std::vector<std::uint32_t>& places) {
+  return std::all_of(places.begin(), places.end(), [&](auto place) { return identical(a[place], b[place]); });
+}
+
+}  // namespace
+
+Table::Table(TablePlan plan, Relation relation) : plan_(std::move(plan)), relation_(std::move(relation)) {
+  std::vector<std::string> targets;
+  for (const auto& column : plan_.columns) {
+    places_.push_back(place_of(column.source, relation_.columns, relation_.table));
+    targets.push_back(column.target);
+  }
+  for (const auto& name : plan_.key) key_.push_back(place_of(name, targets, relation_.table));
+  source_key_ = relation_.key;
+  if (source_key_.empty()) {
+    for (auto column : key_) source_key_.push_back(static_cast<std::uint32_t>(places_[column]));
+  }
+  for (auto column : key_) {
+    if (std::find(source_key_.begin(), source_key_.end(), places_[column]) == source_key_.end()) {
+      throw std::invalid_argument("the replica identity of table " + relation_.table + " lacks column " +
+                                  plan_.columns[column].source + ", by which the target finds its rows");
+    }
+  }
+  if (key_.empty() && !relation_.key.empty()) {
+    throw std::invalid_argument("the replica identity of table " + relation_.table +
+                                " gives no whole old rows, by which the target finds them");
+  }
+}
+
+void Table::complete(Change& change) const {
+  if (change.before.empty()) return;
+  const auto& key = relation_.key;
+  std::erase_if(change.absent, [&](std::uint32_t place) {
+    if (!key.empty() && std::find(key.begin(), key.end(), place) == key.end()) return false;
+    change.row[place] = change.before[place];
+    return true;
+  });
+  if (!keyless() && same_values(change.row, change.before, source_key_)) change.before.clear();
+}
+
+std::vector<std::size_t> Table::absent_columns(const Change& change) const {
+  std::vector<std::size_t> columns;
+  if (change.absent.empty()) return columns;
+  for (std::size_t i = 0; i < places_.size(); ++i) {
+    if (std::binary_search(change.absent.begin(), change.absent.end(), places_[i])) columns.push_back(i);
+  }
+  return columns;
+}
+
+// No text of Postgres holds a NUL; a NULL in a key is refused by the target later.
+std::string Table::key(const Row& row) const {
+  std::string key;
+  for (auto column : key_) {
+    if (const auto* text = std::get_if<std::string>(&value(row, column))) key += *text;
+    key += '\0';
+  }
+  return key;
+}
+
+Reject Table::named(const Row& row) const {
+  Row key;
+  for (auto place : source_key_) key.push_back(row[place]);
+  Reject reject;
+  reject.source_key = key_as_json(key);
+  reject.key_bytes = encode(key);
+  return reject;
+}
+
+}  // namespace tidegate::native
