@@ -45,15 +45,6 @@ std::string_view decimal_text(const Value& value, std::array<char, 32>& room) {
   return {};
 }
 
-// '007', '+1' and '1e3' would come back as other texts.
-bool is_plain_decimal(std::string_view text) {
-  if (text.starts_with('-')) text.remove_prefix(1);
-  if (text.empty() || text.front() == '.' || text.back() == '.' ||
-      text.find_first_not_of("0123456789.") != text.npos)
-    return false;
-  return text.front() != '0' || text.size() == 1 || text[1] == '.';
-}
-
 Refusal not_a_number(const Value& value) {
   if (std::holds_alternative<Blob>(value)) return Misfit::wrong_class;
   const auto* text = std::get_if<std::string>(&value);

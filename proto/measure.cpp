@@ -65,7 +65,7 @@ void add(ColumnMeasure& into, double value) {
 
 void add_number_or_time(ColumnMeasure& into, std::string_view text) {
   if (const auto decimal = parse_decimal(text)) {
-    ++into.numeric_texts;
+    into.numeric_texts += is_plain_decimal(text);
     add_digits(into, decimal->integral_digits, decimal->fraction_digits);
   } else if (const auto time = parse_iso_time(text)) {
     into.iso_datetimes += time->has_date;

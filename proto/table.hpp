@@ -89,7 +89,7 @@ struct ColumnMeasure {
   std::uint64_t infinite_reals = 0;
   std::uint64_t max_text_length = 0;  // in characters
   std::uint64_t empty_texts = 0, texts_with_nul = 0, texts_invalid_utf8 = 0;
-  std::uint64_t numeric_texts = 0;   // decimal numbers: optional sign, digits, point, exponent
+  std::uint64_t numeric_texts = 0;   // decimal numbers in the spelling of a decimal column (is_plain_decimal)
   std::uint64_t iso_datetimes = 0;   // YYYY-MM-DD[ T]HH:MM[:SS[.f]][zone], or a date alone
   std::uint64_t iso_dates = 0;       // YYYY-MM-DD alone (counted in iso_datetimes too)
   std::uint64_t iso_times = 0;       // HH:MM[:SS[.f]]

@@ -144,4 +144,13 @@ std::optional<Decimal> parse_decimal(std::string_view text) {
   return Decimal{clamped(places.first + *exponent + 1), clamped(-(places.last + *exponent)), places.leading};
 }
 
+bool is_plain_decimal(std::string_view text) {
+  const bool negative = text.starts_with('-');
+  if (negative) text.remove_prefix(1);
+  if (text.empty() || text.front() == '.' || text.back() == '.') return false;
+  if (text.find_first_not_of("0123456789.") != text.npos || text.find('.') != text.rfind('.')) return false;
+  if (negative && text.find_first_of("123456789") == text.npos) return false;
+  return text.front() != '0' || text.size() == 1 || text[1] == '.';
+}
+
 }  // namespace tidegate

@@ -32,4 +32,7 @@ struct Decimal {
 };
 std::optional<Decimal> parse_decimal(std::string_view text);
 
+// A number that a decimal column gives back in the same spelling: not 007, +1, .5, 1e3 or -0.
+bool is_plain_decimal(std::string_view text);
+
 }  // namespace tidegate

@@ -139,7 +139,7 @@ def sqlite_numeric(raw):
         return number(raw)
     if isinstance(raw, float):
         return number(repr(raw))
-    if isinstance(raw, Text) and re.fullmatch(rb"-?(0|[1-9]\d*)(\.\d+)?", raw):   # as Postgres prints it again
+    if isinstance(raw, Text) and re.fullmatch(rb"(?!-[0.]+$)-?(0|[1-9]\d*)(\.\d+)?", raw):   # as Postgres prints it again
         return number(raw.decode())
     raise Unfit("not a number")
 

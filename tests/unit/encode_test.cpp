@@ -146,6 +146,9 @@ TEST(Encode, NumericIsNeverRoundedSilently) {
                                            {Value(1e22), "1e+22"},
                                            {Value(kInfinity), "Infinity"},
                                            {text("-0.50"), "-0.50"},
+                                           {text("0.0"), "0.0"},
+                                           {text("-0"), "<not_a_number>"},
+                                           {text("-0.00"), "<not_a_number>"},
                                            {text("007"), "<not_a_number>"},
                                            {text("1e3"), "<not_a_number>"},
                                            {text("1e200000"), "<not_a_number>"}});

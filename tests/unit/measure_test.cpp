@@ -70,6 +70,15 @@ TEST(Measure, TextsAreKnownByTheirShape) {
   EXPECT_EQ(m.invalid_json, 8U) << "all but the number and the object";
 }
 
+TEST(Measure, OnlyPlainNumbersAreNumericTexts) {
+  for (const char* spelled : {"007", "+1", "1e3", ".5", "5.", "-0", "-0.00", "00", "1.2.3"}) {
+    EXPECT_EQ(measured({text(spelled)}).numeric_texts, 0U) << spelled;
+  }
+  for (const char* plain : {"0", "0.50", "7", "-7.25", "-0.1", "12345678901234567890.5"}) {
+    EXPECT_EQ(measured({text(plain)}).numeric_texts, 1U) << plain;
+  }
+}
+
 TEST(Table, ColumnIsFoundByItsExactName) {
   SourceTable table;
   table.columns.resize(2);

@@ -317,5 +317,17 @@ TEST(Planner, NoRuleMendsAKey) {
   EXPECT_THAT(codes(result), Not(Contains("rule-on-key")));
 }
 
+// Exactly those that the encoder refuses.
+TEST(Planner, NumbersWithASpellingOfTheirOwnAreCounted) {
+  const auto table =
+      planned("DECIMAL(10,2)", {text("007"), text("-0"), text("1e3"), text("12.25"), integer(1)});
+  const auto found = std::find_if(table.findings.begin(), table.findings.end(), [](const Finding& finding) {
+    return finding.code == "misfit-not-a-number";
+  });
+  ASSERT_NE(found, table.findings.end());
+  EXPECT_THAT(found->message, HasSubstr(" in 3 rows"));
+  EXPECT_EQ(planned("LICENCE", {text("007"), integer(1)}).plan.columns.back().type, TargetType::text);
+}
+
 }  // namespace
 }  // namespace tidegate
