@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "apply/postgres/native/range_removal.hpp"
 #include "apply/postgres/row_errors.hpp"
 #include "db/failpoint.hpp"
 
@@ -105,6 +106,16 @@ void NativeSink::spill(std::uint64_t sequence) {
   long_is_open_ = true;
   write_into_open(steps_, sequence);
   forget_steps();
+}
+
+void NativeSink::remove_ranges(const Relation& relation, const std::vector<KeyRange>& ranges) {
+  Target* target = target_of(relation);
+  if (!target) return;
+  auto shape = native::shape_of(session_.connection(), target->table.plan());
+  for (const KeyRange& range : ranges) {
+    auto command = native::remove_range(target->table, shape, range);
+    session_.connection().run(command.sql, command.parameters);
+  }
 }
 
 // All in one round trip. COMMIT is sent before the answers to what precedes it are known, and that is safe:
