@@ -143,6 +143,19 @@ std::string Connection::description() const {
   return text(PQhost(c)) + ":" + text(PQport(c)) + "/" + text(PQdb(c)) + " as " + text(PQuser(c));
 }
 
+std::vector<std::string> Connection::environment() const {
+  struct Free {
+    void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
+  };
+  std::unique_ptr<PQconninfoOption, Free> options(PQconninfo(connection_.get()));
+  std::vector<std::string> variables;
+  for (const PQconninfoOption* option = options.get(); option && option->keyword; ++option) {
+    const bool given = option->envvar && option->val && *option->val;
+    if (given) variables.push_back(std::string(option->envvar) + "=" + option->val);
+  }
+  return variables;
+}
+
 bool Connection::usable() const {
   return PQstatus(connection_.get()) == CONNECTION_OK;
 }

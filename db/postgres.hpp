@@ -85,6 +85,9 @@ class Connection {
   int server_version() const;  // e.g. 150018
   int backend_pid() const;
   std::string description() const;  // "host:port/database as user"
+  // "PGHOST=…", "PGPASSWORD=…": what a child process needs to connect to the same server as the same role.
+  // Holds the password: for a child's environment only.
+  std::vector<std::string> environment() const;
 
   // For the rest of db/ only: the house's rules keep calls of libpq there.
   pg_conn* handle() const { return connection_.get(); }

@@ -18,6 +18,8 @@ std::string shown_name(const TablePlan& plan) {
 
 std::string_view kind_name(DdlObject::Kind kind) {
   switch (kind) {
+    case DdlObject::Kind::primary_key:
+      return "primary key";
     case DdlObject::Kind::unique:
       return "unique";
     case DdlObject::Kind::index:

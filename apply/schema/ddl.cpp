@@ -10,16 +10,6 @@ namespace {
 
 using ddl::Schema;
 
-void validate_privileges(const PlanOptions& options) {
-  for (const Grant& grant : options.grants) {
-    for (const std::string& privilege : grant.privileges) {
-      if (privilege.empty() || privilege.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ ") != privilege.npos) {
-        throw std::invalid_argument("grant: not a privilege: " + privilege);
-      }
-    }
-  }
-}
-
 // Names that are given come before names that are made up; tables before both.
 void reserve_names(Schema& schema) {
   for (const TablePlan& plan : schema.plans) schema.names.take_relation(plan.source, plan.target);
@@ -31,7 +21,42 @@ void append(std::vector<std::string>& into, std::vector<std::string> more) {
   into.insert(into.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
 
-std::vector<std::string> access_statements(const TablePlan& plan, const PlanOptions& options) {
+std::vector<std::string> table_statements(Schema& schema, std::size_t i, const PlanOptions& options) {
+  std::vector<std::string> statements = {ddl::create_table(schema, i)};
+  append(statements, ddl::access_statements(schema.plans[i], options));
+  return statements;
+}
+
+// What follows the load, each kind for all tables: foreign keys need every table's unique constraints.
+void add_objects(Schema& schema) {
+  for (std::size_t i = 0; i < schema.tables.size(); ++i) ddl::add_unique_keys(schema, i);
+  for (std::size_t i = 0; i < schema.tables.size(); ++i) ddl::add_indexes(schema, i);
+  for (std::size_t i = 0; i < schema.tables.size(); ++i) ddl::add_checks(schema, i);
+  for (std::size_t i = 0; i < schema.tables.size(); ++i) ddl::add_foreign_keys(schema, i);
+}
+
+Schema schema_of(const std::vector<SourceTable>& tables, const std::vector<TablePlan>& plans,
+                 const PlanOptions& options) {
+  if (tables.size() != plans.size()) throw std::invalid_argument("ddl: as many plans as tables are needed");
+  ddl::validate_privileges(options);
+  Schema schema{tables, plans, {}, {}, {}, {}, {}};
+  reserve_names(schema);
+  return schema;
+}
+
+}  // namespace
+
+void ddl::validate_privileges(const PlanOptions& options) {
+  for (const Grant& grant : options.grants) {
+    for (const std::string& privilege : grant.privileges) {
+      if (privilege.empty() || privilege.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ ") != privilege.npos) {
+        throw std::invalid_argument("grant: not a privilege: " + privilege);
+      }
+    }
+  }
+}
+
+std::vector<std::string> ddl::access_statements(const TablePlan& plan, const PlanOptions& options) {
   const std::string on_table = " ON TABLE " + quoted_name(plan);
   std::vector<std::string> statements;
   if (options.enable_rls)
@@ -47,31 +72,6 @@ std::vector<std::string> access_statements(const TablePlan& plan, const PlanOpti
   }
   return statements;
 }
-
-std::vector<std::string> table_statements(Schema& schema, std::size_t i, const PlanOptions& options) {
-  std::vector<std::string> statements = {ddl::create_table(schema, i)};
-  append(statements, access_statements(schema.plans[i], options));
-  return statements;
-}
-
-// What follows the load, each kind for all tables: foreign keys need every table's unique constraints.
-void add_objects(Schema& schema) {
-  for (std::size_t i = 0; i < schema.tables.size(); ++i) ddl::add_unique_keys(schema, i);
-  for (std::size_t i = 0; i < schema.tables.size(); ++i) ddl::add_indexes(schema, i);
-  for (std::size_t i = 0; i < schema.tables.size(); ++i) ddl::add_checks(schema, i);
-  for (std::size_t i = 0; i < schema.tables.size(); ++i) ddl::add_foreign_keys(schema, i);
-}
-
-Schema schema_of(const std::vector<SourceTable>& tables, const std::vector<TablePlan>& plans,
-                 const PlanOptions& options) {
-  if (tables.size() != plans.size()) throw std::invalid_argument("ddl: as many plans as tables are needed");
-  validate_privileges(options);
-  Schema schema{tables, plans, {}, {}, {}, {}, {}};
-  reserve_names(schema);
-  return schema;
-}
-
-}  // namespace
 
 Ddl make_ddl(const std::vector<SourceTable>& tables, const std::vector<TablePlan>& plans,
              const PlanOptions& options) {

@@ -13,7 +13,7 @@ namespace tidegate {
 // What is built after the load. Each statement is its own transaction, in order: the second one of a check or
 // a foreign key validates it, and may fail on rows without harm to the first.
 struct DdlObject {
-  enum class Kind { unique, index, check, foreign_key } kind = Kind::index;
+  enum class Kind { primary_key, unique, index, check, foreign_key } kind = Kind::index;
   std::string table;  // the source's
   std::string name;
   std::vector<std::string> statements;

@@ -34,6 +34,11 @@ void add_indexes(Schema& schema, std::size_t i);
 void add_checks(Schema& schema, std::size_t i);
 void add_foreign_keys(Schema& schema, std::size_t i);
 
+// Row level security, revokes and grants of one table.
+std::vector<std::string> access_statements(const TablePlan& plan, const PlanOptions& options);
+// Throws std::invalid_argument for a grant of something that is no privilege.
+void validate_privileges(const PlanOptions& options);
+
 // The written column of that name at the source, by SQLite's rule for names; null where there is none.
 const ColumnPlan* written_column(const TablePlan& plan, const std::string& source_name);
 std::string quoted_list(const std::vector<std::string>& names);

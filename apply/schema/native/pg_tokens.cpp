@@ -220,9 +220,17 @@ struct Edit {
   std::string text;
 };
 
-void edit_text(std::string_view statement, const Token& token, const MovedNames& moved,
+// 'public.a_seq'::regclass and the like; any other literal is a value.
+bool is_object_name(const std::vector<Token>& tokens, std::size_t i) {
+  if (i + 2 >= tokens.size() || !tokens[i + 1].is("::")) return false;
+  const bool qualified = i + 4 < tokens.size() && tokens[i + 3].is(".");
+  return tokens[i + (qualified ? 4 : 2)].text.starts_with("reg");
+}
+
+void edit_text(std::string_view statement, const Token& token, bool is_name, const MovedNames& moved,
                std::vector<Edit>& edits) {
-  if (const auto name = literal_name(token)) {
+  const auto name = is_name ? literal_name(token) : std::nullopt;
+  if (name) {
     const auto to = moved.find(*name);
     if (to == moved.end()) return;
     edits.push_back({token.begin, token.end, text_quoted(quoted(to->second) + "." + quoted(name->second))});
@@ -297,8 +305,9 @@ std::string with_moved(std::string_view statement, const MovedNames& moved) {
     const auto to = moved.find({tokens[i].text, tokens[i + 2].text});
     if (to != moved.end()) edits.push_back({tokens[i].begin, tokens[i].end, quoted(to->second)});
   });
-  for (const Token& token : tokens) {
-    if (token.kind == Token::Kind::text) edit_text(statement, token, moved, edits);
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens[i].kind == Token::Kind::text)
+      edit_text(statement, tokens[i], is_object_name(tokens, i), moved, edits);
   }
   std::sort(edits.begin(), edits.end(), [](const Edit& a, const Edit& b) { return a.begin < b.begin; });
   std::string result;
