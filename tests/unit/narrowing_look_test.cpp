@@ -13,6 +13,7 @@ using sqlite::Database;
 using testing_support::filled;
 using testing_support::LiveFile;
 using testing_support::wal_writer_of;
+using testing_support::writer_of;
 
 // How many of a table's rows are looked at, in percent.
 double share_looked_at(Database& snapshot, const Look& look, const std::string& table) {
@@ -73,6 +74,35 @@ TEST(Narrowing, SmallChangesOfATableWithATextKeyAreLookedForByRowid) {
   expect_small_looks("id TEXT PRIMARY KEY, a, b", {{"UPDATE item SET a = 'x' WHERE id = '77777'", 0.1},
                                                    {"UPDATE item SET id = 'moved' WHERE id = '9'", 0.1},
                                                    {"INSERT INTO item(id) VALUES ('new')", 0.1}});
+}
+
+// The last connection that closed has removed the WAL, so its index knows neither salts nor page size.
+TEST(Narrowing, TheFirstWriteToAnEmptyWalIsLookedForInItsPlace) {
+  for (const char* page_size : {"1024", "4096", "65536"}) {
+    LiveFile file;
+    {
+      Database writer = writer_of(file.path());
+      writer.execute("PRAGMA page_size = " + std::string(page_size) + "; PRAGMA journal_mode = WAL");
+      writer.execute(filled("id INTEGER PRIMARY KEY, a, b", 20'000));
+    }
+    SnapshotChain chain(file.path(), {});
+    chain.next();
+    chain.accept();
+    EXPECT_TRUE(chain.next().look.nowhere());
+    chain.accept();
+    Database writer = writer_of(file.path());
+    for (const char* change :
+         {"UPDATE item SET a = 'x' WHERE id = 7777", "DELETE FROM item WHERE id = 7778"}) {
+      writer.execute(change);
+      EXPECT_TRUE(chain.changed());
+      auto cut = chain.next();
+      EXPECT_FALSE(cut.look.everything) << cut.look.reason;
+      EXPECT_EQ(cut.look.tables.size(), 1u);
+      EXPECT_GT(share_looked_at(cut.connection, cut.look, "item"), 0);
+      EXPECT_LT(share_looked_at(cut.connection, cut.look, "item"), 6);
+      chain.accept();
+    }
+  }
 }
 
 // The writes touch one overflow page each, which names neither its table nor its row.

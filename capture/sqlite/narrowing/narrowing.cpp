@@ -1,6 +1,7 @@
 #include "capture/sqlite/narrowing/narrowing.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace tidegate::sqlite_wal {
@@ -216,8 +217,24 @@ class Narrowing::Step {
   std::set<PageNumber> overflow_;
 };
 
-void Narrowing::start(sqlite::Database& snapshot, const WalPosition& position) {
+namespace {
+
+// The index of a WAL without any frame yet may not know the page size (nor salts, which then are others than
+// those of the frames to come); the file does.
+WalPosition with_page_size(sqlite::Database& snapshot, WalPosition position) {
+  if (position.frame != 0 || position.page_size != 0) return position;
+  std::array<std::uint8_t, 2> stored;
+  if (!snapshot.read_file(16, stored.data(), stored.size())) return position;
+  position.page_size = big_endian16(stored, 0);
+  if (position.page_size == 1) position.page_size = 65536;
+  return position;
+}
+
+}  // namespace
+
+void Narrowing::start(sqlite::Database& snapshot, const WalPosition& published) {
   stop();
+  WalPosition position = with_page_size(snapshot, published);
   if (too_long_ && too_long_->same_wal(position)) return;
   try {
     begin_at(snapshot, position);
@@ -266,7 +283,7 @@ void Narrowing::stop() {
 Look Narrowing::advance(sqlite::Database* older, sqlite::Database& newer, const WalPosition& position) {
   std::string reason = "no earlier snapshot to narrow from";
   try {
-    if (at_) return step(older, newer, position);
+    if (at_) return step(older, newer, with_page_size(newer, position));
   } catch (const Unsure& unsure) {
     reason = unsure.what();
   } catch (...) {
