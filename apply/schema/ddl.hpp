@@ -22,6 +22,7 @@ struct DdlObject {
 struct Ddl {
   std::vector<std::string> before_load;
   std::vector<DdlObject> after_load;  // unique first, then indexes, checks, foreign keys
+  std::vector<std::string> at_end;    // once, when all is built
   std::vector<Finding> findings;
 };
 

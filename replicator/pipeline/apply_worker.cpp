@@ -208,6 +208,8 @@ void ApplyWorker::build(Session& session) {
   build_objects(session);
   session.view->set_sequences(scene(session));
   session.tables.analyze(session.plans_in_order());
+  for (const auto& statement : session.view->ddl(session.sources(), session.plans_in_order()).at_end)
+    session.target.connection().run(statement);
   enter_phase(session, TargetPhase::streaming);
   log_event(LogLevel::info, "indexes and constraints built");
 }
@@ -225,6 +227,7 @@ void ApplyWorker::stream(Session& session) {
   while (!pace_.stopped()) {
     if (session.objects_pending) build_objects(session);
     if (apply_once(session)) continue;
+    session.view->tend(scene(session));
     serve_retries(session);
     retry_conflicts(session);
     if (quarantine_changed_.exchange(false)) show_quarantine(session);

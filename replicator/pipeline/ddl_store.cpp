@@ -26,8 +26,9 @@ DdlObject object_from(const json::value& value) {
 std::string ddl_to_json(const Ddl& ddl) {
   json::array objects;
   for (const auto& object : ddl.after_load) objects.push_back(to_object(object));
-  return json::serialize(
-      json::object{{"before_load", json::value_from(ddl.before_load)}, {"after_load", objects}});
+  return json::serialize(json::object{{"before_load", json::value_from(ddl.before_load)},
+                                      {"after_load", objects},
+                                      {"at_end", json::value_from(ddl.at_end)}});
 }
 
 Ddl ddl_from_json(std::string_view text) {
@@ -35,6 +36,7 @@ Ddl ddl_from_json(std::string_view text) {
     json::value value = json::parse(text);
     Ddl ddl;
     ddl.before_load = json::value_to<std::vector<std::string>>(value.at("before_load"));
+    ddl.at_end = json::value_to<std::vector<std::string>>(value.at("at_end"));
     for (const auto& object : value.at("after_load").as_array())
       ddl.after_load.push_back(object_from(object));
     return ddl;

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "apply/schema/native/dump_filter.hpp"
 #include "apply/schema/native/native_plan.hpp"
 #include "apply/schema/native/target_extensions.hpp"
@@ -13,7 +15,18 @@ namespace {
 std::map<std::string, std::string> extensions_of_target(const Settings& settings) {
   if (settings.target.end.kind != Endpoint::Kind::postgres) return {};
   auto target = connect_target(connect_options(settings, "tidegate plan"));
-  return read_target_extensions(target);
+  return read_target_extensions(target).installed;
+}
+
+std::vector<std::string> left_out(postgres::Connection& source,
+                                  const std::vector<capture::PostgresTable>& chosen) {
+  std::vector<std::string> names;
+  for (const auto& table : capture::read_catalog(source, {}, {})) {
+    bool is_chosen = std::any_of(chosen.begin(), chosen.end(),
+                                 [&](const auto& each) { return each.source == table.source; });
+    if (!is_chosen) names.push_back(table.source);
+  }
+  return names;
 }
 
 void find_obstacles(const std::vector<capture::PostgresTable>& tables, const Settings& settings,
@@ -39,10 +52,11 @@ PlannedPipeline plan_postgres(const Settings& settings) {
     planned.measures.push_back({table.estimated_rows, {}});
   }
   auto dump = capture::dump_schema(source, tables, {settings.source.postgres.pg_bin, ""});
-  auto schema = filter_dump(dump, {planned.tables, capture::read_extensions(source),
+  auto schema = filter_dump(dump, {planned.tables, left_out(source, tables), capture::read_extensions(source),
                                    extensions_of_target(settings), plan_options(settings)});
   for (const auto& table : planned.tables) planned.plans.push_back(native_plan(table, schema.moved));
   planned.ddl = std::move(schema.ddl);
+  planned.ddl.at_end = std::move(schema.at_end);
   planned.findings = planned.ddl.findings;
   find_obstacles(tables, settings, planned.findings);
   return planned;

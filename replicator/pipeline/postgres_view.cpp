@@ -5,7 +5,9 @@
 
 #include "apply/postgres/chunk_ledger.hpp"
 #include "apply/postgres/native/native_sink.hpp"
+#include "apply/postgres/sequences.hpp"
 #include "apply/schema/native/native_plan.hpp"
+#include "capture/postgres/watch.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/postgres_snapshot.hpp"
 #include "replicator/pipeline/source_rows.hpp"
@@ -16,6 +18,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr auto tend_interval = 10s;
 constexpr int most_retries = 5;  // of a row that changes all the time
 
 SnapshotTable snapshot_table(const capture::PostgresTable& table, const TablePlan& plan) {
@@ -156,6 +159,28 @@ postgres::Connection& PostgresView::source() {
     connection_ = std::make_unique<postgres::Connection>(
         source_options(source_.settings, "tidegate apply " + source_.settings.pipeline));
   return *connection_;
+}
+
+// Ahead of the source by a margin, so that the target gives out no id that the source may be giving out just
+// now.
+void PostgresView::set_sequences(const TargetScene& scene) {
+  for (const auto& sequence : capture::read_sequences(source(), source_.tables.all())) {
+    if (!sequence.last_value || !scene.plans.contains(sequence.table)) continue;
+    lift_sequence(scene.session.connection(), sequence.schema, sequence.name, *sequence.last_value,
+                  sequence.increment);
+  }
+}
+
+void PostgresView::tend(const TargetScene& scene) {
+  auto now = std::chrono::steady_clock::now();
+  if (now - tended_ < tend_interval) return;
+  tended_ = now;
+  try {
+    set_sequences(scene);
+  } catch (const Error& error) {
+    if (!connection_ || connection_->usable()) throw;
+    connection_.reset();  // the source is away; its capture says so
+  }
 }
 
 ChunkMap PostgresView::copied(TargetSession& session) {

@@ -34,6 +34,7 @@ class PostgresView : public SourceView {
   bool passed_snapshot(const ChunkMap& copied, std::uint64_t sequence) override;
   std::vector<Finding> carry(const TargetScene& scene, const SchemaChange& change, Plans& plans) override;
   void set_sequences(const TargetScene& scene) override;
+  void tend(const TargetScene& scene) override;
   bool retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
              const std::function<void()>& apply_once) override;
 
@@ -47,6 +48,7 @@ class PostgresView : public SourceView {
   PostgresScene& source_;
   Pace pace_;
   std::unique_ptr<postgres::Connection> connection_;
+  std::chrono::steady_clock::time_point tended_{};
 };
 
 }  // namespace tidegate

@@ -2,8 +2,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 
+#include "capture/postgres/watch.hpp"
 #include "replicator/log.hpp"
 #include "replicator/server_access.hpp"
 
@@ -19,6 +21,19 @@ constexpr auto pause_without_source = 1000ms, longest_wait = 200ms;
 // Messages of other pipelines and of earlier processes come by as well.
 std::string marker_head(const Settings& settings) {
   return slot_name(settings) + " " + std::to_string(getpid()) + " ";
+}
+
+SlotStatus slot_status(const std::string& name, const capture::SourceWatch& watch) {
+  SlotStatus status;
+  status.name = name;
+  status.wal_status = watch.slot ? watch.slot->wal_status : "gone";
+  if (watch.slot) {
+    status.lag_bytes = watch.slot->retained_bytes;
+    if (auto left = watch.slot->safe_wal_size)
+      status.left_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(0, *left));
+  }
+  if (!watch.old.empty()) status.oldest_transaction_seconds = watch.old.front().seconds;
+  return status;
 }
 
 }  // namespace
@@ -52,24 +67,7 @@ void SourceCompanion::beat() {
 void SourceCompanion::look_at_slot() {
   if (Clock::now() - looked_ < look_interval) return;
   looked_ = Clock::now();
-  auto rows = source_->run(
-      "SELECT coalesce(wal_status, 'lost'), pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(),"
-      " coalesce(restart_lsn, confirmed_flush_lsn)), safe_wal_size,"
-      " (SELECT extract(epoch FROM pg_catalog.max(pg_catalog.clock_timestamp() - xact_start))"
-      " FROM pg_catalog.pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> "
-      "pg_catalog.pg_backend_pid())"
-      " FROM pg_catalog.pg_replication_slots WHERE slot_name = $1",
-      {slot_name(settings_)});
-  SlotStatus slot;
-  slot.name = slot_name(settings_);
-  slot.wal_status = rows.rows() ? std::string(rows.text(0, 0)) : "gone";
-  if (rows.rows()) {
-    slot.lag_bytes =
-        rows.is_null(0, 1) ? 0 : static_cast<std::uint64_t>(std::max<std::int64_t>(0, rows.integer(0, 1)));
-    if (!rows.is_null(0, 2))
-      slot.left_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(0, rows.integer(0, 2)));
-    if (!rows.is_null(0, 3)) slot.oldest_transaction_seconds = std::stod(std::string(rows.text(0, 3)));
-  }
+  SlotStatus slot = slot_status(slot_name(settings_), capture::watch(*source_, slot_name(settings_)));
   if (slot.left_bytes && *slot.left_bytes < slot.lag_bytes)
     log_warn("the source gives the slot {} up after {} more bytes of its log", slot.name, *slot.left_bytes);
   coordination_.update([&](Status& status) { status.slot = slot; });

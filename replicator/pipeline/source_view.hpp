@@ -55,6 +55,8 @@ class SourceView {
   virtual std::vector<Finding> carry(const TargetScene& scene, const SchemaChange& change, Plans& plans) = 0;
 
   virtual void set_sequences(const TargetScene& scene) = 0;
+  // Now and then, while the stream rests.
+  virtual void tend(const TargetScene&) {}
   // Tries a quarantined row again, as the source has it now; `apply_once` moves the stream on. True where the
   // row is in quarantine no more.
   virtual bool retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
