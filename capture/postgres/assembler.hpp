@@ -27,6 +27,9 @@ struct RelationShape {
 };
 std::string encode(const RelationShape& shape);  // stable: kept in state.db
 RelationShape decode_shape(std::string_view bytes);
+// The relation that goes into parts. `key_order`: names of the identity's columns in key order; where it is
+// not exactly those, the order is the table's.
+Relation relation_of(const RelationShape& shape, std::uint32_t id, const std::vector<std::string>& key_order);
 
 struct RelationChanged {
   RelationShape before, now;
@@ -84,9 +87,10 @@ class Assembler {
   struct Open {
     SourceStamp stamp;
     std::int64_t commit_time_us = 0;
-    bool first = true;  // no part was handed over yet
-    std::string gid;    // of a transaction that is being prepared
-    std::uint64_t prepare_lsn = 0;
+    bool first = true;     // no part was handed over yet
+    bool dropped = false;  // we have it
+    bool prepares = false;
+    bool replays = false;  // comes from the spool
   };
   struct Known {
     RelationShape shape;
@@ -94,40 +98,46 @@ class Assembler {
     std::optional<Relation> relation;  // once a change needed it
   };
   using Relations = std::unordered_map<pgoutput::Oid, Known>;
-  struct Streamed {
-    std::map<pgoutput::Oid, Known> relations;  // described in its stream
+  // A transaction in the spool.
+  struct Waiting {
+    bool streamed = true;  // its messages carry subtransactions
+    Relations relations;   // described in its stream
     std::string origin;
     std::uint64_t prepare_lsn = 0;  // once it is prepared
   };
 
   void take_in_stream(std::string_view bytes);
-  void take_spooled(std::string_view bytes);
+  void take_in_prepare(std::string_view bytes);
   void handle(pgoutput::Message&& message);
 
   void on(pgoutput::Relation&& relation);
-  void on(const pgoutput::Type&) {}
+  void on(pgoutput::Type&&) {}
   void on(pgoutput::Origin&& origin);
   void on(pgoutput::LogicalMessage&& message);
-  void on(const pgoutput::Begin& begin);
-  void on(const pgoutput::Commit& commit);
+  void on(pgoutput::Begin&& begin);
+  void on(pgoutput::Commit&& commit);
   void on(pgoutput::Insert&& insert);
   void on(pgoutput::Update&& update);
   void on(pgoutput::Delete&& removed);
-  void on(const pgoutput::Truncate& truncate);
-  void on(const pgoutput::StreamStart& start);
-  void on(const pgoutput::StreamStop&);
-  void on(const pgoutput::StreamCommit& commit);
-  void on(const pgoutput::StreamAbort& abort);
-  void on(const pgoutput::BeginPrepare& begin);
-  void on(const pgoutput::Prepare& prepare);
-  void on(const pgoutput::StreamPrepare& prepare);
-  void on(const pgoutput::CommitPrepared& commit);
-  void on(const pgoutput::RollbackPrepared& rollback);
+  void on(pgoutput::Truncate&& truncate);
+  void on(pgoutput::StreamStart&& start);
+  void on(pgoutput::StreamStop&&);
+  void on(pgoutput::StreamCommit&& commit);
+  void on(pgoutput::StreamAbort&& abort);
+  void on(pgoutput::BeginPrepare&& begin);
+  void on(pgoutput::Prepare&& prepare);
+  void on(pgoutput::StreamPrepare&& prepare);
+  void on(pgoutput::CommitPrepared&& commit);
+  void on(pgoutput::RollbackPrepared&& rollback);
 
-  void replay(pgoutput::Xid xid, const SourceStamp& stamp, std::int64_t commit_time_us);
+  void open(Open open);
+  void begin(const SourceStamp& stamp, std::int64_t commit_time_us);
+  void replay(pgoutput::Xid xid, SourceStamp stamp, std::int64_t commit_time_us);
   void forget(pgoutput::Xid xid);
-  void learn(Relations& into, const RelationShape& shape, std::uint64_t arrived);
-  const Relation& relation_of(pgoutput::Oid oid);
+  static void learn(Relations& into, const RelationShape& shape, std::uint64_t arrived);
+  Known& known(pgoutput::Oid oid);
+  const Relation& used(Known& known);
+  Known* changed_table(pgoutput::Oid oid);
   void add(const Relation& relation, Change change);
   void hand_over(bool last);
   void close(std::uint64_t end_lsn);
@@ -136,12 +146,10 @@ class Assembler {
   Spool& spool_;
   Assembly& assembly_;
   std::uint64_t last_transaction_, arrivals_ = 0;
-  Relations relations_;
-  Relations* replayed_relations_ = nullptr;  // those of the spooled transaction that is being read
-  std::map<pgoutput::Xid, Streamed> streamed_;
+  Relations relations_, replayed_;  // of all; of the spooled transaction that is being read
+  std::map<pgoutput::Xid, Waiting> waiting_;
   pgoutput::Xid streaming_ = 0;  // between StreamStart and StreamStop
   std::optional<Open> open_;
-  bool dropping_ = false;  // the open transaction is one that we have
   TransactionPart part_;
   std::size_t part_bytes_ = 0;
 };

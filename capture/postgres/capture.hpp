@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "capture/postgres/assembler.hpp"
+#include "capture/postgres/capture_state.hpp"
 #include "capture/source.hpp"
 #include "db/postgres.hpp"
 #include "db/replication.hpp"
@@ -23,7 +24,6 @@ struct PostgresCaptureOptions {
   postgres::ConnectOptions connection;
   std::string slot, publication;  // both must be there: ensure_slot(), and the publication before it
   std::string spool_directory;    // ours alone: what is in it is removed at every connect
-  bool two_phase = false;  // the slot was made with two_phase: prepared transactions come when prepared
   // Logical messages (pg_logical_emit_message) of this prefix are passed on; others are ignored.
   std::string message_prefix = "tidegate";
   std::size_t max_queue_bytes = 16 << 20, max_part_bytes = 4 << 20;
@@ -43,7 +43,8 @@ struct PostgresCaptureCallbacks {
   std::function<void(const std::string& content, std::uint64_t sequence)> on_message;
   // A table has another shape than when it was last used, and the next change is the first that needs it. All
   // transactions before this one are durable, of this one nothing is; the state database may be in its
-  // transaction. To return is to go on with the new shape; to refuse, throw: the next run() comes here again.
+  // transaction. To return is to go on with the new shape, and it may not be asked again; to refuse, throw:
+  // the next run() comes here again.
   std::function<void(const RelationChanged&)> on_relation_changed;
   // The identity's columns in key order, where the caller knows better than the order in the table, which
   // is all that the stream tells. May be empty.
@@ -73,17 +74,6 @@ class PostgresCapture {
     std::uint64_t spool_bytes = 0;    // of transactions in progress
   };
   Progress progress() const;  // from any thread
-
-  // What is journalled, as state.db has it; nothing before the first run. For checks beforehand.
-  struct Held {
-    std::string system_identifier, slot;
-    std::uint32_t timeline = 0;
-    std::uint64_t end_lsn = 0, last_transaction = 0, last_sequence = 0;
-  };
-  static std::optional<Held> held(sqlite::Database& state);
-
-  // The last known shape of each table that the stream has named.
-  static std::vector<RelationShape> known_shapes(sqlite::Database& state);
 
  private:
   class Run;

@@ -62,6 +62,32 @@ constexpr Explanation explanations[] = {
      "`tidegate status` shows what it does; give a longer --timeout."},
     {"too-many-connections", "The daemon's API serves as many connections as it may.",
      "End other `events --follow` or `status --watch`, and try again."},
+    // A Postgres source's stream.
+    {"bad-slot-name", "A replication slot's name has 1 to 63 characters of a-z, 0-9 and _.",
+     "Give [source] a name of those."},
+    {"slot-missing",
+     "The source has no replication slot of that name any more, so changes since then are gone.",
+     "Somebody dropped it, or the source is a restored copy. Start again with a new state directory and an "
+     "emptied target."},
+    {"slot-not-ours", "The replication slot belongs to something else: another plugin or database.",
+     "Give [source] another slot's name."},
+    {"slot-lost",
+     "The source has given up the replication slot: it kept more WAL than max_slot_wal_keep_size.",
+     "Drop the slot, raise max_slot_wal_keep_size on the source, and start again with a new state directory "
+     "and an emptied target."},
+    {"slot-ahead", "The replication slot was consumed further than the journal reaches.",
+     "Another reader used the slot, or the state directory was restored from an older copy. Start again with "
+     "a new slot, a new state directory and an emptied target."},
+    {"source-other-system", "The source is another cluster than the one that was captured.",
+     "Check the source's URL. If the move is meant, start again with a new state directory and an emptied "
+     "target."},
+    {"source-other-timeline",
+     "The source was promoted or restored, so positions in its log mean other things now.",
+     "Start again with a new state directory and an emptied target."},
+    {"source-went-back",
+     "The source's log ends before what was captured: it was restored from an older copy.",
+     "Start again with a new state directory and an emptied target."},
+    {"source-too-old", "The source's server is older than PostgreSQL 14.", "Upgrade it first."},
     // Values that do not fit.
     {"zero_date", "A date column holds 0000-00-00.", "[[rule]] on = \"zero_date\", do = \"null\"."},
     {"not_a_boolean", "A boolean column holds something that is not 0 or 1.",
