@@ -7,7 +7,6 @@
 #include <map>
 
 #include "db/binary_forms.hpp"
-#include "db/error.hpp"
 
 namespace tidegate {
 namespace {
@@ -120,6 +119,30 @@ void ChunkReader::begin(const Round& round) {
   connection_.run("SET TRANSACTION SNAPSHOT " + postgres::literal(round.snapshot()));
 }
 
+// Locks are given back when a savepoint is rolled back. Held to the round's end they would keep the app's
+// TRUNCATE and ALTER TABLE waiting, and all that queues up behind those.
+void ChunkReader::begin_part() {
+  connection_.run("SAVEPOINT tidegate_part");
+}
+
+void ChunkReader::end_part() {
+  connection_.run("ROLLBACK TO SAVEPOINT tidegate_part; RELEASE SAVEPOINT tidegate_part");
+}
+
+// The column shows the snapshot's state, the function today's. While the lock of the read is held they cannot
+// part.
+bool ChunkReader::rewritten(const SnapshotTable& table) {
+  return connection_
+      .run(
+          "SELECT EXISTS (SELECT FROM (SELECT relid FROM pg_partition_tree(to_regclass($1)) UNION SELECT "
+          "to_regclass($1)) t"
+          " LEFT JOIN pg_class c ON c.oid = t.relid"
+          " WHERE c.oid IS NULL OR c.relkind = 'r' AND c.relfilenode IS DISTINCT FROM "
+          "pg_relation_filenode(c.oid))",
+          {qualified(table)})
+      .boolean(0, 0);
+}
+
 std::vector<std::string> ChunkReader::binary_forms(const SnapshotTable& table) {
   return postgres::binary_forms(connection_, table.schema, table.table, table.columns);
 }
@@ -178,9 +201,11 @@ std::vector<Row> ChunkReader::key_bounds(const SnapshotTable& table, const Chunk
 }
 
 TableSplit ChunkReader::split(const SnapshotTable& table, const ChunkSize& size) {
+  begin_part();
   TableSplit split;
   split.by_key = orders_of(table, split.orders);
   split.up_to = split.by_key ? key_bounds(table, size) : page_bounds(table, size);
+  end_part();
   return split;
 }
 
@@ -188,14 +213,21 @@ TableSplit ChunkReader::split(const SnapshotTable& table, const ChunkSize& size)
 void ChunkReader::open(const SnapshotTable& table, bool by_key, const Row& after, const Row& up_to,
                        bool binary) {
   bool ranged = by_key && (!after.empty() || !up_to.empty());
+  begin_part();
   connection_.run(ranged ? "SET LOCAL enable_seqscan = off" : "SET LOCAL enable_seqscan = on");
   std::string from = by_key ? from_item(table) + key_range(table, after, up_to) : page_range(up_to);
   connection_.copy_out_begin(fmt::format("COPY (SELECT {} FROM {}) TO STDOUT{}", list_of(table.columns), from,
                                          binary ? " (FORMAT binary)" : ""));
+  open_ = &table;
 }
 
 bool ChunkReader::read(std::string& into) {
-  return connection_.copy_read(into);
+  if (connection_.copy_read(into)) return true;
+  bool changed = rewritten(*open_);
+  end_part();
+  if (!changed) return false;
+  throw TableRewritten("table " + open_->name + " was truncated or rewritten while the snapshot was read", "",
+                       Advice::retry);
 }
 
 }  // namespace tidegate

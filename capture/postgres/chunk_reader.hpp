@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "capture/postgres/rounds.hpp"
+#include "db/error.hpp"
 #include "db/postgres.hpp"
 #include "proto/key_order.hpp"
 #include "proto/value.hpp"
@@ -35,6 +36,13 @@ struct TableSplit {
   std::vector<Row> up_to;
 };
 
+// The table was truncated or rewritten since the round's snapshot, which does not show its rows any more: a
+// later round must read it.
+class TableRewritten : public Error {
+ public:
+  using Error::Error;
+};
+
 class ChunkReader {
  public:
   explicit ChunkReader(const postgres::ConnectOptions& source);
@@ -48,16 +56,21 @@ class ChunkReader {
 
   // One chunk; `up_to` as split() gave it, `after` the one before, empty for the first.
   void open(const SnapshotTable& table, bool by_key, const Row& after, const Row& up_to, bool binary);
-  // Appends what came next. False at the end; then the next chunk may be opened.
+  // Appends what came next. False at the end; then the next chunk may be opened. Throws TableRewritten at the
+  // end, where what was read is not what the snapshot held.
   bool read(std::string& into);
 
  private:
+  void begin_part();
+  void end_part();
+  bool rewritten(const SnapshotTable& table);
   bool orders_of(const SnapshotTable& table, std::vector<KeyOrder>& orders);
   std::vector<Row> key_bounds(const SnapshotTable& table, const ChunkSize& size);
   std::vector<Row> page_bounds(const SnapshotTable& table, const ChunkSize& size);
 
   postgres::Connection connection_;
   std::optional<postgres::Transaction> transaction_;
+  const SnapshotTable* open_ = nullptr;
 };
 
 }  // namespace tidegate

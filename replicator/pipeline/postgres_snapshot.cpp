@@ -131,22 +131,22 @@ std::deque<ChunkJob> PostgresSnapshot::plan_round(const Round& round) {
   return at_once;
 }
 
+// A chunk that this round cannot read is left to the next one.
 void PostgresSnapshot::work_on(SnapshotJobs& jobs, const Round& round, std::mutex& quarantine_mutex) {
-  try {
-    ChunkReader reader(options_.source);
-    reader.begin(round);
-    WorkerSession session(target_);
-    ChunkCopier copier(session, quarantine_, quarantine_mutex);
-    while (auto job = jobs.take()) {
-      auto began = SnapshotJobs::Clock::now();
-      ReaderSource source(reader, *job);
+  ChunkReader reader(options_.source);
+  reader.begin(round);
+  WorkerSession session(target_);
+  ChunkCopier copier(session, quarantine_, quarantine_mutex);
+  while (auto job = jobs.take()) {
+    auto began = SnapshotJobs::Clock::now();
+    ReaderSource source(reader, *job);
+    try {
       auto rows = copier.copy(*job->mapper, {job->number, round.consistent_point()}, job->form, source);
       jobs.copied({std::move(*job), rows});
       if (options_.pace) options_.pace(rows, began);
+    } catch (const TableRewritten& rewritten) {
+      log_info("{}; it is read again", rewritten.what());
     }
-    jobs.ended(nullptr);
-  } catch (...) {
-    jobs.ended(std::current_exception());
   }
 }
 
@@ -162,7 +162,15 @@ void PostgresSnapshot::run_round(const std::stop_token& stop) {
   std::mutex quarantine_mutex;
   std::vector<std::jthread> threads;
   for (int i = 0; i < workers; ++i) {
-    threads.emplace_back([&] { work_on(jobs, round, quarantine_mutex); });
+    threads.emplace_back([&] {
+      std::exception_ptr failure;
+      try {
+        work_on(jobs, round, quarantine_mutex);
+      } catch (...) {
+        failure = std::current_exception();
+      }
+      jobs.ended(failure);
+    });
   }
   try {
     while (auto copied = jobs.next()) note(*copied, round);

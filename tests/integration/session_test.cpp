@@ -102,6 +102,49 @@ TEST_F(Lease, TheSuccessorWaitsForAZombiesTransaction) {
   EXPECT_EQ(found, (Position{"inc", 3, "d3"}));
 }
 
+TEST_F(Lease, WorkersGoOnBesideEachOther) {
+  TargetSession session(target(), "inc");
+  WorkerSession one(session), other(session);
+  EXPECT_TRUE(one.replica_mode());
+  WorkerTransaction first(one);
+  WorkerTransaction second(other);
+  session.moved({"inc", 5, "d"});  // they do not ask for the position
+  first.commit();
+  second.commit();
+}
+
+TEST_F(Lease, WorkersOfWhoIsTakenOverCannotWrite) {
+  TargetSession old(target(), "inc");
+  WorkerSession worker(old);
+  TargetSession successor(target(), "inc");
+  EXPECT_EQ(code_of([&] { WorkerTransaction transaction(worker); }), "TG001");
+  WorkerSession late(old);
+  EXPECT_EQ(code_of([&] { WorkerTransaction transaction(late); }), "TG001");
+  WorkerSession heir(successor);
+  WorkerTransaction its_own(heir);
+}
+
+TEST_F(Lease, TheSuccessorWaitsForAZombiesWorkers) {
+  TargetSession zombie(target(), "inc");
+  WorkerSession worker(zombie), other(zombie);
+  auto open = std::make_unique<WorkerTransaction>(worker);
+  std::atomic<bool> took_over = false;
+  std::jthread successor([&] {
+    TargetSession session(target(), "inc");
+    took_over = true;
+  });
+  auto until = std::chrono::steady_clock::now() + 15s;
+  while (rows("SELECT 1 FROM pg_locks WHERE NOT granted").empty() &&
+         std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(10ms);
+  }
+  EXPECT_FALSE(took_over);
+  open->commit();
+  open.reset();
+  successor.join();
+  EXPECT_EQ(code_of([&] { WorkerTransaction transaction(other); }), "TG001");
+}
+
 TEST_F(Lease, PipelinesDoNotMeet) {
   TargetSession session(target(), "inc");
   auto options = target();

@@ -3,11 +3,16 @@
 import json
 import os
 import pathlib
+import random
+import signal
 import subprocess
 import sys
+import threading
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support.pgoutput import changes_of               # noqa: E402
 from support.postgres_source import PostgresSource   # noqa: E402
 from support.target import Target                    # noqa: E402
 
@@ -74,7 +79,7 @@ class SnapshotCase(unittest.TestCase):
 
     def assert_equal_tables(self, *names):
         for name in names:
-            query = (f'SET search_path = ""; SELECT count(*), coalesce(md5(string_agg(t::text, chr(10) ORDER BY t::text COLLATE "C")), \'\') FROM app.{name} AS t')
+            query = (f'SET search_path = pg_catalog; SELECT count(*), coalesce(md5(string_agg(t::text, chr(10) ORDER BY t::text COLLATE "C")), \'\') FROM app.{name} AS t')
             with self.subTest(table=name):
                 self.assertEqual(self.target.query(query), self.source.run(query))
 
@@ -200,6 +205,231 @@ class Tables(SnapshotCase):
         self.copy(Table('Odd "name" x', key=("Id",)))
         query = 'SELECT count(*), sum("Id"), max(up) FROM app."Odd ""name"" x"'
         self.assertEqual(self.target.query(query), self.source.run(query))
+
+
+class Refusals(SnapshotCase):
+    def held(self):
+        return self.target.query("SELECT source_table, source_key, column_name, reason, sqlstate, target_holds FROM tidegate.quarantine"
+                                 " WHERE pipeline = %s ORDER BY source_table, id", (self.pipeline,))
+
+    def test_rows_that_the_target_refuses_are_named_and_no_others(self):
+        self.both("CREATE TABLE t(id int PRIMARY KEY, v text, n int); CREATE TABLE keyless(v text)")
+        self.target.query("ALTER TABLE app.t ADD CHECK (v <> 'bad'); ALTER TABLE app.t ALTER v TYPE varchar(8); ALTER TABLE app.keyless ADD CHECK (v <> 'bad')")
+        self.write("""INSERT INTO t SELECT i, CASE i WHEN 7 THEN 'bad' WHEN 2500 THEN 'much too long' ELSE 'v' || i END, i FROM generate_series(1, 3000) i;
+                      INSERT INTO keyless SELECT CASE WHEN i IN (5, 6) THEN 'bad' ELSE 'v' || i END FROM generate_series(1, 3000) i""")
+        self.copy(Table("t"), Table("keyless", key=()))
+        self.assertEqual([entry for entry in self.held() if entry[0] == "app.t"],
+                         [("app.t", '["7"]', "", "rejected", "23514", "none"), ("app.t", '["2500"]', "", "rejected", "22001", "none")])
+        self.assertEqual(len([entry for entry in self.held() if entry[0] == "app.keyless"]), 2)
+        self.assertEqual(self.target.query("SELECT count(*), sum(n) FROM app.t"), self.source.run("SELECT count(*), sum(n) FROM app.t WHERE id NOT IN (7, 2500)"))
+        self.assertEqual(self.target.query("SELECT count(*) FROM app.keyless"), [(2998,)])
+        self.assertEqual(sum(rows for _, _, rows in self.chunks(Table("t"))), 2998)
+
+    def test_a_table_that_is_gone_stops_it_with_its_name(self):
+        self.source.run("CREATE TABLE app.t(id int PRIMARY KEY)")
+        code, answer = self.end(self.begin(Table("t")))
+        self.assertEqual((code, answer["code"]), (1, "42P01"))
+
+    def test_a_policy_leaves_no_row_out_in_silence(self):
+        self.both("CREATE TABLE t(id int PRIMARY KEY)")
+        self.write("INSERT INTO t VALUES (1), (2); ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; CREATE POLICY p ON t USING (id = 1)")
+        code, answer = self.end(self.begin(Table("t")))
+        self.assertEqual((code, answer["code"]), (1, "42501"))
+
+
+class Crashes(SnapshotCase):
+    TABLES = [Table("t"), Table("keyless", key=()), Table("late", key=())]
+
+    def fill(self):
+        self.both("CREATE TABLE t(id int PRIMARY KEY, v text); CREATE TABLE keyless(a int, v text); CREATE TABLE late(v text)")
+        self.write("""INSERT INTO t SELECT i, 'v' || i FROM generate_series(1, 3000) i; INSERT INTO keyless SELECT i % 9, 'same' FROM generate_series(1, 3000) i;
+                      INSERT INTO late SELECT 'x' FROM generate_series(1, 3000)""")
+
+    def test_goes_on_after_kill_at_every_step(self):
+        self.fill()
+        for failpoint in ("round-begun", "split-before-commit:2", "split-after-commit:2", "chunk-before-commit:2", "chunk-after-commit:1",
+                          "chunk-before-commit:15", "chunk-after-commit:15", "chunk-after-commit:4"):
+            with self.subTest(failpoint=failpoint):
+                code, _ = self.end(self.begin(*self.TABLES, failpoint=failpoint))
+                self.assertEqual(code, KILLED)
+        before = [chunk for chunk in self.chunks(Table("t")) if chunk[1] is not None]
+        self.assertGreater(len(before), 0)
+        self.copy(*self.TABLES)
+        self.assert_equal_tables("t", "keyless", "late")
+        after = self.chunks(Table("t"))
+        self.assertEqual([chunk for chunk in after if chunk in before], before)   # not copied again
+        for table in ("keyless", "late"):
+            self.assertEqual(len({sequence for _, sequence, _ in self.chunks(Table(table))}), 1)
+
+    def test_an_error_of_the_connection_is_a_crash_like_any_other(self):
+        self.fill()
+        for count in (1, 12):
+            code, answer = self.end(self.begin(*self.TABLES, failpoint=f"chunk-before-commit:{count}=error"))
+            self.assertEqual(code, 1, answer)
+        self.copy(*self.TABLES)
+        self.assert_equal_tables("t", "keyless", "late")
+
+    def test_what_was_held_of_a_table_that_begins_anew_is_held_no_more(self):
+        self.fill()
+        self.target.query("ALTER TABLE app.keyless ADD CHECK (a <> 8)")
+        self.end(self.begin(self.TABLES[1], failpoint="chunk-after-commit:2", jobs=1))
+        held = "SELECT count(*) FROM tidegate.quarantine WHERE pipeline = %s"
+        self.assertGreater(self.target.query(held, (self.pipeline,))[0][0], 0)
+        self.target.query("ALTER TABLE app.keyless DROP CONSTRAINT keyless_a_check")
+        self.copy(*self.TABLES)
+        self.assert_equal_tables("t", "keyless", "late")
+        self.assertEqual(self.target.query(held, (self.pipeline,)), [(0,)])
+
+    def test_a_frozen_predecessor_is_waited_for_and_then_refused(self):
+        self.fill()
+        frozen = self.begin(Table("t"), failpoint="chunk-before-commit:3=stop")
+        self.addCleanup(frozen.kill)
+        wait_until(lambda: state_of(frozen.pid) == "T")
+        successor = self.begin(Table("t"))
+        self.addCleanup(successor.kill)
+        wait_until(lambda: self.target.query("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FOR UPDATE%'"))
+        self.assertIsNone(successor.poll())
+        frozen.send_signal(signal.SIGCONT)
+        code, answer = self.end(frozen)
+        self.assertEqual((code, answer["code"]), (1, "TG001"))
+        code, answer = self.end(successor)
+        self.assertEqual((code, answer["whole"]), (0, True))
+        self.assert_equal_tables("t")
+
+
+def state_of(pid):
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def wait_until(condition, seconds=15):
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > until:
+            raise AssertionError("it did not come")
+        time.sleep(0.02)
+
+
+class Writer(threading.Thread):
+    """Transactions of all kinds on app.ints and app.floats, until stopped."""
+
+    def __init__(self, source, seed):
+        super().__init__()
+        self.source, self.random, self.stopped, self.failure = source, random.Random(seed), threading.Event(), None
+
+    def run(self):
+        try:
+            with self.source.connect() as connection, connection.cursor() as cursor:
+                cursor.execute("SET synchronous_commit = off; SET search_path = app")
+                while not self.stopped.is_set():
+                    for _ in range(self.random.randint(1, 4)):
+                        cursor.execute(self.statement())
+                    connection.commit()
+                    time.sleep(self.random.random() * 0.004)
+        except Exception as failure:   # shown by the test
+            self.failure = failure
+
+    def statement(self):
+        table, one, other = self.random.choice(("ints", "floats")), self.random.randrange(600), self.random.randrange(600)
+        kind = self.random.randrange(100)
+        if kind < 40:
+            return f"INSERT INTO {table} VALUES ({one}, {other}) ON CONFLICT DO NOTHING"
+        if kind < 60:
+            return f"UPDATE {table} SET v = {other} WHERE id = {one}"
+        if kind < 75:
+            return f"UPDATE {table} SET id = {other} WHERE id = {one} AND NOT EXISTS (SELECT FROM {table} WHERE id = {other})"
+        if kind < 98:
+            return f"DELETE FROM {table} WHERE id = {one}"
+        return f"TRUNCATE {table}; INSERT INTO {table} SELECT i, i FROM generate_series(1, 600, 2) i"
+
+    def end(self):
+        self.stopped.set()
+        self.join()
+        if self.failure:
+            raise self.failure
+
+
+class Rounds(SnapshotCase):
+    TABLES = [Table("ints"), Table("floats")]
+
+    def setUp(self):
+        super().setUp()
+        self.both("CREATE TABLE ints(id int PRIMARY KEY, v text); CREATE TABLE floats(id float8 PRIMARY KEY, v text)")
+        self.write("INSERT INTO ints SELECT i, i FROM generate_series(1, 600, 2) i; INSERT INTO floats SELECT i, i FROM generate_series(1, 600, 2) i")
+
+    def rows(self, table):
+        return {key: value for key, value in self.target.query(f"SELECT id::text, v FROM app.{table}")}
+
+    def apply(self, rows, judged):
+        """Exactly what is not there is inserted, exactly what is there is changed or removed."""
+        change = judged["change"]
+        for after, up_to in judged["ranges"]:
+            for key in [key for key in rows if (not after or int(key) > int(after[0])) and (not up_to or int(key) <= int(up_to[0]))]:
+                del rows[key]
+        if not change:
+            return
+        if change["operation"] == "T":
+            return rows.clear()
+        key = (change["before"] or change["row"])[0]
+        self.assertEqual(key in rows, change["operation"] != "I", change)
+        if change["operation"] != "I":
+            del rows[key]
+        if change["operation"] != "D":
+            self.assertNotIn(change["row"][0], rows)
+            rows[change["row"][0]] = change["row"][1]
+
+    def test_chunks_of_many_rounds_and_the_stream_give_the_source(self):
+        seed = int(os.environ.get("TIDEGATE_SEED", random.randrange(1 << 32)))
+        self.source.run("CREATE PUBLICATION all_of_it FOR TABLE app.ints, app.floats")
+        self.source.run("SELECT pg_create_logical_replication_slot('stream', 'pgoutput')")
+        writer = Writer(self.source, seed)
+        writer.start()
+        try:
+            kills = random.Random(seed)
+            for _ in range(2):
+                self.end(self.begin(*self.TABLES, failpoint=f"chunk-after-commit:{kills.randrange(2, 8)}", chunk_rows=15, max_age_ms=0, pause_ms=20))
+            self.copy(*self.TABLES, chunk_rows=15, max_age_ms=0, pause_ms=20)
+        finally:
+            time.sleep(0.3)
+            writer.end()
+        self.assertGreater(len({sequence for _, sequence, _ in self.chunks(Table("ints"))}), 5)
+        self.assertEqual(len({sequence for _, sequence, _ in self.chunks(Table("floats"))}), 1)
+        changes = changes_of(self.source, "stream", "all_of_it", ["ints", "floats"])
+        answer = self.copy(*self.TABLES, changes=changes)
+        both = [self.rows("ints"), self.rows("floats")]
+        shown = 0
+        with self.subTest(seed=f"TIDEGATE_SEED={seed}"):
+            for change, judged in zip(changes, answer["judged"], strict=True):
+                shown += judged["change"] is None
+                self.apply(both[change["table"]], judged)
+            for rows, table in zip(both, ("ints", "floats"), strict=True):
+                self.assertEqual(rows, dict(self.source.run(f"SELECT id::text, v FROM app.{table}")))
+            self.assertGreater(shown, 20)
+            self.assertGreater(len(changes) - shown, 20)
+
+    def test_the_source_is_not_held_back_when_a_round_is_over(self):
+        process = self.begin(*self.TABLES, chunk_rows=15, max_age_ms=0, pause_ms=100)
+        slots = set()
+        while process.poll() is None:
+            found = self.source.run("SELECT slot_name FROM pg_replication_slots WHERE temporary")
+            self.assertLessEqual(len(found), 1)
+            slots.update(found)
+            time.sleep(0.02)
+        self.end(process)
+        self.assertGreater(len(slots), 3)
+        wait_until(lambda: not self.source.run("SELECT 1 FROM pg_replication_slots WHERE temporary"))
+
+    def test_a_stop_ends_the_wait_for_an_open_transaction(self):
+        with self.source.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("INSERT INTO app.ints VALUES (100000, 'open')")
+            process = self.begin(*self.TABLES)
+            wait_until(lambda: self.source.run("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND backend_type = 'walsender'"))
+            self.assertIsNone(process.poll())
+            process.send_signal(signal.SIGTERM)
+            code, answer = self.end(process)
+            self.assertEqual((code, answer["code"]), (1, "57014"))
+        self.copy(*self.TABLES)
+        self.assert_equal_tables("ints", "floats")
+
 
 if __name__ == "__main__":
     unittest.main()

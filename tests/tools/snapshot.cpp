@@ -1,6 +1,7 @@
 // The snapshot of a Postgres source by itself, for integration/test_snapshot.py: a JSON order on stdin, JSON
-// on stdout. "copy" fills the target; "judge" says of changes of the stream what the chunks have not shown.
+// on stdout. Copies until all chunks are there, then says of changes of the stream what they have not shown.
 #include <boost/json.hpp>
+#include <csignal>
 #include <cstdlib>
 #include <iostream>
 #include <iterator>
@@ -101,6 +102,19 @@ json::value judge(const ChunkMap& map, const json::object& change, const Snapsho
   return answer;
 }
 
+std::sig_atomic_t volatile terminated = 0;
+
+// SIGTERM asks for a stop.
+std::jthread watch_for_stop(std::stop_source& stop) {
+  std::signal(SIGTERM, [](int) { terminated = 1; });
+  return std::jthread([&stop](const std::stop_token& done) {
+    while (!done.stop_requested()) {
+      if (terminated) stop.request_stop();
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  });
+}
+
 json::value perform(const json::object& order) {
   TargetOptions target{server("TIDEGATE_TEST_TARGET"), text(order.at("pipeline"))};
   TargetSession session(target, "incarnation");
@@ -108,7 +122,9 @@ json::value perform(const json::object& order) {
   std::vector<PostgresSnapshotTable> tables;
   for (const auto& each : order.at("tables").as_array()) tables.push_back(table_from(each.as_object()));
   PostgresSnapshot snapshot(options_from(order), tables, session, quarantine);
-  bool whole = snapshot.copy(std::stop_token());
+  std::stop_source stop;
+  auto watch = watch_for_stop(stop);
+  bool whole = snapshot.copy(stop.get_token());
   json::object answer{{"whole", whole}, {"newest", std::to_string(snapshot.chunk_map().newest())}};
   json::array judged;
   ChunkMap map = snapshot.chunk_map();
