@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "apply/postgres/chunk_loader.hpp"
 #include "apply/postgres/net_sink.hpp"
@@ -83,17 +84,23 @@ void ApplyWorker::run() {
     try {
       options_.target.filled_before = store_.fact("target_filled").has_value();
       Session session(options_, journal);
-      coordination_.clear_report("target");
-      pause = first_pause;
       work(session);
     } catch (const Error& error) {
       if (!worth_another_try(error)) throw;
       log_warn("target: {}", error.what());
+      if (!in_trouble_) pause = first_pause;
+      in_trouble_ = true;
+      coordination_.clear_report("target");
       coordination_.report("target", error.what());
       sleep_unless_stopped(coordination_, pause);
       pause = std::min(pause * 2, std::chrono::milliseconds(longest_pause));
     }
   }
+}
+
+// A connection alone is no proof: a full disk lets one in and refuses every row.
+void ApplyWorker::out_of_trouble() {
+  if (std::exchange(in_trouble_, false)) coordination_.clear_report("target");
 }
 
 // The target's checkpoint must be a place in this journal's history; anything else means that one of the two
@@ -242,6 +249,7 @@ void ApplyWorker::load_table(Session& session, const ShadowTable& table) {
     if (!read.to.empty()) coming = prepare_chunk(session, mapper, read.to);
     chunk = {name, chunk.number + 1, read.to, read.position, 0};
     rows += loader.load(mapper, lines, chunk);
+    out_of_trouble();
     if (!read.rows.empty()) {
       Row last = key_of(table.relation(), read.rows.back());
       auto* id = last.size() == 1 ? std::get_if<std::int64_t>(&last.front()) : nullptr;
@@ -321,7 +329,9 @@ bool ApplyWorker::apply_once(Session& session) {
   auto began = Coordination::Clock::now();
   auto changes_before = session.quarantine.changes();
   BatchOutcome outcome;
-  if (!session.applier->step(outcome)) return false;
+  bool applied = session.applier->step(outcome);
+  out_of_trouble();
+  if (!applied) return false;
   auto sequence = session.target.position().sequence;
   coordination_.applied(sequence);
   coordination_.update([&](Status& status) {
