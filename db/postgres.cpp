@@ -47,13 +47,17 @@ std::string field(const PGresult* result, int code) {
   return text ? text : "";
 }
 
+// One line, whatever libpq said in several.
 std::string trimmed(std::string text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  for (std::size_t at = 0; (at = text.find('\n', at)) != text.npos;) text.replace(at, 1, "; ");
   return text;
 }
 
 std::string cause_of(const PGresult* result, PGconn* connection, const std::string& state) {
   if (state.empty()) return trimmed(PQerrorMessage(connection));
+  if (state == "53100")
+    return "the server's disk is full: " + field(result, PG_DIAG_MESSAGE_PRIMARY) + " (SQLSTATE 53100)";
   if (quotes_no_data(state)) return field(result, PG_DIAG_MESSAGE_PRIMARY) + " (SQLSTATE " + state + ")";
   return "SQLSTATE " + state;
 }

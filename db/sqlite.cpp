@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include "db/error.hpp"
@@ -54,11 +55,24 @@ Advice advice_for(int code) {
   return again ? Advice::retry : Advice::stop;
 }
 
+// Where SQLite cannot make its -shm file for want of space it speaks of an I/O error.
+bool is_want_of_space(int code, const std::string& path) {
+  constexpr std::uintmax_t shm_file = 32 * 1024;
+  if ((code & 0xff) != SQLITE_IOERR || path.empty()) return false;
+  std::error_code unknown;
+  const auto space = std::filesystem::space(std::filesystem::path(path).parent_path(), unknown);
+  return !unknown && space.available < shm_file;
+}
+
 [[noreturn]] void fail(int code, const std::string& operation, const std::string& path, sqlite3* handle,
                        std::source_location where = std::source_location::current()) {
   // sqlite3_errmsg names tables and columns, but not values: constraint errors say "UNIQUE constraint failed:
   // t.c".
   std::string cause = handle ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
+  if (is_want_of_space(code, path)) {
+    code = SQLITE_FULL;
+    cause = sqlite3_errstr(code);
+  }
   throw Error(operation + " " + path + ": " + cause + " (" + std::to_string(code) + ")", code_name(code),
               advice_for(code), where);
 }

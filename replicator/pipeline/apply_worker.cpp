@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "apply/postgres/chunk_loader.hpp"
 #include "replicator/log.hpp"
@@ -62,8 +63,8 @@ struct ApplyWorker::Session {
 };
 
 TargetScene ApplyWorker::scene(Session& session) {
-  return {session.target,  session.tables, session.quarantine,
-          session.summary, session.plans,  widener(session)};
+  return {session.target, session.tables,   session.quarantine,          session.summary,
+          session.plans,  widener(session), [this] { out_of_trouble(); }};
 }
 
 void ApplyWorker::run() {
@@ -73,17 +74,23 @@ void ApplyWorker::run() {
     try {
       options_.target.filled_before = store_.fact("target_filled").has_value();
       Session session(options_, journal, source_);
-      coordination_.clear_report("target");
-      pause = first_pause;
       work(session);
     } catch (const Error& error) {
       if (!worth_another_try(error)) throw;
       log_warn("target: {}", error.what());
+      if (!in_trouble_) pause = first_pause;
+      in_trouble_ = true;
+      coordination_.clear_report("target");
       coordination_.report("target", error.what());
       pace_.sleep(pause);
       pause = std::min(pause * 2, std::chrono::milliseconds(longest_pause));
     }
   }
+}
+
+// A connection alone is no proof: a full disk lets one in and refuses every row.
+void ApplyWorker::out_of_trouble() {
+  if (std::exchange(in_trouble_, false)) coordination_.clear_report("target");
 }
 
 // The target's checkpoint must be a place in this journal's history; anything else means that one of the two
@@ -240,7 +247,9 @@ bool ApplyWorker::apply_once(Session& session) {
   auto began = Coordination::Clock::now();
   auto changes_before = session.quarantine.changes();
   BatchOutcome outcome;
-  if (!session.applier->step(outcome)) return false;
+  bool applied = session.applier->step(outcome);
+  out_of_trouble();
+  if (!applied) return false;
   auto sequence = session.target.position().sequence;
   coordination_.applied(sequence);
   coordination_.update([&](Status& status) {

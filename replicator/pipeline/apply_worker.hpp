@@ -44,6 +44,7 @@ class ApplyWorker {
   void refresh_quarantine() { quarantine_changed_ = true; }
 
  private:
+  void out_of_trouble();
   struct Session;  // all that lives as long as one connection
   struct RetryOrder {
     std::vector<std::int64_t> ids;
@@ -76,6 +77,7 @@ class ApplyWorker {
   std::mutex retries_mutex_;
   std::vector<RetryOrder> retries_;
   std::atomic<bool> quarantine_changed_ = false;
+  bool in_trouble_ = false;  // since the last failure nothing has been applied
 };
 
 }  // namespace tidegate

@@ -11,7 +11,7 @@
 namespace tidegate {
 namespace {
 
-constexpr const char* slot_name = "tidegate_round";
+constexpr const char* round_slot = "tidegate_round";
 
 // Keys as the stream's relation has them, so that quarantined rows go by the same names.
 Relation relation_of(const SnapshotTable& table) {
@@ -153,7 +153,7 @@ void PostgresSnapshot::work_on(SnapshotJobs& jobs, const Round& round, std::mute
 // The threads end before the round does, and the snapshot with it.
 void PostgresSnapshot::run_round(const std::stop_token& stop) {
   auto until = SnapshotJobs::Clock::now() + options_.max_age;
-  Round round(options_.source, slot_name, stop);
+  Round round(options_.source, round_slot, stop);
   auto planned = plan_round(round);
   int workers = std::clamp(static_cast<int>(planned.size()), 1, std::max(1, options_.jobs));
   log_event(LogLevel::info, "snapshot round begun",

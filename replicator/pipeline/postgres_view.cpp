@@ -83,6 +83,7 @@ bool PostgresView::load(const TargetScene& scene) {
   options.max_age = settings.source.postgres.snapshot_max_age;
   options.progress = [&](const std::string& table, std::uint64_t rows, bool whole) {
     show_progress(scene, table, rows, whole);
+    scene.worked();
   };
   options.pace = [this](std::uint64_t rows, std::chrono::steady_clock::time_point began) {
     pace_.limit_rate(rows, began);

@@ -27,6 +27,7 @@ struct TargetScene {
   CheckpointSummary& summary;
   const Plans& plans;
   Widen widen;
+  std::function<void()> worked;  // to be called when the target took something
 };
 
 class SourceView {

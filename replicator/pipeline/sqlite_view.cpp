@@ -117,6 +117,7 @@ bool SqliteView::load_table(const TargetScene& scene, const ShadowTable& table) 
     if (!read.to.empty()) coming = prepare_chunk(mapper, read.to);
     chunk = {name, chunk.number + 1, read.to, read.position, 0};
     rows += loader.load(mapper, lines, chunk);
+    scene.worked();
     show_progress(scene, mapper, read, chunk, rows);
     pace_.limit_rate(read.rows.size(), began);
   } while (!chunk.up_to.empty());

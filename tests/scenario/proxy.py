@@ -57,10 +57,10 @@ class Link:
 class Proxy:
     """with Proxy(url) as proxy: ... proxy.url leads to the same server. hold and mute concern the connections of that moment."""
 
-    def __init__(self, url):
+    def __init__(self, url, host="127.0.0.1"):
         self.port = int(re.search(r":(\d+)/", url).group(1))
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = url.replace(f":{self.port}/", f":{self.listener.getsockname()[1]}/")
+        self.listener = socket.create_server((host, 0))
+        self.url = re.sub(rf"@[^@/]*:{self.port}/", f"@{host}:{self.listener.getsockname()[1]}/", url)
         self.links = []
 
     def __enter__(self):

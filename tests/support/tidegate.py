@@ -32,10 +32,11 @@ class Done:
 class Tidegate:
     """One pipeline: a source file, a target URL (passed by environment only) and a state directory of its own."""
 
-    def __init__(self, source, target_url, state=None, flags=("--allow-wal",)):
+    def __init__(self, source, target_url, state=None, flags=("--allow-wal",), within=()):
         self.base = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-run-"))
         self.state = pathlib.Path(state) if state else self.base / "state"
         self.source, self.target_url, self.flags = source, target_url, list(flags)
+        self.within = list(within)   # a command that the daemon is started by, e.g. in a network of its own
         self.log_path, self.process = self.base / "daemon.log", None
         self._dir_handle = guard.run_later("rm", "-rf", self.base)
         self._handle = None
@@ -72,7 +73,8 @@ class Tidegate:
 
     def start(self, failpoint=None, flags=()):
         """The daemon in the background; with a failpoint (NAME[:COUNT][=ACTION]) it is the program that has them."""
-        command = [BIN / ("tidegate-fault" if failpoint else "tidegate"), "run", *([] if self.source_is_server else ["--source", str(self.source)]),
+        source = [] if self.source_is_server else ["--source", str(self.source)]
+        command = [*self.within, BIN / ("tidegate-fault" if failpoint else "tidegate"), "run", *source,
                    "--state", str(self.state), "--yes", *self.flags, *flags]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, env=self.env(failpoint), cwd=self.base, stdin=subprocess.DEVNULL,
