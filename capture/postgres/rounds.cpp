@@ -1,13 +1,11 @@
 #include "capture/postgres/rounds.hpp"
 
-#include <fmt/format.h>
-
-#include <charconv>
 #include <chrono>
 #include <future>
 
 #include "db/error.hpp"
 #include "db/failpoint.hpp"
+#include "db/replication.hpp"
 
 namespace tidegate {
 namespace {
@@ -17,35 +15,11 @@ using namespace std::chrono_literals;
 constexpr auto look_for_stop = 50ms;
 
 postgres::ConnectOptions as_walsender(postgres::ConnectOptions options) {
-  if (options.url.find("://") == std::string::npos) {
-    options.url += " replication=database";
-  } else {
-    options.url += options.url.find('?') == std::string::npos ? '?' : '&';
-    options.url += "replication=database";
-  }
+  options.replication = true;
   return options;
 }
 
-std::uint64_t hex(std::string_view text, std::string_view whole) {
-  std::uint64_t number = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, 16);
-  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) {
-    throw Error(fmt::format("'{}' is not a place in the WAL", whole), "", Advice::stop);
-  }
-  return number;
-}
-
 }  // namespace
-
-std::uint64_t lsn_from(std::string_view text) {
-  auto slash = text.find('/');
-  if (slash == std::string_view::npos) hex("", text);
-  return hex(text.substr(0, slash), text) << 32 | hex(text.substr(slash + 1), text);
-}
-
-std::string lsn_text(std::uint64_t lsn) {
-  return fmt::format("{:X}/{:X}", lsn >> 32, lsn & 0xffffffff);
-}
 
 // The server waits for transactions that are open there, as long as they take; another connection ends that.
 Round::Round(const postgres::ConnectOptions& source, const std::string& slot, const std::stop_token& stop)
@@ -70,7 +44,7 @@ Round::Round(const postgres::ConnectOptions& source, const std::string& slot, co
 void Round::create_slot(const std::string& name) {
   auto made =
       walsender_.run("CREATE_REPLICATION_SLOT " + name + " TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT");
-  consistent_point_ = lsn_from(made.text(0, 1));
+  consistent_point_ = postgres::parse_lsn(made.text(0, 1));
   snapshot_ = made.text(0, 2);
 }
 

@@ -9,10 +9,6 @@
 
 namespace tidegate {
 
-// "16/B374D848" as a number, and back. Throws Error on anything else.
-std::uint64_t lsn_from(std::string_view text);
-std::string lsn_text(std::uint64_t lsn);
-
 // Holds the snapshot as long as it lives: a temporary slot on a walsender connection that does nothing else.
 class Round {
  public:

@@ -17,10 +17,10 @@ class Database:
 
     def __init__(self, server, name):
         self.server, self.name = server, name
-        with server.connect() as admin:
-            admin.autocommit = True
-            with admin.cursor() as cursor:
-                cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        admin = server.connect()
+        admin.autocommit = True
+        with admin.cursor() as cursor:
+            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         admin.close()
 
     @property
@@ -56,14 +56,14 @@ class Database:
 
     def drop(self):
         """With its slots and sessions."""
-        with self.server.connect() as admin:
-            admin.autocommit = True
-            with admin.cursor() as cursor:
-                cursor.execute("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = %s AND active", (self.name,))
-                cursor.execute("SELECT slot_name FROM pg_replication_slots WHERE database = %s", (self.name,))
-                for slot, in cursor.fetchall():
-                    drop_slot(cursor, slot)
-                cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self.name)))
+        admin = self.server.connect()
+        admin.autocommit = True
+        with admin.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = %s AND active", (self.name,))
+            cursor.execute("SELECT slot_name FROM pg_replication_slots WHERE database = %s", (self.name,))
+            for slot, in cursor.fetchall():
+                drop_slot(cursor, slot)
+            cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self.name)))
         admin.close()
 
 
