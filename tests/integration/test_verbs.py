@@ -273,6 +273,36 @@ class Alone(unittest.TestCase):
         self.assertEqual(json.loads(done.err)["error"]["code"], "not-answering")
         aside.rename(socket)
 
+    def test_an_app_whose_writers_wait_loses_no_write(self):
+        (self.tide.base / "tidegate.toml").write_text('[source]\nwriters = "waits"\n')
+        self.assertIn("waits", self.tide.verb("config", "show", state=False).out)
+        failed, written, over = [], [], threading.Event()
+
+        def write_all_the_while():
+            with contextlib.closing(sqlite3.connect(self.source, timeout=5, isolation_level=None)) as connection:
+                while not over.is_set():
+                    try:
+                        connection.execute("BEGIN IMMEDIATE")
+                        connection.execute("INSERT INTO person(id, name) VALUES (?, hex(randomblob(2000)))", (1000 + len(written),))
+                        connection.execute("COMMIT")
+                        written.append(1)
+                    except sqlite3.Error as error:
+                        failed.append(str(error))
+                        return
+
+        writer = threading.Thread(target=write_all_the_while)
+        self.tide.start().wait_phase("streaming")
+        writer.start()
+        self.addCleanup(writer.join)
+        self.addCleanup(over.set)
+        time.sleep(4)
+        over.set()
+        writer.join()
+        self.assertEqual(failed, [])
+        self.tide.sync()
+        self.assertEqual(self.target.query("SELECT count(*) FROM public.person WHERE id >= 1000"), [(len(written),)])
+        self.assertGreater(len(written), 100)
+
     def test_stop_during_the_first_read(self):
         with contextlib.closing(sqlite3.connect(self.source, timeout=10)) as connection, connection:
             connection.execute("CREATE TABLE big AS WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 700000) "
