@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "replicator/cli/verbs.hpp"
@@ -77,13 +78,31 @@ int stop(const Invocation& invocation) {
   }
 }
 
+namespace {
+
+// A daemon that holds its directory and does not answer yet is starting: that counts against the time.
+control::Response sync_once_it_answers(const Invocation& invocation, std::chrono::milliseconds time) {
+  using std::chrono::steady_clock;
+  const auto end = steady_clock::now() + time;
+  for (;;) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - steady_clock::now());
+    json::object body;
+    body["timeout_ms"] = std::max<std::int64_t>(left.count(), 0);
+    try {
+      // The daemon keeps the time; the margin is for its answer.
+      return post(invocation, "/v1/sync", body, std::max(left, 0ms) + answer_time);
+    } catch (const Coded<std::runtime_error>& failure) {
+      if (failure.code != "not-answering" || steady_clock::now() >= end) throw;
+    }
+    std::this_thread::sleep_for(look_again);
+  }
+}
+
+}  // namespace
+
 int sync(const Invocation& invocation) {
   const auto begin = std::chrono::steady_clock::now();
-  const auto time = invocation.timeout.value_or(60s);
-  json::object body;
-  body["timeout_ms"] = time.count();
-  // The daemon keeps the time; the margin is for its answer.
-  const auto response = post(invocation, "/v1/sync", body, time + answer_time);
+  const auto response = sync_once_it_answers(invocation, invocation.timeout.value_or(60s));
   const auto took =
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
   return done(

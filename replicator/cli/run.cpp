@@ -61,13 +61,16 @@ void show_in_terminal(const Settings& settings, const std::function<std::optiona
   std::fflush(stdout);
 }
 
-DaemonHooks hooks_for(const Settings& settings, const Invocation& invocation) {
+// `said_no` tells an answer from a stop before there was one.
+DaemonHooks hooks_for(const Settings& settings, const Invocation& invocation, bool& said_no) {
   DaemonHooks hooks;
   hooks.can_ask = invocation.yes || isatty(STDIN_FILENO);
   hooks.approve = [&](const PlannedPipeline& planned, std::stop_token stop) {
     fmt::print("{}", invocation.json ? plan_json(planned, settings) : plan_text(planned, settings));
     std::fflush(stdout);
-    return invocation.yes || asked_yes("Go on?", stop);
+    if (invocation.yes || asked_yes("Go on?", stop)) return true;
+    said_no = !stop.stop_requested();
+    return false;
   };
   if (isatty(STDOUT_FILENO) && !invocation.json)
     hooks.show = [&](const auto& sample) { show_in_terminal(settings, sample); };
@@ -80,7 +83,12 @@ int run(const Invocation& invocation) {
   Settings settings = settings_of(invocation, Purpose::run);
   start_log(settings.log);
   ask_for_wal(settings, invocation);
-  if (run_daemon(settings, hooks_for(settings, invocation))) return static_cast<int>(Exit::done);
+  bool said_no = false;
+  if (run_daemon(settings, hooks_for(settings, invocation, said_no))) return static_cast<int>(Exit::done);
+  if (!said_no) {
+    fmt::print("stopped before the plan was approved; nothing was written to the target\n");
+    return static_cast<int>(Exit::done);
+  }
   throw Coded<Refused>("not-approved", "the plan was not approved, so nothing was written to the target",
                        "change what it should do in tidegate.toml, and run again");
 }

@@ -99,6 +99,11 @@ class TargetTest(unittest.TestCase):
         self.assertEqual(self.target.url, url)
         self.target.query("DROP TABLE public.kept")
 
+    def test_a_shell_reads_the_env_file(self):
+        said = subprocess.run(["bash", "-uc", '. "$1" && printf %s "$SUPABASE_DB_URL"', "-", str(self.target.dir / "env")],
+                              capture_output=True, text=True, check=True).stdout
+        self.assertEqual(said, self.target.url)
+
     def test_secrets_are_for_the_owner_only(self):
         for name in ("env", "pgpass"):
             self.assertEqual((self.target.dir / name).stat().st_mode & 0o777, 0o600)

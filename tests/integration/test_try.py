@@ -1,0 +1,79 @@
+#!/usr/bin/python3
+"""deploy/try.py as somebody at a terminal meets it: it tells its story, waits for a key, and leaves nothing behind."""
+import contextlib
+import os
+import pathlib
+import pty
+import re
+import select
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support.guard import guard                      # noqa: E402
+from support.tidegate import BIN, ROOT, built        # noqa: E402
+
+TRY = ROOT / "deploy" / "try.py"
+
+
+class Try(unittest.TestCase):
+    def setUp(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-try-"))
+        self.dir.chmod(0o755)   # the server has a user of its own
+        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
+        self.source = self.dir / "app.db"
+        with contextlib.closing(sqlite3.connect(self.source)) as connection:
+            connection.executescript("CREATE TABLE pupil (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO pupil(name) VALUES ('Ada'), ('Ben')")
+
+    def on_terminal(self, *command):
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(list(map(str, command)), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+                                   env={**os.environ, "TIDEGATE_BIN_DIR": str(BIN), "TMPDIR": str(self.dir)})
+        os.close(theirs)
+        self.addCleanup(os.close, ours)
+        self.addCleanup(guard.forget, guard.kill_later(process.pid))
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process, ours
+
+    def read_until(self, terminal, words, timeout=60):
+        text, deadline = "", time.monotonic() + timeout
+        while words not in text:
+            ready, _, _ = select.select([terminal], [], [], max(0, deadline - time.monotonic()))
+            if not ready:
+                self.fail(f"no {words!r} in {text!r}")
+            try:
+                text += os.read(terminal, 4096).decode(errors="replace")
+            except OSError:
+                self.fail(f"the terminal closed before {words!r}: {text!r}")
+        return text
+
+    def test_a_file_until_a_key_is_pressed(self):
+        before = self.source.read_bytes()
+        process, terminal = self.on_terminal("/usr/bin/python3", TRY, self.source)
+        told = self.read_until(terminal, "Press any key")
+        self.assertIn("2 rows read from both ends, value by value: no differences", told)
+        look = re.search(r"PGPASSFILE=(\S+) psql '([^']+)'", told)
+        rows = subprocess.run(["psql", "-X", "-At", look.group(2), "-c", "SELECT name FROM pupil ORDER BY id"], text=True, check=True,
+                              capture_output=True, env={**os.environ, "PGPASSFILE": look.group(1)}).stdout
+        self.assertEqual(rows.split(), ["Ada", "Ben"])
+        os.write(terminal, b" ")
+        self.read_until(terminal, "Everything arrived.")
+        self.assertEqual(process.wait(30), 0)
+        self.assertEqual(self.source.read_bytes(), before, "the file itself stays as it was")
+        self.assertEqual([path.name for path in self.dir.iterdir()], ["app.db"])
+
+    def test_the_sample_app_is_judged_by_its_ledger(self):
+        done = subprocess.run(["/usr/bin/python3", TRY, "--families", "20", "--seconds", "2", "--rate", "40"], capture_output=True, text=True,
+                              timeout=120, stdin=subprocess.DEVNULL, check=False, env={**os.environ, "TIDEGATE_BIN_DIR": str(BIN)})
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("Everything arrived.", done.stdout)
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main() if built() else 77)
