@@ -35,6 +35,7 @@ class CaptureWorker {
  private:
   void reopen();
   bool cut_if_due();
+  void yield_to_the_application();
   void rest_after(std::chrono::microseconds work);
   void rest_until_next_look();
   void trim_now_and_then();
