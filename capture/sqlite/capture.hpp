@@ -61,6 +61,8 @@ class SqliteCapture {
   // Did anyone commit since the last cut's snapshot was taken? Cheap; may say yes too often, never no
   // wrongly.
   bool source_moved() { return chain_->changed(); }
+  // The snapshot that is held makes the application's commits slow from now on: a cut should come soon.
+  bool slows_writers() { return chain_->reads_file_alone() && source_moved(); }
   // How soon to ask again.
   std::chrono::microseconds poll_interval() const;
   // To be called while nothing moves: lets the application's WAL start over.

@@ -1,5 +1,7 @@
 #include "replicator/pipeline/capture_worker.hpp"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <thread>
 
@@ -14,9 +16,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Capture takes a fifth of one core at most, over time: it owes four times as long a rest as it worked. A
-// debt is let stand up to a bound, so that one long compare among many short ones holds up nobody.
+// Capture takes a fifth of one core at most: it rests four times as long as it worked. After a long cut only
+// a part of that rest comes at once, so that one long compare among many short ones holds up nobody; the rest
+// of it is a debt, let stand up to a bound. Fewer, larger cuts also cost a busy application less: each one
+// lets its next commits checkpoint what the cut had held back.
 constexpr int rest_factor = 4;
+constexpr auto longest_rest_at_once = 250ms;
 constexpr auto tolerated_debt = 10s;
 constexpr auto longest_nap = 5ms;
 constexpr auto trim_interval = 60s;
@@ -103,14 +108,19 @@ bool CaptureWorker::cut_if_due() {
   return true;
 }
 
-// A sync does not wait for the rest to be over.
+// Neither a sync nor the application's writers wait for the rest to be over.
 void CaptureWorker::rest_after(std::chrono::microseconds work) {
   using std::chrono::steady_clock;
   auto stop = coordination_.stop_token();
-  rested_by_ = std::max(rested_by_, steady_clock::now()) + work * rest_factor;
-  while (rested_by_ - steady_clock::now() > tolerated_debt && !coordination_.cut_wanted() &&
-         !stop.stop_requested()) {
-    std::this_thread::sleep_for(std::min<std::chrono::microseconds>(longest_nap, work * rest_factor));
+  auto now = steady_clock::now();
+  std::chrono::microseconds rest = work * rest_factor;
+  rested_by_ = std::max(rested_by_, now) + rest;
+  auto until = std::max(now + std::min<std::chrono::microseconds>(rest, longest_rest_at_once),
+                        rested_by_ - tolerated_debt);
+  while (steady_clock::now() < until && !coordination_.cut_wanted() && !stop.stop_requested() &&
+         !capture_->slows_writers()) {
+    auto left = std::chrono::ceil<std::chrono::microseconds>(until - steady_clock::now());
+    std::this_thread::sleep_for(std::min<std::chrono::microseconds>(left, longest_nap));
   }
 }
 
@@ -130,7 +140,15 @@ void CaptureWorker::trim_now_and_then() {
                  std::chrono::duration_cast<std::chrono::seconds>(settings_.journal.retention));
 }
 
+// Where cores are scarce the application's threads go first: ours no longer preempts one when it wakes up.
+void CaptureWorker::yield_to_the_application() {
+  sched_param none{};
+  if (pthread_setschedparam(pthread_self(), SCHED_BATCH, &none) != 0)
+    log_debug("SCHED_BATCH is not to be had");
+}
+
 void CaptureWorker::run() {
+  yield_to_the_application();
   auto stop = coordination_.stop_token();
   auto pause = std::chrono::milliseconds(first_pause);
   while (!stop.stop_requested()) {

@@ -30,6 +30,7 @@ class CaptureWorker : public SourceWorker {
   std::optional<std::vector<FilledTable>> fill();
   void reopen();
   bool cut_if_due();
+  void yield_to_the_application();
   void rest_after(std::chrono::microseconds work);
   void rest_until_next_look();
   void trim_now_and_then();

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <thread>
 
 #include "capture/sqlite/narrowing/snapshot_chain.hpp"
 #include "db/error.hpp"
@@ -171,6 +172,43 @@ TEST(SnapshotChain, AReplacedFileIsRefused) {
   std::filesystem::rename(file.path() + "2", file.path());
   EXPECT_THROW(chain.changed(), Refused);
   EXPECT_THROW(chain.next(), Refused);
+}
+
+// A long cut on a snapshot that reads the file alone would make the app's commits slow.
+TEST(SnapshotChain, ALongCutStandsInTheWalWhereTheAppWrites) {
+  LiveFile file;
+  {
+    Database writer = wal_writer_of(file.path());
+    writer.execute(filled("id INTEGER PRIMARY KEY, a, b", 1000));
+  }
+  SnapshotChain::Options options;
+  options.commit_wait = std::chrono::seconds(20);
+  SnapshotChain chain(file.path(), options);
+  std::thread app([&] {
+    std::this_thread::sleep_for(milliseconds(20));
+    Database writer = writer_of(file.path());
+    writer.execute("UPDATE item SET a = 'x' WHERE id = 5");
+  });
+  auto cut = chain.next();
+  app.join();
+  EXPECT_TRUE(cut.look.everything);
+  EXPECT_EQ(cut.connection.text("SELECT a FROM item WHERE id = 5"), "x");
+  EXPECT_FALSE(chain.reads_file_alone());
+  chain.accept();
+  EXPECT_FALSE(chain.changed());
+}
+
+TEST(SnapshotChain, ALongCutOfAQuietAppReadsTheFileAlone) {
+  LiveFile file;
+  { wal_writer_of(file.path()).execute(filled("id INTEGER PRIMARY KEY, a, b", 1000)); }
+  SnapshotChain chain(file.path(), {});
+  EXPECT_TRUE(chain.next().look.everything);
+  EXPECT_TRUE(chain.reads_file_alone());
+  chain.accept();
+  Database writer = writer_of(file.path());
+  writer.execute("UPDATE item SET a = 'x' WHERE id = 5");
+  chain.next();
+  EXPECT_FALSE(chain.reads_file_alone());
 }
 
 // The database file and its -shm must never be opened by ourselves: closing them drops SQLite's locks.

@@ -24,6 +24,7 @@ class SnapshotChain {
                                               // many as SQLite's own auto-checkpoint, 1000 pages of 4096
     std::uint64_t wal_bound = 64 << 20;       // from which on next() and accept() do, at some cost
     std::chrono::milliseconds barrier_wait{20};    // for the write lock
+    std::chrono::milliseconds commit_wait{10};     // for a commit, so that a long cut stands in the WAL
     std::chrono::milliseconds patience{2000};      // without a snapshot, for the app to reset its WAL
     std::chrono::milliseconds busy_timeout{5000};  // for a file without WAL that is being written
   };
@@ -55,6 +56,8 @@ class SnapshotChain {
   void release();
 
   bool holds_snapshot() const { return held_ >= 0; }
+  // Once the app has written much, each of its commits is slow until the next cut (README, "Resets").
+  bool reads_file_alone() const { return wal_ && held_ >= 0 && !stands_in_wal_; }
   std::uint64_t wal_bytes() const { return position_ ? position_->bytes() : 0; }
   struct Counts {
     std::uint64_t checkpoints = 0;  // by tend()
@@ -66,6 +69,7 @@ class SnapshotChain {
   class Barrier;
   void refuse_replaced_file() const;
   Look first_snapshot();
+  void step_into_wal();
   Look newer_snapshot(sqlite::Database* narrow_from);
   void hold(int connection, std::optional<WalPosition> position);
   void begin(int connection);
