@@ -4,9 +4,9 @@
 #include <stdexcept>
 #include <thread>
 
-#include "db/replication.hpp"
 #include "db/binary_forms.hpp"
 #include "db/error.hpp"
+#include "db/replication.hpp"
 #include "replicator/log.hpp"
 
 namespace tidegate {
@@ -157,8 +157,9 @@ void PostgresSnapshot::run_round(const std::stop_token& stop) {
   Round round(options_.source, round_slot, stop);
   auto planned = plan_round(round);
   int workers = std::clamp(static_cast<int>(planned.size()), 1, std::max(1, options_.jobs));
-  log_event(LogLevel::info, "snapshot round begun",
-            {{"consistent_point", postgres::lsn_text(round.consistent_point())}, {"chunks_left", planned.size()}});
+  log_event(
+      LogLevel::info, "snapshot round begun",
+      {{"consistent_point", postgres::lsn_text(round.consistent_point())}, {"chunks_left", planned.size()}});
   SnapshotJobs jobs(std::move(planned), workers, until, stop);
   std::mutex quarantine_mutex;
   std::vector<std::jthread> threads;

@@ -127,12 +127,17 @@ std::vector<Finding> PostgresView::carry(const TargetScene& scene, const SchemaC
   return {};
 }
 
-void PostgresView::bring_stream_past(std::uint64_t lsn, const TargetScene& scene,
-                                     const std::function<void()>& apply_once) {
-  source_.coordination.want_cut();
-  while (!source_.progress.is_past(lsn, scene.session.position().sequence) && !pace_.stopped()) {
+std::optional<std::uint64_t> PostgresView::captured(std::uint64_t wish, std::chrono::milliseconds most) {
+  return source_.coordination.wait_for_cut(wish, Coordination::Clock::now() + most,
+                                           source_.coordination.stop_token());
+}
+
+void PostgresView::bring_stream_here(const TargetScene& scene, const std::function<void()>& apply_once) {
+  auto wish = source_.coordination.want_cut();
+  std::optional<std::uint64_t> end;
+  while (!pace_.stopped() && !(end && scene.session.position().sequence >= *end)) {
     apply_once();
-    source_.coordination.wait_for_work(10ms, source_.coordination.stop_token());
+    if (!end) end = captured(wish, 10ms);
   }
 }
 
@@ -145,12 +150,12 @@ bool PostgresView::retry(const QuarantineEntry& entry, Applier& applier, const T
   Relation relation = relation_for(*table, scene.plans.at(entry.source_table));
   Row key = decode_row(entry.key_bytes);
   for (int tries = 0; tries < most_retries; ++tries) {
-    auto read = read_source_row(source(), *table, relation, key);
-    bring_stream_past(read.lsn, scene, apply_once);
+    auto row = read_source_row(source(), *table, relation, key);
+    bring_stream_here(scene, apply_once);
     if (pace_.stopped()) return false;
     if (!scene.quarantine.holds(entry.source_table, entry.source_key)) return true;
-    if (read_source_row(source(), *table, relation, key).row != read.row) continue;
-    return applier.retry(entry, relation, std::move(read.row));
+    if (read_source_row(source(), *table, relation, key) != row) continue;
+    return applier.retry(entry, relation, std::move(row));
   }
   return false;
 }
@@ -188,8 +193,11 @@ ChunkMap PostgresView::copied(TargetSession& session) {
   return chunk_map_of(read_ledger(session));
 }
 
-bool PostgresView::passed_snapshot(const ChunkMap& copied, std::uint64_t sequence) {
-  return source_.progress.is_past(copied.newest(), sequence);
+// A marker that is written after the last chunk was read comes behind all that any chunk shows.
+bool PostgresView::passed_snapshot(const ChunkMap&, std::uint64_t sequence) {
+  if (!wish_after_snapshot_) wish_after_snapshot_ = source_.coordination.want_cut();
+  if (!snapshot_end_) snapshot_end_ = captured(*wish_after_snapshot_, 0ms);
+  return snapshot_end_ && sequence >= *snapshot_end_;
 }
 
 }  // namespace tidegate

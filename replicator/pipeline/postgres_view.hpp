@@ -8,7 +8,6 @@
 #include "replicator/config/settings.hpp"
 #include "replicator/pipeline/replicated_tables.hpp"
 #include "replicator/pipeline/source_view.hpp"
-#include "replicator/pipeline/stream_progress.hpp"
 
 namespace tidegate {
 
@@ -17,7 +16,6 @@ struct PostgresScene {
   const Settings& settings;
   Coordination& coordination;
   Ddl ddl;  // as approved
-  StreamProgress progress;
   ReplicatedTables tables;
 };
 
@@ -41,14 +39,16 @@ class PostgresView : public SourceView {
  private:
   void show_progress(const TargetScene& scene, const std::string& table, std::uint64_t rows, bool whole);
   void build_keys(const TargetScene& scene);
-  void bring_stream_past(std::uint64_t lsn, const TargetScene& scene,
-                         const std::function<void()>& apply_once);
+  // The place in the journal up to which all is captured that was committed when `wish` was made.
+  std::optional<std::uint64_t> captured(std::uint64_t wish, std::chrono::milliseconds most);
+  void bring_stream_here(const TargetScene& scene, const std::function<void()>& apply_once);
   postgres::Connection& source();
 
   PostgresScene& source_;
   Pace pace_;
   std::unique_ptr<postgres::Connection> connection_;
   std::chrono::steady_clock::time_point tended_{};
+  std::optional<std::uint64_t> wish_after_snapshot_, snapshot_end_;
 };
 
 }  // namespace tidegate

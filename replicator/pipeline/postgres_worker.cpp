@@ -38,7 +38,7 @@ PostgresWorker::PostgresWorker(const Settings& settings, const std::string& stat
       state_path_(state_path),
       store_(store),
       coordination_(coordination),
-      scene_{settings, coordination, {}, {}, {}} {}
+      scene_{settings, coordination, {}, {}} {}
 
 // What is made on the target is what was approved, whatever becomes of the source's schema.
 std::optional<PlannedPipeline> PostgresWorker::open(bool approved) {
@@ -90,7 +90,6 @@ PostgresCaptureCallbacks PostgresWorker::callbacks() {
   PostgresCaptureCallbacks callbacks;
   callbacks.on_committed = [this](const PostgresCaptureCallbacks::Committed& group) {
     coordination_.cut_done(0, group.sequence);
-    scene_.progress.reached(group.end_lsn, group.sequence);
     trim_now_and_then();
   };
   callbacks.on_message = [this](const std::string& content, std::uint64_t sequence) {
@@ -148,7 +147,7 @@ void PostgresWorker::trim_now_and_then() {
 
 void PostgresWorker::run() {
   auto stop = coordination_.stop_token();
-  SourceCompanion companion(settings_, coordination_, scene_.progress);
+  SourceCompanion companion(settings_, coordination_);
   std::jthread beside([&] { companion.run(stop); });
   auto pause = std::chrono::milliseconds(first_pause);
   while (!stop.stop_requested()) {

@@ -12,14 +12,13 @@
 #include "db/postgres.hpp"
 #include "replicator/config/settings.hpp"
 #include "replicator/pipeline/coordination.hpp"
-#include "replicator/pipeline/stream_progress.hpp"
 
 namespace tidegate {
 
 class SourceCompanion {
  public:
-  SourceCompanion(const Settings& settings, Coordination& coordination, StreamProgress& progress)
-      : settings_(settings), coordination_(coordination), progress_(progress) {}
+  SourceCompanion(const Settings& settings, Coordination& coordination)
+      : settings_(settings), coordination_(coordination) {}
 
   // Until the stop. A source that is away is tried again; the capture thread reports that.
   void run(std::stop_token stop);
@@ -35,7 +34,6 @@ class SourceCompanion {
 
   const Settings& settings_;
   Coordination& coordination_;
-  StreamProgress& progress_;
   std::unique_ptr<postgres::Connection> source_;
   std::uint64_t marked_ = 0;  // the newest wish for which a marker was written
   std::chrono::steady_clock::time_point looked_{}, beat_{};

@@ -7,7 +7,6 @@
 
 #include "apply/plan.hpp"
 #include "db/error.hpp"
-#include "db/replication.hpp"
 
 namespace tidegate {
 namespace {
@@ -35,17 +34,13 @@ std::string select_by_key(const capture::PostgresTable& table, const Relation& r
 
 }  // namespace
 
-SourceRow read_source_row(postgres::Connection& source, const capture::PostgresTable& table,
-                          const Relation& relation, const Row& key) {
+std::optional<Row> read_source_row(postgres::Connection& source, const capture::PostgresTable& table,
+                                   const Relation& relation, const Row& key) {
   std::vector<postgres::Parameter> parameters;
   for (const Value& value : key) parameters.emplace_back(std::get<std::string>(value));
   auto found = source.run(select_by_key(table, relation), parameters);
-  SourceRow out;
-  // Whatever the statement before it saw was committed, so its record is before this.
-  auto place = source.run("SELECT pg_catalog.pg_current_wal_insert_lsn()");
-  out.lsn = postgres::parse_lsn(place.text(0, 0));
-  if (found.rows() == 0) return out;
-  Row& row = out.row.emplace();
+  if (found.rows() == 0) return std::nullopt;
+  Row row;
   for (int i = 0; i < found.columns(); ++i) {
     if (found.is_null(0, i)) {
       row.emplace_back(Null{});
@@ -53,7 +48,7 @@ SourceRow read_source_row(postgres::Connection& source, const capture::PostgresT
       row.emplace_back(std::string(found.text(0, i)));
     }
   }
-  return out;
+  return row;
 }
 
 }  // namespace tidegate

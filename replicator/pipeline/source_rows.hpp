@@ -9,14 +9,9 @@
 
 namespace tidegate {
 
-// The row as the stream would send it, and a place in the log behind everything that it shows.
-struct SourceRow {
-  std::optional<Row> row;
-  std::uint64_t lsn = 0;
-};
-
-// `relation` names the columns to read and the key. Throws Error.
-SourceRow read_source_row(postgres::Connection& source, const capture::PostgresTable& table,
-                          const Relation& relation, const Row& key);
+// As the stream would send it; nothing where it is not there. `relation` names the columns to read and the
+// key.
+std::optional<Row> read_source_row(postgres::Connection& source, const capture::PostgresTable& table,
+                                   const Relation& relation, const Row& key);
 
 }  // namespace tidegate

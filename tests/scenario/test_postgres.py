@@ -90,7 +90,7 @@ class Postgres(unittest.TestCase):
         self.start()
         self.tide.stop()
         self.change()
-        self.tide.start()
+        self.tide.start().wait_phase("streaming")
         self.assert_equal()
         self.tide.kill()
         self.change("UPDATE customer SET score = score + 1", "INSERT INTO log VALUES (now(), 'once')")
