@@ -58,11 +58,12 @@ std::string cause_of(const PGresult* result, PGconn* connection, const std::stri
   return "SQLSTATE " + state;
 }
 
+// `value` must outlive the lists.
 void add_keyword(std::vector<const char*>& keys, std::vector<const char*>& values, const char* key,
-                 const std::string& value) {
-  if (value.empty()) return;
+                 const char* value) {
+  if (*value == '\0') return;
   keys.push_back(key);
-  values.push_back(value.c_str());
+  values.push_back(value);
 }
 
 // One look at the socket; long enough that a spin costs nothing, short enough that nobody waits for it.
@@ -113,12 +114,12 @@ Connection::Connection(const ConnectOptions& options) {
   std::string timeout = std::to_string(options.connect_timeout.count());
   std::string dead_peer = std::to_string(options.dead_peer_timeout.count() * 1000);
   std::vector<const char*> keys, values;
-  add_keyword(keys, values, "dbname", options.url);
-  add_keyword(keys, values, "sslrootcert", options.ca_file);
+  add_keyword(keys, values, "dbname", options.url.c_str());
+  add_keyword(keys, values, "sslrootcert", options.ca_file.c_str());
   add_keyword(keys, values, "sslmode", options.ca_file.empty() ? "" : "verify-full");
-  add_keyword(keys, values, "application_name", options.application_name);
-  add_keyword(keys, values, "connect_timeout", timeout);
-  add_keyword(keys, values, "tcp_user_timeout", dead_peer);
+  add_keyword(keys, values, "application_name", options.application_name.c_str());
+  add_keyword(keys, values, "connect_timeout", timeout.c_str());
+  add_keyword(keys, values, "tcp_user_timeout", dead_peer.c_str());
   add_keyword(keys, values, "keepalives_idle", "10");
   add_keyword(keys, values, "replication", options.replication ? "database" : "");
   keys.push_back(nullptr);
