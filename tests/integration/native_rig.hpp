@@ -22,8 +22,27 @@ class NativeSinkTest : public ServerTest {
   void start(const TargetOptions& options) {
     sink_.reset();
     quarantine_.reset();
+    session_.reset();  // and with it the lease
     session_ = std::make_unique<TargetSession>(options, "inc");
     quarantine_ = std::make_unique<Quarantine>(*session_);
+  }
+  // Goes on as a role that may not switch foreign keys and triggers off.
+  void without_replica_mode() {
+    other_->run(
+        "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'plain_role') THEN CREATE ROLE "
+        "plain_role "
+        "LOGIN PASSWORD 'plain'; END IF; END $$");
+    for (const std::string& schema : {std::string("tidegate"), tidegate::quoted(name_)}) {
+      other_->run("GRANT ALL ON SCHEMA " + schema + " TO plain_role");
+      other_->run("GRANT ALL ON ALL TABLES IN SCHEMA " + schema + " TO plain_role");
+      other_->run("GRANT ALL ON ALL SEQUENCES IN SCHEMA " + schema + " TO plain_role");
+    }
+    auto options = target();
+    std::string& url = options.connect.url;
+    auto from = url.find("//") + 2;
+    url.replace(from, url.find('@') - from, "plain_role:plain");
+    start(options);
+    ASSERT_FALSE(session_->replica_mode());
   }
   // A table of the target, and its plan from the target's own catalogue. `key`: the replica identity; empty
   // under FULL.

@@ -134,8 +134,12 @@ void NativeSink::write_at_once(const Position& to) {
     written(to);
   } catch (const Error& error) {
     if (!is_row_error(error) && !is_refused_truncate(error)) throw;
-    if (session_.connection().in_transaction()) session_.connection().run("ROLLBACK");
+    bool at_commit = !session_.connection().in_transaction();
+    if (!at_commit) session_.connection().run("ROLLBACK");
     begin();
+    // Only its own statement can tell which row a constraint refuses. A row that would have been completed by
+    // a later one is then held too, but named.
+    if (at_commit) session_.connection().run("SET CONSTRAINTS ALL IMMEDIATE");
     write_after_refusal(error, steps_, to.sequence);
     finish(to);
   }
