@@ -113,6 +113,12 @@ void read_source(Section section, Loading& loading) {
   if (const auto word = section.choice("on_schema_change", {"carry", "pause"}))
     source.on_schema_change = static_cast<OnSchemaChange>(*word);
   source.allow_wal = section.boolean("allow_wal").value_or(false);
+  if (const auto file = section.text("ca_file"); file && !file->empty())
+    source.ca_file = absolute(*file, loading.file_folder);
+  if (const auto folder = section.text("pg_bin"); folder && !folder->empty())
+    source.pg_bin = absolute(*folder, loading.file_folder);
+  source.set_identity_full = section.boolean("set_identity_full").value_or(false);
+  source.accept_unbounded_wal = section.boolean("accept_unbounded_wal").value_or(false);
   section.finish();
 }
 
@@ -276,6 +282,9 @@ void set_from_flags(Loading& loading) {
   if (!flags.tables.empty())
     settings.tables.include = flags.tables, loading.note("tables.include", "flag --tables");
   if (flags.allow_wal) settings.source.allow_wal = true, loading.note("source.allow_wal", "flag --allow-wal");
+  if (flags.allow_identity_full)
+    settings.source.set_identity_full = true,
+    loading.note("source.set_identity_full", "flag --allow-identity-full");
   if (flags.adopt) settings.adopt = true, loading.note("adopt", "flag --adopt");
 }
 

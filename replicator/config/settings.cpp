@@ -72,6 +72,10 @@ std::vector<Shown> show(const Settings& s) {
   add("source.on_schema_change",
       s.source.on_schema_change == OnSchemaChange::carry ? "\"carry\"" : "\"pause\"");
   add("source.allow_wal", s.source.allow_wal ? "true" : "false");
+  add("source.ca_file", quoted_toml(s.source.ca_file));
+  add("source.pg_bin", quoted_toml(s.source.pg_bin));
+  add("source.set_identity_full", s.source.set_identity_full ? "true" : "false");
+  add("source.accept_unbounded_wal", s.source.accept_unbounded_wal ? "true" : "false");
   add("target.url", quoted_toml(masked(s.target.end)));
   add("target.ca_file", quoted_toml(s.target.ca_file));
   add("target.schema", s.target.schema == TargetSchema::create ? "\"create\"" : "\"existing\"");

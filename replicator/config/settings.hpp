@@ -27,6 +27,11 @@ struct SourceSettings {
   Writers writers = Writers::upgrades;
   OnSchemaChange on_schema_change = OnSchemaChange::carry;
   bool allow_wal = false;  // consent to switch the file to WAL
+  // Of a Postgres source.
+  std::string ca_file;
+  std::string pg_bin;                 // folder of pg_dump; empty: the newest that is installed
+  bool set_identity_full = false;     // consent to REPLICA IDENTITY FULL where a table has no usable identity
+  bool accept_unbounded_wal = false;  // consent to a slot for which the source keeps WAL without limit
 };
 
 struct TargetSettings {
