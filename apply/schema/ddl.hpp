@@ -21,7 +21,8 @@ struct DdlObject {
 
 struct Ddl {
   std::vector<std::string> before_load;
-  std::vector<DdlObject> after_load;  // unique first, then indexes, checks, foreign keys
+  std::vector<DdlObject>
+      after_load;  // primary keys (a Postgres source's), uniques, indexes, checks, foreign keys
   std::vector<Finding> findings;
 };
 
