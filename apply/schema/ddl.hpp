@@ -21,8 +21,9 @@ struct DdlObject {
 
 struct Ddl {
   std::vector<std::string> before_load;
-  std::vector<DdlObject> after_load;  // unique first, then indexes, checks, foreign keys
-  std::vector<std::string> at_end;    // once, when all is built
+  // primary keys (a Postgres source's), uniques, indexes, checks, foreign keys
+  std::vector<DdlObject> after_load;
+  std::vector<std::string> at_end;  // once, when all is built
   std::vector<Finding> findings;
 };
 

@@ -9,8 +9,7 @@
 namespace tidegate::capture {
 namespace {
 
-// The system's, an extension's and our own schema stay out; $1 is not used elsewhere, so the text is
-// constant.
+// The system's tables, an extension's and our own stay out.
 constexpr const char* tables_sql = R"(
 SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident, c.relfilenode,
   pg_catalog.pg_has_role(c.relowner, 'USAGE'),

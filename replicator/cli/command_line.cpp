@@ -107,6 +107,9 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
   if (name == "init") verb.add_flag("--force", into.force, "Overwrite files that are there");
   if (name == "run" || name == "doctor" || name == "plan" || name == "try") {
     verb.add_flag("--allow-wal", into.flags.allow_wal, "Consent to switch the source to WAL mode");
+    verb.add_flag(
+        "--allow-identity-full", into.flags.allow_identity_full,
+        "Consent to REPLICA IDENTITY FULL for a Postgres source's tables without a usable identity");
     verb.add_flag("--adopt", into.flags.adopt,
                   "Write into tables that hold rows which tidegate did not write");
     verb.add_option("--jobs", into.flags.jobs, "Connections that copy a Postgres source's snapshot")

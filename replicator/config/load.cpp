@@ -301,6 +301,9 @@ void set_from_flags(Loading& loading) {
     settings.tables.include = flags.tables, loading.note("tables.include", "flag --tables");
   if (flags.allow_wal) settings.source.allow_wal = true, loading.note("source.allow_wal", "flag --allow-wal");
   if (flags.jobs) settings.source.postgres.jobs = *flags.jobs, loading.note("source.jobs", "flag --jobs");
+  if (flags.allow_identity_full)
+    settings.source.postgres.set_identity_full = true,
+    loading.note("source.set_identity_full", "flag --allow-identity-full");
   if (flags.adopt) settings.adopt = true, loading.note("adopt", "flag --adopt");
 }
 

@@ -4,6 +4,7 @@
 #include "capture/sqlite/file_checks.hpp"
 #include "replicator/config/units.hpp"
 #include "replicator/doctor/doctor.hpp"
+#include "replicator/doctor/postgres_source.hpp"
 #include "replicator/pipeline/daemon.hpp"
 
 namespace tidegate {
@@ -67,7 +68,7 @@ std::vector<Finding> catalogue_findings(const Settings& settings) {
 }  // namespace
 
 std::vector<Finding> examine_source(const Settings& settings) {
-  if (settings.source.end.kind == Endpoint::Kind::postgres) return plan_postgres(settings).findings;
+  if (settings.source.end.kind == Endpoint::Kind::postgres) return examine_postgres_source(settings, slot_name(settings), publication_name(settings));
   std::vector<Finding> findings;
   auto facts = capture::require_local_database(settings.source.end.path);
   findings.push_back({Level::note, "source-file", "", "",

@@ -53,6 +53,10 @@ kind = "sqlite"
 writers = "waits"
 on_schema_change = "pause"
 allow_wal = true
+ca_file = "source.crt"
+pg_bin = "/opt/pg/bin"
+set_identity_full = true
+accept_unbounded_wal = true
 [target]
 host = "db.example.org"
 port = 5433
@@ -85,6 +89,9 @@ file = "tidegate.log"
   EXPECT_EQ(s.source.writers, Writers::waits);
   EXPECT_EQ(s.source.on_schema_change, OnSchemaChange::pause);
   EXPECT_TRUE(s.source.allow_wal);
+  EXPECT_EQ(s.source.postgres.ca_file, "/srv/source.crt");
+  EXPECT_EQ(s.source.postgres.pg_bin, "/opt/pg/bin");
+  EXPECT_TRUE(s.source.postgres.set_identity_full && s.source.postgres.accept_unbounded_wal);
   EXPECT_EQ(s.target.end.host, "db.example.org");
   EXPECT_EQ(s.target.end.port, "5433");
   EXPECT_EQ(s.target.end.password, "hunter2");
@@ -97,7 +104,7 @@ file = "tidegate.log"
   EXPECT_EQ(s.journal.retention, std::chrono::hours(2));
   EXPECT_EQ(s.log.format, LogFormat::json);
   EXPECT_EQ(s.log.file, "/srv/tidegate.log");
-  EXPECT_EQ(s.origins.at("target.url"), "tidegate.toml:12:1");
+  EXPECT_EQ(s.origins.at("target.url"), "tidegate.toml:16:1");
 }
 
 TEST(Config, RulesAreReadByTheirNames) {

@@ -9,6 +9,7 @@
 #include "apply/schema/native/dump_entries.hpp"
 #include "apply/schema/native/pg_tokens.hpp"
 #include "apply/schema/native/spelling.hpp"
+#include "apply/schema/native/target_extensions.hpp"
 #include "support/seeded.hpp"
 
 namespace tidegate {
@@ -201,6 +202,11 @@ TEST(DumpFilter, AnExtensionStaysWhereTheTargetHasIt) {
   EXPECT_THAT(schema.ddl.before_load, Not(Contains(StartsWith("CREATE EXTENSION"))));
   EXPECT_THAT(schema.ddl.before_load, Contains("CREATE TABLE public.t (a public.citext)"));
   EXPECT_THAT(schema.moved, IsEmpty());
+  EXPECT_THAT(schema.extensions, ElementsAre("citext"));
+  EXPECT_THAT(missing_extensions(schema.extensions, {{{"citext", "public"}}, {}}), IsEmpty());
+  EXPECT_THAT(missing_extensions(schema.extensions, {{}, {"citext"}}), IsEmpty());
+  ASSERT_EQ(missing_extensions(schema.extensions, {}).size(), 1u);
+  EXPECT_EQ(missing_extensions(schema.extensions, {})[0].level, Finding::Level::block);
 }
 
 }  // namespace

@@ -64,6 +64,7 @@ class Filter {
     for (const std::string& table : choice_.left_out) left_out.insert(native::split(table));
     selection_ = native::select(entries_, chosen, left_out, choice_.extensions);
     result_.ddl.findings = selection_.findings;
+    result_.extensions = selection_.extensions;
     place_extensions();
     add_schemas();
     add_extensions();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,8 +26,9 @@ struct DumpChoice {
 
 struct NativeSchema {
   Ddl ddl;  // `table` of its objects is the source's name; of partitions, their root's
-  std::vector<std::string> at_end;  // once, when all is built
-  MovedNames moved;                 // for native_plan()
+  std::vector<std::string> at_end;   // once, when all is built
+  MovedNames moved;                  // for native_plan()
+  std::set<std::string> extensions;  // those that the tables need
 };
 
 // Before the load: schemas, extensions (into schema `extensions`, unless the target has them elsewhere),

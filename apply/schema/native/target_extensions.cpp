@@ -13,4 +13,15 @@ TargetExtensions read_target_extensions(postgres::Connection& target) {
   return found;
 }
 
+std::vector<Finding> missing_extensions(const std::set<std::string>& needed, const TargetExtensions& target) {
+  std::vector<Finding> findings;
+  for (const std::string& name : needed) {
+    if (target.available.contains(name) || target.installed.contains(name)) continue;
+    findings.push_back({Finding::Level::block, "extension-not-available", "", "",
+                        "the tables need extension " + name + ", which the target's server does not have",
+                        "install it there, or leave out the tables that use it ([tables] exclude)"});
+  }
+  return findings;
+}
+
 }  // namespace tidegate

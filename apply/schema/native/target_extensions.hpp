@@ -4,7 +4,9 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
+#include "apply/plan.hpp"
 #include "db/postgres.hpp"
 
 namespace tidegate {
@@ -14,5 +16,8 @@ struct TargetExtensions {
   std::set<std::string> available;               // installed ones included
 };
 TargetExtensions read_target_extensions(postgres::Connection& target);
+
+// One finding that blocks for each extension which the tables need and the target cannot have. Pure.
+std::vector<Finding> missing_extensions(const std::set<std::string>& needed, const TargetExtensions& target);
 
 }  // namespace tidegate
