@@ -65,7 +65,12 @@ bool PostgresSnapshot::copy(const std::stop_token& stop) {
   complete_summaries();
   while (!whole()) {
     if (stop.stop_requested()) return false;
-    run_round(stop);
+    try {
+      run_round(stop);
+    } catch (const Error& error) {
+      // A stop ends the wait for the source's open transactions with an error.
+      if (!stop.stop_requested() || error.advice() != Advice::retry) throw;
+    }
   }
   return true;
 }
@@ -190,7 +195,10 @@ void PostgresSnapshot::note(const SnapshotJobs::Copied& copied, const Round& rou
                               [](const RecordedChunk& each) { return each.mark.has_value(); });
   if (chunks == 1) summary_.begin(shown);
   std::string last_key = chunk.up_to.empty() ? "" : key_as_json(chunk.up_to);
-  summary_.progress(shown, recorded.rows(), static_cast<int>(chunks), last_key, std::nullopt);
+  bool is_id = !chunk.up_to.empty() && recorded.orders == std::vector{KeyOrder::integer};
+  std::optional<std::int64_t> id;
+  if (is_id) id = std::stoll(std::get<std::string>(chunk.up_to.front()));
+  summary_.progress(shown, recorded.rows(), static_cast<int>(chunks), last_key, id);
   if (recorded.whole()) summary_.complete(shown, recorded.rows(), static_cast<int>(chunks));
   if (options_.progress) options_.progress(copied.job.table->name, recorded.rows(), recorded.whole());
 }
