@@ -129,7 +129,11 @@ std::deque<ChunkJob> PostgresSnapshot::plan_round(const Round& round) {
   reader.begin(round);
   std::deque<ChunkJob> at_once, by_key;
   for (Work& work : works_) {
-    for (auto& job : jobs_for(work, reader)) (job.by_key ? by_key : at_once).push_back(std::move(job));
+    try {
+      for (auto& job : jobs_for(work, reader)) (job.by_key ? by_key : at_once).push_back(std::move(job));
+    } catch (const TableRewritten& rewritten) {
+      log_info("{}; it is left to the next round", rewritten.what());
+    }
   }
   at_once.insert(at_once.end(), std::make_move_iterator(by_key.begin()),
                  std::make_move_iterator(by_key.end()));
@@ -150,7 +154,7 @@ void PostgresSnapshot::work_on(SnapshotJobs& jobs, const Round& round, std::mute
       jobs.copied({std::move(*job), rows});
       if (options_.pace) options_.pace(rows, began);
     } catch (const TableRewritten& rewritten) {
-      log_info("{}; it is read again", rewritten.what());
+      log_info("{}; it is left to the next round", rewritten.what());
     }
   }
 }

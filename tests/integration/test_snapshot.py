@@ -337,7 +337,7 @@ class Writer(threading.Thread):
             return f"UPDATE {table} SET v = {other} WHERE id = {one}"
         if kind < 75:
             return f"UPDATE {table} SET id = {other} WHERE id = {one} AND NOT EXISTS (SELECT FROM {table} WHERE id = {other})"
-        if kind < 98:
+        if kind < 99:
             return f"DELETE FROM {table} WHERE id = {one}"
         return f"TRUNCATE {table}; INSERT INTO {table} SELECT i, i FROM generate_series(1, 600, 2) i"
 
@@ -390,7 +390,7 @@ class Rounds(SnapshotCase):
             self.copy(*self.TABLES, chunk_rows=15, max_age_ms=0, pause_ms=20)
         finally:
             writer.end()
-        self.assertGreater(len({sequence for _, sequence, _ in self.chunks(Table("ints"))}), 5)
+        self.assertGreater(len({sequence for _, sequence, _ in self.chunks(Table("ints"))}), 3)
         self.assertEqual(len({sequence for _, sequence, _ in self.chunks(Table("floats"))}), 1)
         self.source.run("CREATE TABLE app.flushed()")   # a slot shows what is on disk, and the writer did not wait for that
         changes = changes_of(self.source, "stream", "all_of_it", ["ints", "floats"])
