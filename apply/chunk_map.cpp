@@ -35,8 +35,12 @@ Change departure(const Change& change) {
 
 void ChunkMap::set_key(const std::string& table, std::vector<std::string> columns,
                        std::vector<KeyOrder> orders) {
-  tables_[table].key = std::move(columns);
-  tables_[table].orders = std::move(orders);
+  tables_[table].key = {std::move(columns), std::move(orders)};
+}
+
+ChunkMap::Key ChunkMap::key_of_table(const std::string& table) const {
+  auto found = tables_.find(table);
+  return found == tables_.end() ? Key{} : found->second.key;
 }
 
 // Neighbours that show the same need no bound between them.
@@ -59,11 +63,11 @@ const ChunkMap::Table* ChunkMap::chunked(const Relation& relation, std::uint64_t
 
 bool ChunkMap::shows(const Table& table, const Relation& relation, const Row& row, std::uint64_t at) {
   if (table.chunks.size() == 1) return at < table.chunks.front().end;
-  Row key = table.key.empty() ? key_of(relation, row) : chunk_key(table.key, relation, row);
+  Row key = table.key.columns.empty() ? key_of(relation, row) : chunk_key(table.key.columns, relation, row);
   auto before = [&](const Chunk& chunk, const Row& wanted) {
     if (chunk.up_to.empty()) return false;
-    auto order = table.orders.empty() ? binary_order(chunk.up_to, wanted)
-                                      : compare_keys(chunk.up_to, wanted, table.orders);
+    auto order = table.key.orders.empty() ? binary_order(chunk.up_to, wanted)
+                                          : compare_keys(chunk.up_to, wanted, table.key.orders);
     return order < 0;
   };
   auto chunk = std::lower_bound(table.chunks.begin(), table.chunks.end(), key, before);

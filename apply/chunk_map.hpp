@@ -32,8 +32,14 @@ class ChunkMap {
   void add_before(const std::string& table, Row up_to, std::uint64_t mark) {
     add_until(table, std::move(up_to), mark, mark);
   }
-  // How keys compare, and which columns they are. Without it: as SQLite's, by the relation's key.
+  // Which columns the keys are, by the source's names, and how they compare. Without it: as SQLite's, by the
+  // relation's key.
+  struct Key {
+    std::vector<std::string> columns;
+    std::vector<KeyOrder> orders;
+  };
   void set_key(const std::string& table, std::vector<std::string> columns, std::vector<KeyOrder> orders);
+  Key key_of_table(const std::string& table) const;
 
   // The table's chunks were copied without columns that it has by now: all changes from here on are applied,
   // those that a chunk showed too. That goes back in time for a while, which is harmless until the newest
@@ -64,8 +70,7 @@ class ChunkMap {
   };
   struct Table {
     std::vector<Chunk> chunks;
-    std::vector<std::string> key;
-    std::vector<KeyOrder> orders;
+    Key key;
   };
   void add_until(const std::string& table, Row up_to, std::uint64_t end, std::uint64_t newest);
   const Table* chunked(const Relation& relation, std::uint64_t at) const;

@@ -44,19 +44,28 @@ void ChunkCopier::record(const TablePlan& plan, const ChunkToCopy& chunk, std::u
       Advice::reconnect);
 }
 
+void ChunkCopier::send_all(ChunkSource& source) {
+  buffer_.clear();
+  while (source.read(buffer_)) {
+    if (buffer_.size() < piece) continue;
+    session_.connection().copy_data(buffer_);
+    buffer_.clear();
+  }
+  if (!buffer_.empty()) session_.connection().copy_data(buffer_);
+}
+
 std::uint64_t ChunkCopier::pass_on(const RowMapper& mapper, const ChunkToCopy& chunk, bool binary,
                                    ChunkSource& source) {
   auto& target = session_.connection();
   WorkerTransaction transaction(session_);
   source.open(binary);
   target.copy_begin(copy_sql(mapper.plan()) + (binary ? " (FORMAT binary)" : ""));
-  buffer_.clear();
-  while (source.read(buffer_)) {
-    if (buffer_.size() < piece) continue;
-    target.copy_data(buffer_);
-    buffer_.clear();
+  try {
+    send_all(source);
+  } catch (...) {
+    target.copy_abort();
+    throw;
   }
-  if (!buffer_.empty()) target.copy_data(buffer_);
   auto rows = static_cast<std::uint64_t>(target.copy_end());
   record(mapper.plan(), chunk, rows, {});
   failpoint("chunk-before-commit");

@@ -42,6 +42,7 @@ class ChunkCopier {
   std::uint64_t copy(const RowMapper& mapper, const ChunkToCopy& chunk, Form form, ChunkSource& source);
 
  private:
+  void send_all(ChunkSource& source);
   std::uint64_t pass_on(const RowMapper& mapper, const ChunkToCopy& chunk, bool binary, ChunkSource& source);
   std::uint64_t copy_carefully(const RowMapper& mapper, const ChunkToCopy& chunk, ChunkSource& source);
   std::uint64_t copy_rows(const RowMapper& mapper, const std::vector<Row>& rows,

@@ -106,6 +106,11 @@ SELECT b.attname, CASE
        pg_database d
  WHERE t.typtype <> 'd' AND d.datname = current_database())sql";
 
+[[noreturn]] void throw_rewritten(const SnapshotTable& table) {
+  throw TableRewritten("table " + table.name + " was truncated or rewritten while the snapshot was read", "",
+                       Advice::retry);
+}
+
 }  // namespace
 
 ChunkReader::ChunkReader(const postgres::ConnectOptions& source) : connection_(source) {
@@ -205,7 +210,9 @@ TableSplit ChunkReader::split(const SnapshotTable& table, const ChunkSize& size)
   TableSplit split;
   split.by_key = orders_of(table, split.orders);
   split.up_to = split.by_key ? key_bounds(table, size) : page_bounds(table, size);
+  bool changed = rewritten(table);
   end_part();
+  if (changed) throw_rewritten(table);
   return split;
 }
 
@@ -225,9 +232,8 @@ bool ChunkReader::read(std::string& into) {
   if (connection_.copy_read(into)) return true;
   bool changed = rewritten(*open_);
   end_part();
-  if (!changed) return false;
-  throw TableRewritten("table " + open_->name + " was truncated or rewritten while the snapshot was read", "",
-                       Advice::retry);
+  if (changed) throw_rewritten(*open_);
+  return false;
 }
 
 }  // namespace tidegate

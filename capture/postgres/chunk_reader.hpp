@@ -50,6 +50,7 @@ class ChunkReader {
   // Imports the round's snapshot. Any earlier one is let go.
   void begin(const Round& round);
 
+  // Throws TableRewritten.
   TableSplit split(const SnapshotTable& table, const ChunkSize& size);
   // What each column's binary form is; see db/binary_forms.hpp.
   std::vector<std::string> binary_forms(const SnapshotTable& table);

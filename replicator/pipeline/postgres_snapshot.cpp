@@ -66,7 +66,12 @@ bool PostgresSnapshot::copy(const std::stop_token& stop) {
   complete_summaries();
   while (!whole()) {
     if (stop.stop_requested()) return false;
-    run_round(stop);
+    try {
+      run_round(stop);
+    } catch (const Error& error) {
+      // A stop ends the wait for the source's open transactions with an error.
+      if (!stop.stop_requested() || error.advice() != Advice::retry) throw;
+    }
   }
   return true;
 }
@@ -125,7 +130,11 @@ std::deque<ChunkJob> PostgresSnapshot::plan_round(const Round& round) {
   reader.begin(round);
   std::deque<ChunkJob> at_once, by_key;
   for (Work& work : works_) {
-    for (auto& job : jobs_for(work, reader)) (job.by_key ? by_key : at_once).push_back(std::move(job));
+    try {
+      for (auto& job : jobs_for(work, reader)) (job.by_key ? by_key : at_once).push_back(std::move(job));
+    } catch (const TableRewritten& rewritten) {
+      log_info("{}; it is left to the next round", rewritten.what());
+    }
   }
   at_once.insert(at_once.end(), std::make_move_iterator(by_key.begin()),
                  std::make_move_iterator(by_key.end()));
@@ -146,7 +155,7 @@ void PostgresSnapshot::work_on(SnapshotJobs& jobs, const Round& round, std::mute
       jobs.copied({std::move(*job), rows});
       if (options_.pace) options_.pace(rows, began);
     } catch (const TableRewritten& rewritten) {
-      log_info("{}; it is read again", rewritten.what());
+      log_info("{}; it is left to the next round", rewritten.what());
     }
   }
 }
@@ -192,7 +201,10 @@ void PostgresSnapshot::note(const SnapshotJobs::Copied& copied, const Round& rou
                               [](const RecordedChunk& each) { return each.mark.has_value(); });
   if (chunks == 1) summary_.begin(shown);
   std::string last_key = chunk.up_to.empty() ? "" : key_as_json(chunk.up_to);
-  summary_.progress(shown, recorded.rows(), static_cast<int>(chunks), last_key, std::nullopt);
+  bool is_id = !chunk.up_to.empty() && recorded.orders == std::vector{KeyOrder::integer};
+  std::optional<std::int64_t> id;
+  if (is_id) id = std::stoll(std::get<std::string>(chunk.up_to.front()));
+  summary_.progress(shown, recorded.rows(), static_cast<int>(chunks), last_key, id);
   if (recorded.whole()) summary_.complete(shown, recorded.rows(), static_cast<int>(chunks));
   if (options_.progress) options_.progress(copied.job.table->name, recorded.rows(), recorded.whole());
 }
