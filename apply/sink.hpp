@@ -29,7 +29,8 @@ class Sink {
   // the stream stands.
   virtual void spill(std::uint64_t sequence) = 0;
   // Within the long transaction: deletes the rows with these keys, and no others.
-  virtual void remove_ranges(const Relation& relation, const std::vector<KeyRange>& ranges) = 0;
+  virtual void remove_ranges(const Relation& relation, const ChunkMap::Key& key,
+                             const std::vector<KeyRange>& ranges) = 0;
 };
 
 }  // namespace tidegate

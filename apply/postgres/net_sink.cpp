@@ -22,7 +22,7 @@ void NetSink::spill(std::uint64_t sequence) {
   net_ = NetChanges(plans_);
 }
 
-void NetSink::remove_ranges(const Relation& relation, const std::vector<KeyRange>&) {
+void NetSink::remove_ranges(const Relation& relation, const ChunkMap::Key&, const std::vector<KeyRange>&) {
   throw std::logic_error("a TRUNCATE of table " + relation.table + ", which its source cannot have");
 }
 

@@ -18,7 +18,8 @@ class NetSink : public Sink {
   void write(const Position& to) override;
   void spill(std::uint64_t sequence) override;
   // No source with whole rows truncates.
-  void remove_ranges(const Relation& relation, const std::vector<KeyRange>& ranges) override;
+  void remove_ranges(const Relation& relation, const ChunkMap::Key& key,
+                     const std::vector<KeyRange>& ranges) override;
 
  private:
   const Plans& plans_;

@@ -31,7 +31,7 @@ void Applier::spill(Batch& batch) {
 // written first.
 void Applier::remove_ranges(Batch& batch, const Relation& relation, const std::vector<KeyRange>& ranges) {
   spill(batch);
-  sink_.remove_ranges(relation, ranges);
+  sink_.remove_ranges(relation, copied_.key_of_table(relation.table), ranges);
 }
 
 // A schema change comes first in its transaction: the tables are made to fit before its rows, in the same

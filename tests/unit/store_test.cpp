@@ -1,3 +1,4 @@
+#include "db/error.hpp"
 #include "replicator/control/store.hpp"
 
 #include <gtest/gtest.h>

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "apply/postgres/native/range_removal.hpp"
+#include "apply/postgres/key_range.hpp"
 #include "apply/postgres/row_errors.hpp"
 #include "db/failpoint.hpp"
 
@@ -108,14 +108,11 @@ void NativeSink::spill(std::uint64_t sequence) {
   forget_steps();
 }
 
-void NativeSink::remove_ranges(const Relation& relation, const std::vector<KeyRange>& ranges) {
-  Target* target = target_of(relation);
-  if (!target) return;
-  auto shape = native::shape_of(session_.connection(), target->table.plan());
-  for (const KeyRange& range : ranges) {
-    auto command = native::remove_range(target->table, shape, range);
-    session_.connection().run(command.sql, command.parameters);
-  }
+void NativeSink::remove_ranges(const Relation& relation, const ChunkMap::Key& key,
+                               const std::vector<KeyRange>& ranges) {
+  auto plan = plans_.find(relation.table);
+  if (plan == plans_.end()) return;
+  for (const KeyRange& range : ranges) session_.connection().run(delete_range_sql(plan->second, key, range));
 }
 
 // All in one round trip. COMMIT is sent before the answers to what precedes it are known, and that is safe:

@@ -21,7 +21,8 @@ class NativeSink : public Sink {
   std::size_t bytes() const override { return bytes_; }
   void write(const Position& to) override;
   void spill(std::uint64_t sequence) override;
-  void remove_ranges(const Relation& relation, const std::vector<KeyRange>& ranges) override;
+  void remove_ranges(const Relation& relation, const ChunkMap::Key& key,
+                     const std::vector<KeyRange>& ranges) override;
 
  private:
   native::Target* target_of(const Relation& relation);
