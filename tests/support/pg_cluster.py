@@ -22,7 +22,7 @@ class PgCluster:
     """with PgCluster() as cluster: cluster.url (role `app`, not a superuser, owner of database `legacy`), cluster.admin_url."""
 
     def __init__(self, **settings):
-        self.settings, self.dir, self._handle = {**SETTINGS, **settings}, None, None
+        self.settings, self.dir, self._handles = {**SETTINGS, **settings}, None, []
 
     def __enter__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-source-"))
@@ -43,7 +43,8 @@ class PgCluster:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self._run("initdb", "--pgdata", self.data, "--username", "admin", "--auth", "trust", "--encoding", "UTF8", "--no-sync")
-        self._handle = guard.run_later(*self._as_server(), binaries() / "pg_ctl", "stop", "--mode", "immediate", "--pgdata", self.data)
+        self._handles = [guard.run_later("rm", "-rf", self.dir)]   # after the stop: the latest runs first
+        self._handles.append(guard.run_later(*self._as_server(), binaries() / "pg_ctl", "stop", "--mode", "immediate", "--pgdata", self.data))
         options = " ".join(f"-c {name}={value}" for name, value in {**self.settings, "port": self.port}.items())
         self._run("pg_ctl", "start", "--wait", "--pgdata", self.data, "--log", self.dir / "log", "--options", options)
         for text in ("CREATE ROLE app LOGIN REPLICATION", "CREATE DATABASE legacy OWNER app"):
@@ -51,13 +52,13 @@ class PgCluster:
         return self
 
     def stop(self):
-        if self._handle is not None:
+        if self._handles:
             self._run("pg_ctl", "stop", "--mode", "immediate", "--pgdata", self.data, check=False)
-            guard.forget(self._handle)
-            self._handle = None
         if self.dir:
             shutil.rmtree(self.dir, ignore_errors=True)
             self.dir = None
+        while self._handles:
+            guard.forget(self._handles.pop())
 
     @property
     def data(self):
