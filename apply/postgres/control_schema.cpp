@@ -46,11 +46,13 @@ BEGIN
 END $$;
 
 -- The same for transactions that go on beside each other, the chunks of a snapshot: they do not wait for one another,
--- but a session that takes over waits for them. The position stands still meanwhile.
+-- but a session that takes over waits for them. The position stands still meanwhile. The advisory lock is for
+-- fairness only: share locks on a row would let new chunks pass a session that waits to take over.
 CREATE FUNCTION tidegate.enter_shared(p text, my_epoch bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE now_is tidegate.pipelines;
 BEGIN
+  PERFORM pg_advisory_xact_lock_shared(hashtextextended('tidegate lease of ' || p, 0));
   SELECT * INTO now_is FROM tidegate.pipelines WHERE pipeline = p FOR SHARE;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the control row of pipeline % is gone', p USING ERRCODE = 'TG002';

@@ -73,6 +73,9 @@ void TargetSession::refuse_empty_target() {
 
 void TargetSession::take_lease(const std::string& incarnation) {
   postgres::Transaction transaction(connection_);
+  // In the queue before chunks that come later (tidegate.enter_shared).
+  connection_.run("SELECT pg_advisory_xact_lock(hashtextextended('tidegate lease of ' || $1, 0))",
+                  {options_.pipeline});
   connection_.run(
       "INSERT INTO tidegate.pipelines(pipeline, incarnation) VALUES ($1, $2) ON CONFLICT DO NOTHING",
       {options_.pipeline, incarnation});

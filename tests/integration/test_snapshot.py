@@ -287,7 +287,7 @@ class Crashes(SnapshotCase):
         wait_until(lambda: state_of(frozen.pid) == "T")
         successor = self.begin(Table("t"))
         self.addCleanup(successor.kill)
-        wait_until(lambda: self.target.query("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FOR UPDATE%'"))
+        wait_until(lambda: self.target.query("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%pg_advisory_xact_lock%'"))
         self.assertIsNone(successor.poll())
         frozen.send_signal(signal.SIGCONT)
         code, answer = self.end(frozen)
