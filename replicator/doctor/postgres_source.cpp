@@ -9,6 +9,7 @@
 #include "capture/postgres/pg_dump.hpp"
 #include "db/error.hpp"
 #include "replicator/config/units.hpp"
+#include "replicator/server_access.hpp"
 
 namespace tidegate {
 namespace {
@@ -257,8 +258,8 @@ std::vector<Finding> findings_of(const PostgresSourceFacts& facts, const Postgre
 
 std::vector<Finding> examine_postgres_source(const Settings& settings, const std::string& slot,
                                              const std::string& publication) {
-  const auto& from = settings.source;
-  postgres::Connection source({conninfo(from.end, from.ca_file), "tidegate doctor", ""});
+  const auto& from = settings.source.postgres;
+  auto source = connect_source(source_options(settings, "tidegate doctor"));
   auto facts = read_postgres_source(source, settings.tables, slot, publication);
   auto findings = findings_of(facts, {from.set_identity_full, from.accept_unbounded_wal});
   const bool is_blocked = std::any_of(findings.begin(), findings.end(), [](const Finding& one) {
