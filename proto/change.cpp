@@ -68,7 +68,8 @@ Row key_of(const Relation& relation, const Row& row) {
 }
 
 std::size_t size_in_memory(const Change& change) {
-  return sizeof(Change) + size_in_memory(change.row) + size_in_memory(change.old) + size_in_memory(change.before) +
+  return sizeof(Change) + size_in_memory(change.row) + size_in_memory(change.old) +
+         size_in_memory(change.before) +
          (change.changed.size() + change.absent.size()) * sizeof(std::uint32_t);
 }
 

@@ -295,12 +295,13 @@ class Picture {
     return text;
   }
 
+  // What is wrong comes first, since a narrow terminal cuts the end.
   std::string slot_text(const SlotStatus& slot) const {
-    std::string text = slot.name + dot() + "the source keeps " + format_size(slot.lag_bytes);
-    if (slot.left_bytes) text += dot() + format_size(*slot.left_bytes) + " until it gives the slot up";
-    if (slot.wal_status != "reserved") text += dot() + slot.wal_status;
+    std::string text = slot.wal_status == "reserved" ? "" : slot.wal_status + dot();
+    text += "keeps " + format_size(slot.lag_bytes);
     if (slot.oldest_transaction_seconds && *slot.oldest_transaction_seconds > long_transaction)
-      text += dot() + "held back by a transaction of " + seconds_text(*slot.oldest_transaction_seconds);
+      text += dot() + "held by a transaction of " + seconds_text(*slot.oldest_transaction_seconds);
+    if (slot.left_bytes) text += dot() + format_size(*slot.left_bytes) + " left";
     return text;
   }
 

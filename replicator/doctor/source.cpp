@@ -68,7 +68,8 @@ std::vector<Finding> catalogue_findings(const Settings& settings) {
 }  // namespace
 
 std::vector<Finding> examine_source(const Settings& settings) {
-  if (settings.source.end.kind == Endpoint::Kind::postgres) return examine_postgres_source(settings, slot_name(settings), publication_name(settings));
+  if (settings.source.end.kind == Endpoint::Kind::postgres)
+    return examine_postgres_source(settings, slot_name(settings), publication_name(settings));
   std::vector<Finding> findings;
   auto facts = capture::require_local_database(settings.source.end.path);
   findings.push_back({Level::note, "source-file", "", "",

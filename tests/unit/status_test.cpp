@@ -141,13 +141,14 @@ TEST(Render, ShowsTheStreamAndTheWayBack) {
 
 TEST(Render, ShowsWhatTheSourceKeepsForTheSlot) {
   Status s = streaming();
-  EXPECT_THAT(render(s, plain),
-              HasSubstr("tidegate_shop | the source keeps 3.0 MiB | 1.0 GiB until it gives the slot up | extended | "
-                        "held back by a transaction of 1m 30s"));
+  s.slot->oldest_transaction_seconds = 90;
+  EXPECT_THAT(render(s, plain), HasSubstr("extended | keeps 3.0 MiB | held by a transaction of 1m 30s"));
+  s.slot->oldest_transaction_seconds.reset();
+  EXPECT_THAT(render(s, plain), HasSubstr("extended | keeps 3.0 MiB | 1.0 GiB left"));
   s.slot->wal_status = "lost";
-  EXPECT_THAT(render(s, plain), HasSubstr("| lost"));
+  EXPECT_THAT(render(s, plain), HasSubstr("lost | keeps"));
   s.slot.reset();
-  EXPECT_THAT(render(s, plain), Not(HasSubstr("the source keeps")));
+  EXPECT_THAT(render(s, plain), Not(HasSubstr("  slot ")));
 }
 
 TEST(Render, WarnsBeforeTheDiskIsFull) {

@@ -1,5 +1,5 @@
-#include "db/error.hpp"
 #include "replicator/control/store.hpp"
+#include "db/error.hpp"
 
 #include <gtest/gtest.h>
 

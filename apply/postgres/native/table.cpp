@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "apply/text_format.hpp"
+
 namespace tidegate::native {
 namespace {
 
@@ -80,7 +82,20 @@ Reject Table::named(const Row& row) const {
   Reject reject;
   reject.source_key = key_as_json(key);
   reject.key_bytes = encode(key);
+  reject.target_key = key_arrays(row);
   return reject;
+}
+
+// Empty where a part of the key is not known: then no row can be looked for.
+std::vector<std::string> Table::key_arrays(const Row& row) const {
+  std::vector<std::string> arrays;
+  for (auto column : key_) {
+    const auto* text = std::get_if<std::string>(&value(row, column));
+    if (!text) return {};
+    append_array_element(*text, arrays.emplace_back("{"));
+    arrays.back() += '}';
+  }
+  return arrays;
 }
 
 }  // namespace tidegate::native

@@ -37,6 +37,8 @@ class Table {
   Reject named(const Row& row) const;
 
  private:
+  std::vector<std::string> key_arrays(const Row& row) const;
+
   TablePlan plan_;
   Relation relation_;
   std::vector<std::size_t> places_, key_;
