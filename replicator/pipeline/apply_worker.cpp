@@ -45,7 +45,8 @@ struct ApplyWorker::Session {
   ChunkMap copied;
   std::unique_ptr<Sink> sink;
   std::unique_ptr<Applier> applier;
-  bool objects_pending = true;  // indexes and constraints that the target may lack yet
+  std::uint64_t quarantine_seen = 0;  // Quarantine::changes() when retries were last considered
+  bool objects_pending = true;        // indexes and constraints that the target may lack yet
 
   // Those that are replicated.
   std::vector<SourceTable> sources() {
@@ -325,15 +326,20 @@ ApplyWorker::Retried ApplyWorker::retry(Session& session, const std::vector<std:
 
 // A row in quarantine may leave its old values in the target, and others that have taken them over in the
 // source are then refused. Once a row has left the quarantine they may fit; each pass frees one at least, or
-// is the last.
+// is the last. A row that was not found is read again at once.
 void ApplyWorker::retry_conflicts(Session& session) {
-  if (!session.quarantine.take_released() || session.quarantine.size() == 0) return;
+  bool released = session.quarantine.take_released();
+  bool changed =
+      std::exchange(session.quarantine_seen, session.quarantine.changes()) != session.quarantine.changes();
+  if ((!released && !changed) || session.quarantine.size() == 0) return;
   std::vector<std::int64_t> ids;
   for (const auto& entry : list_quarantine(session.target.connection(), session.target.pipeline())) {
     bool conflict = entry.sqlstate == unique_violation || entry.sqlstate == broken_reference;
-    if (entry.state == "held" && conflict) ids.push_back(entry.id);
+    bool missing = entry.reason == name_of(Misfit::row_missing);
+    if (entry.state == "held" && (missing || (released && conflict))) ids.push_back(entry.id);
   }
   if (!ids.empty()) retry(session, ids);
+  session.quarantine_seen = session.quarantine.changes();
 }
 
 }  // namespace tidegate

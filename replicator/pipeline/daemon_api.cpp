@@ -117,6 +117,9 @@ control::Response DaemonApi::sync(const control::Request& request) {
   auto wish = coordination_.want_cut();
   auto captured = coordination_.wait_for_cut(wish, until, request.stop);
   bool there = captured && coordination_.wait_for_applied(*captured, until, request.stop);
+  if (!there && request.stop.stop_requested())
+    throw Coded<Refused>("stopping", "the daemon ended before the target was there",
+                         "`tidegate status` says why; start it again, then sync");
   if (!there) {
     throw Coded<std::runtime_error>("timed-out", "the time is up and the target is not there yet",
                                     "`tidegate status` shows what it waits for", Exit::timed_out);

@@ -98,6 +98,15 @@ class Postgres(unittest.TestCase):
         self.change("INSERT INTO log VALUES (now(), 'twice'), (now(), 'twice')")
         self.assert_equal()
 
+    def test_a_new_column_in_the_middle_of_a_transaction(self):
+        self.start()
+        self.change("BEGIN; INSERT INTO pair VALUES (7, gen_random_uuid(), 'before'); ALTER TABLE pair ADD COLUMN more numeric(6,2);"
+                    " INSERT INTO pair VALUES (8, gen_random_uuid(), 'after', 1.5); UPDATE pair SET more = 2 WHERE a = 7; COMMIT",
+                    "UPDATE pair SET more = a")
+        self.assert_equal()
+        self.assertEqual(self.target.execute("SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'pair'::regclass"
+                                             " AND attname = 'more'"), [("numeric(6,2)",)])
+
     def test_restarts_of_source_and_target_are_waited_out(self):
         self.start()
         pair.source.restart(immediate=True)

@@ -35,7 +35,7 @@ Target* NativeSink::target_of(const Relation& relation) {
   auto plan = plans_.find(relation.table);
   if (plan == plans_.end()) return checked_[relation.id] = nullptr;
   auto& target = targets_[relation.id];
-  bool is_current = target && target->table.relation() == relation && target->table.plan() == plan->second;
+  bool is_current = target && target->table.relation() == relation && target->table.given() == plan->second;
   if (!is_current) {
     if (target) replaced_.push_back(std::move(target));
     target = std::make_unique<Target>(Target{native::Table(plan->second, relation), std::nullopt});

@@ -21,9 +21,23 @@ bool same_values(const Row& a, const Row& b, const std::vector<std::uint32_t>& p
   return std::all_of(places.begin(), places.end(), [&](auto place) { return identical(a[place], b[place]); });
 }
 
+// A column that the source's table got later than these rows were written has its default in them.
+TablePlan without_later_columns(const TablePlan& given, const Relation& relation) {
+  TablePlan plan = given;
+  std::erase_if(plan.columns, [&](const ColumnPlan& column) {
+    bool is_key = std::find(given.key.begin(), given.key.end(), column.target) != given.key.end();
+    const auto& names = relation.columns;
+    return !is_key && std::find(names.begin(), names.end(), column.source) == names.end();
+  });
+  return plan;
+}
+
 }  // namespace
 
-Table::Table(TablePlan plan, Relation relation) : plan_(std::move(plan)), relation_(std::move(relation)) {
+Table::Table(TablePlan given, Relation relation)
+    : given_(std::move(given)),
+      plan_(without_later_columns(given_, relation)),
+      relation_(std::move(relation)) {
   std::vector<std::string> targets;
   for (const auto& column : plan_.columns) {
     places_.push_back(place_of(column.source, relation_.columns, relation_.table));

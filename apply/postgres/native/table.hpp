@@ -15,8 +15,10 @@ class Table {
  public:
   // Throws std::invalid_argument where the relation lacks what the plan reads, or where the source's replica
   // identity does not cover the plan's key: then an old row could not be found.
-  Table(TablePlan plan, Relation relation);
+  Table(TablePlan given, Relation relation);
 
+  const TablePlan& given() const { return given_; }
+  // Without columns that this version of the source's table did not have yet.
   const TablePlan& plan() const { return plan_; }
   const Relation& relation() const { return relation_; }
   bool keyless() const { return key_.empty(); }
@@ -39,7 +41,7 @@ class Table {
  private:
   std::vector<std::string> key_arrays(const Row& row) const;
 
-  TablePlan plan_;
+  TablePlan given_, plan_;
   Relation relation_;
   std::vector<std::size_t> places_, key_;
   std::vector<std::uint32_t> source_key_;  // places of the key in the row, in the quarantine's order
