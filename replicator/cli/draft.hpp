@@ -9,6 +9,6 @@
 namespace tidegate::cli {
 
 std::string draft_config(const Endpoint& source, const std::vector<std::string>& tables);
-std::string draft_environment();
+std::string draft_environment(const Endpoint& source);
 
 }  // namespace tidegate::cli

@@ -50,6 +50,22 @@ void refuse_to_overwrite(const fs::path& file) {
                          "move it away, or give --force");
 }
 
+std::string sqlite_lines(const Endpoint& source) {
+  return "url = " + toml_string(masked(source)) + R"(
+writers = "upgrades"            # "waits", if no transaction of the app reads first and writes later
+on_schema_change = "carry"      # or "pause"
+# allow_wal = true              # consent to switch the file to WAL mode: readers and writers then never block each other
+)";
+}
+
+constexpr const char* postgres_lines =
+    R"(url = "${LEGACY_DB_URL}"         # of a role with REPLICATION that owns the tables; a direct connection, no pooler
+on_schema_change = "carry"      # or "pause"
+# jobs = 2                      # connections that copy the snapshot
+# set_identity_full = true      # consent to REPLICA IDENTITY FULL on tables without a primary key
+# accept_unbounded_wal = true   # the source may keep WAL for us without limit while tidegate is away
+)";
+
 std::vector<std::string> look_at(const Endpoint& source) {
   if (source.kind != Endpoint::Kind::sqlite) return {};
   require_sqlite_file(source.path);
@@ -73,11 +89,7 @@ std::string draft_config(const Endpoint& source, const std::vector<std::string>&
 name = "{0}"
 
 [source]
-url = {1}
-writers = "upgrades"            # "waits", if no transaction of the app reads first and writes later
-on_schema_change = "carry"      # or "pause"
-# allow_wal = true              # consent to switch the file to WAL mode: readers and writers then never block each other
-
+{1}
 [target]
 url = "${{SUPABASE_DB_URL}}"      # from the environment or --env-file: see .env.example
 # ca_file = "prod-ca.crt"       # Project Settings, Database, SSL: TLS is verified in full then
@@ -96,14 +108,18 @@ exclude = []
 # on = "zero_date"              # `tidegate explain rules` lists them
 # do = "null"
 )",
-      default_pipeline_name(source), toml_string(masked(source)), table_comment(tables));
+      default_pipeline_name(source),
+      source.kind == Endpoint::Kind::postgres ? postgres_lines : sqlite_lines(source), table_comment(tables));
 }
 
-std::string draft_environment() {
+std::string draft_environment(const Endpoint& source) {
+  std::string legacy = source.kind == Endpoint::Kind::postgres
+                           ? "LEGACY_DB_URL=postgresql://USER:PASSWORD@HOST:5432/DATABASE\n"
+                           : "";
   return R"(# Copy to .env, fill in, keep out of version control, and give it with --env-file .env
 # Direct connection or the pooler's session mode, port 5432 (not 6543). Percent-encode / ? # % in the password.
 SUPABASE_DB_URL=postgresql://postgres:PASSWORD@db.PROJECT.supabase.co:5432/postgres
-)";
+)" + legacy;
 }
 
 int init(const Invocation& invocation) {
@@ -114,11 +130,11 @@ int init(const Invocation& invocation) {
   const Endpoint source = source_for(invocation);
   const auto tables = look_at(source);
   write_file_atomically(config, draft_config(source, tables));
-  write_file_atomically(environment, draft_environment());
+  write_file_atomically(environment, draft_environment(source));
   fmt::print(
-      "wrote tidegate.toml ({} tables) and .env.example\nnext: cp .env.example .env, fill it in, then: "
+      "wrote tidegate.toml{} and .env.example\nnext: cp .env.example .env, fill it in, then: "
       "tidegate doctor --env-file .env\n",
-      tables.size());
+      source.kind == Endpoint::Kind::sqlite ? fmt::format(" ({} tables)", tables.size()) : "");
   return 0;
 }
 

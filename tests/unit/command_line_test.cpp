@@ -160,13 +160,24 @@ TEST(Explain, KnowsItsCodesWithoutCase) {
 TEST(Init, DraftsAFileThatIsReadWithoutComplaint) {
   const Endpoint source = parse_endpoint("/srv/my \"app\" ${X}.db");
   const std::string text = draft_config(source, {"user", "project"});
-  Environment environment = parse_env_file(draft_environment(), ".env.example");
+  Environment environment = parse_env_file(draft_environment(source), ".env.example");
   const Settings s = settings_from({}, environment, "/work", Purpose::run, text, "tidegate.toml");
   EXPECT_EQ(s.source.end, source);
   EXPECT_EQ(s.pipeline, "my-app-x");
   EXPECT_EQ(s.target.end.host, "db.PROJECT.supabase.co");
   EXPECT_NO_THROW(refuse_what_is_later(s));
   EXPECT_NE(text.find("user, project"), std::string::npos);
+}
+
+TEST(Init, DraftOfAPostgresSourceHoldsNoPasswordAndLoads) {
+  const Endpoint source = parse_endpoint("postgresql://app:secret@db.example.org/shop");
+  const std::string text = draft_config(source, {});
+  EXPECT_EQ(text.find("secret"), std::string::npos);
+  EXPECT_EQ(text.find("allow_wal"), std::string::npos);
+  Environment environment = parse_env_file(draft_environment(source), ".env.example");
+  Settings settings = settings_from({}, environment, "/work", Purpose::run, text, "tidegate.toml");
+  EXPECT_EQ(settings.source.end.kind, Endpoint::Kind::postgres);
+  EXPECT_EQ(settings.pipeline, "shop");
 }
 
 }  // namespace
