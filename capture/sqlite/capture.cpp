@@ -4,6 +4,7 @@
 #include <future>
 
 #include "capture/sqlite/catalog.hpp"
+#include "capture/sqlite/key_sample.hpp"
 #include "capture/sqlite/recorder.hpp"
 #include "capture/sqlite/schema_delta.hpp"
 #include "db/failpoint.hpp"
@@ -142,7 +143,7 @@ namespace {
 class TableScan {
  public:
   TableScan(sqlite::Database& live, const ShadowTable& table)
-      : table_(table), rows_(live.prepare(table.select_live(ShadowTable::Rows::all))) {}
+      : table_(table), rows_(live.prepare(select_all_live(live, table))) {}
 
   // Empty at the end.
   std::vector<PlacedRow> next() {

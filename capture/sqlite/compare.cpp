@@ -1,5 +1,6 @@
 #include "capture/sqlite/compare.hpp"
 
+#include "capture/sqlite/key_sample.hpp"
 #include "capture/sqlite/row_cursor.hpp"
 
 namespace tidegate {
@@ -63,7 +64,8 @@ CompareCounts compare(const ShadowTable& table, sqlite::Database& live_database,
                       sqlite::Database& shadow_database, ShadowTable::Rows rows,
                       const std::vector<std::optional<RowidRange>>& ranges, Differences& differences) {
   CompareCounts counts;
-  RowCursor live(table, live_database, table.select_live(rows));
+  const bool all = rows == ShadowTable::Rows::all;
+  RowCursor live(table, live_database, all ? select_all_live(live_database, table) : table.select_live(rows));
   RowCursor shadow(table, shadow_database, table.select_shadow(rows));
   for (const auto& range : ranges) {
     live.begin(range);

@@ -106,7 +106,19 @@ std::string ShadowTable::select_live(Rows rows) const {
   if (rows == Rows::in_rowid_range) {
     return fmt::format("{0} WHERE {1} BETWEEN ?1 AND ?2 ORDER BY {1}", select, rowid_);
   }
-  return fmt::format("{}{} ORDER BY {}", select, keeps_rowid() ? " NOT INDEXED" : "", live_order());
+  return fmt::format("{}{} ORDER BY {}", select, rows == Rows::all_sorted ? " NOT INDEXED" : "",
+                     live_order());
+}
+
+std::string ShadowTable::select_rowid_ends() const {
+  return fmt::format("SELECT min({0}), max({0}) FROM main.{1}", rowid_, sqlite::quoted(source_.name));
+}
+
+std::string ShadowTable::select_key_from_rowid() const {
+  std::vector<std::string> key;
+  for (const auto& name : source_.primary_key) key.push_back(sqlite::quoted(name));
+  return fmt::format("SELECT {0} FROM main.{1} WHERE {2} >= ?1 ORDER BY {2} LIMIT 1", fmt::join(key, ", "),
+                     sqlite::quoted(source_.name), rowid_);
 }
 
 std::string ShadowTable::select_shadow(Rows rows) const {

@@ -34,10 +34,14 @@ class ShadowTable {
   // The index that finds rows by their rowid in the source; empty where none is needed. Apart, since a shadow
   // is filled faster without it.
   std::string create_index_sql() const;
-  // The rows' columns, then `rid` where it is kept. All rows in key order; within two bound rowids in the
-  // order of the rowids; or all in whatever order is cheapest.
-  enum class Rows { all, in_rowid_range, in_any_order };
+  // The rows' columns, then `rid` where it is kept. All rows in key order, for the live table as SQLite plans
+  // it or by sorting (key_sample.hpp chooses); within two bound rowids in the order of the rowids; or all in
+  // whatever order is cheapest.
+  enum class Rows { all, all_sorted, in_rowid_range, in_any_order };
   std::string select_live(Rows rows) const;
+  // The smallest and the largest rowid; the key of the first row from a bound rowid on.
+  std::string select_rowid_ends() const;
+  std::string select_key_from_rowid() const;
   std::string select_shadow(Rows rows) const;
   // From behind a bound key on, with a bound row limit as the last parameter.
   std::string select_shadow_after() const;
