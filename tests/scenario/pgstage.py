@@ -133,7 +133,7 @@ class Load:
             self.thread.join(0.2)
         wait_until(lambda: not self.database.execute("SELECT FROM pg_stat_activity WHERE application_name = %s AND datname = %s",
                                                      (LOAD_NAME, self.database.name)), "the load's sessions end")
-        return [line for text in self.said for line in text.splitlines() if "ERROR" in line]
+        return [line for text in self.said for line in text.splitlines() if "error" in line.lower() or "fatal" in line]
 
 
 class PgStage:
