@@ -23,6 +23,7 @@ from proxy import wait_until                 # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 POSTGRES_ONLY = re.compile(r"^capture/postgres/|^apply/postgres/(native/|chunk_copier|chunk_ledger)|^replicator/pipeline/postgres_")
+SQLITE_ONLY = re.compile(r"^capture/sqlite/|^apply/postgres/(chunk_loader|batch_writer)|^replicator/pipeline/(capture_worker|sqlite_)")
 SOURCES = ["db", "capture", "apply", "replicator"]
 LONG = os.environ.get("TIDEGATE_LONG") == "1"
 SEED = int(os.environ.get("TIDEGATE_SEED") or random.SystemRandom().randrange(10**9))
@@ -33,13 +34,14 @@ WIDE = "wide " * 41
 WAIT = 60                # seconds for a phase or a sync; a busy machine needs some
 
 
-def failpoints():
-    """The names of all failpoints in the sources, so that a new one is tested without being listed anywhere."""
+def failpoints(elsewhere=POSTGRES_ONLY):
+    """The names of all failpoints in the sources, so that a new one is tested without being listed anywhere. `elsewhere`: files that
+    another source alone passes."""
     names = set()
     for folder in SOURCES:
         for path in (ROOT / folder).rglob("*.cpp"):
-            if POSTGRES_ONLY.search(str(path.relative_to(ROOT))):
-                continue   # another source: tests/stream reaches those
+            if elsewhere.search(str(path.relative_to(ROOT))):
+                continue
             names.update(re.findall(r'\bfailpoint\("([^"]+)"\)', path.read_text()))
     return sorted(names)
 

@@ -15,12 +15,12 @@ OTHERS = ("information_schema", "tidegate", "auth", "storage", "realtime", "exte
 class Database:
     """One database on a throw-away server, as the role `postgres` (no superuser; it may replicate and owns the tables)."""
 
-    def __init__(self, server, name):
+    def __init__(self, server, name, template="template1"):
         self.server, self.name = server, name
         admin = server.connect()
         admin.autocommit = True
         with admin.cursor() as cursor:
-            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
         admin.close()
 
     @property
@@ -96,9 +96,10 @@ class Pair:
         self.source.stop()
         self.target.stop()
 
-    def databases(self, name="shop"):
+    def databases(self, name="shop", template="template1"):
+        """`template`: what the source's begins as."""
         self.made += 1
-        return Database(self.source, f"{name}{self.made}"), Database(self.target, f"{name}{self.made}")
+        return Database(self.source, f"{name}{self.made}", template), Database(self.target, f"{name}{self.made}")
 
 
 def tables_of(connection):
