@@ -84,10 +84,12 @@ def drop_slot(cursor, slot):
 class Pair:
     """A source server and a target server; databases in pairs, one pipeline each."""
 
-    def __init__(self):
+    def __init__(self, **settings):
         self.source, self.target, self.made = Target().start(), None, 0
         try:
             self.target = Target().start()
+            for server in (self.source, self.target) if settings else ():
+                server.configure(**settings)
         except BaseException:
             self.source.stop()
             raise
@@ -115,7 +117,7 @@ def content(connection, schema, table):
     """Number of rows and a sum over their texts: equal in both databases iff every row's text is."""
     with connection.cursor() as cursor:
         cursor.execute(SETTINGS)
-        cursor.execute(sql.SQL("SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0) FROM {} AS t").format(
+        cursor.execute(sql.SQL("SELECT count(*), coalesce(sum(hashtextextended(_row_::text, 0)::numeric), 0) FROM {} AS _row_").format(
             sql.Identifier(schema, table)))
         return cursor.fetchone()
 
@@ -123,7 +125,7 @@ def content(connection, schema, table):
 def rows(connection, schema, table):
     with connection.cursor() as cursor:
         cursor.execute(SETTINGS)
-        cursor.execute(sql.SQL("SELECT t::text FROM {} AS t ORDER BY 1").format(sql.Identifier(schema, table)))
+        cursor.execute(sql.SQL("SELECT _row_::text FROM {} AS _row_ ORDER BY 1").format(sql.Identifier(schema, table)))
         return [row[0] for row in cursor.fetchall()]
 
 

@@ -47,6 +47,11 @@ class Target:
         """Same port, same data. immediate: as after a crash of the server. Also brings a killed server back."""
         self._tool("restart", "--dir", self.dir, *(["--immediate"] if immediate else []))
 
+    def configure(self, **settings):
+        """Settings of the server beyond what deploy/supabase-local sets; restarts it."""
+        (self.dir / "data" / "extra.conf").write_text("".join(f"{name} = '{value}'\n" for name, value in settings.items()))
+        self.restart()
+
     def kill(self):
         """SIGKILL to the server; its sessions die as soon as they notice."""
         os.kill(int((self.dir / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)

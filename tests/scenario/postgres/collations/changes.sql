@@ -1,0 +1,14 @@
+UPDATE nocase SET name = upper(name) WHERE v < 50;
+UPDATE nocase SET name = 'moved' || name WHERE v BETWEEN 50 AND 60;
+DELETE FROM nocase WHERE name = 'NAME70';
+BEGIN; DELETE FROM nocase WHERE name = 'name80'; INSERT INTO nocase VALUES ('nAmE80', -80); COMMIT;
+INSERT INTO nocase VALUES ('NAME81', 0) ON CONFLICT (name) DO UPDATE SET v = -1;
+UPDATE phone SET name = lower(name) WHERE v % 5 = 0;
+DELETE FROM phone WHERE v % 7 = 0;
+UPDATE version SET name = 'V' || name WHERE v % 9 = 0;
+UPDATE bytewise SET v = v + 1 WHERE name > 'b2';
+BEGIN; UPDATE nocase_unique SET name = 'tmp' WHERE id = 1; UPDATE nocase_unique SET name = 'UNIQUE1' WHERE id = 2; UPDATE nocase_unique SET name = 'UNIQUE2' WHERE id = 1; COMMIT;
+UPDATE by_domain SET name = lower(name) WHERE v % 2 = 0;
+DELETE FROM by_domain WHERE name = 'd9';
+UPDATE nocase_full SET v = 9 WHERE name COLLATE "C" = 'aBC';
+DELETE FROM nocase_full WHERE name COLLATE "C" = 'ABC';

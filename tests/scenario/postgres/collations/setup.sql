@@ -1,0 +1,20 @@
+-- Keys whose order and equality is a locale's: none of them can be cut by key, all must arrive.
+CREATE COLLATION ignore_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE COLLATION german (provider = icu, locale = 'de-u-co-phonebk');
+CREATE COLLATION numbers_first (provider = icu, locale = 'en-u-kn-true');
+CREATE TABLE nocase (name text COLLATE ignore_case PRIMARY KEY, v int);
+CREATE TABLE phone (name text COLLATE german PRIMARY KEY, v int);
+CREATE TABLE version (name varchar(30) COLLATE numbers_first, part text COLLATE "C", v int, PRIMARY KEY (name, part));
+CREATE TABLE bytewise (name text COLLATE "C" PRIMARY KEY, v int);
+CREATE TABLE nocase_unique (id int PRIMARY KEY, name text COLLATE ignore_case UNIQUE);
+CREATE DOMAIN nocase_text AS text COLLATE ignore_case;
+CREATE TABLE by_domain (name nocase_text PRIMARY KEY, v int);
+CREATE TABLE nocase_full (name text COLLATE ignore_case, v int); ALTER TABLE nocase_full REPLICA IDENTITY FULL;
+CREATE INDEX ON nocase_full (name);
+INSERT INTO nocase SELECT 'Name' || n, n FROM generate_series(1, 300) n;
+INSERT INTO phone SELECT chr(65 + n % 26) || chr(220) || n, n FROM generate_series(1, 300) n;
+INSERT INTO version SELECT 'v' || n % 10, n::text, n FROM generate_series(1, 300) n;
+INSERT INTO bytewise SELECT 'b' || n || chr(200 + n), n FROM generate_series(1, 300) n;
+INSERT INTO nocase_unique SELECT n, 'Unique' || n FROM generate_series(1, 50) n;
+INSERT INTO by_domain SELECT 'D' || n, n FROM generate_series(1, 50) n;
+INSERT INTO nocase_full VALUES ('Abc', 1), ('aBC', 1), ('ABC', 1), ('x', 2);

@@ -1,0 +1,15 @@
+CREATE TABLE parent (id int PRIMARY KEY, code text UNIQUE);
+CREATE TABLE cascades (id int PRIMARY KEY, parent_id int REFERENCES parent ON DELETE CASCADE ON UPDATE CASCADE, v text);
+CREATE TABLE deeper (id int PRIMARY KEY, c int REFERENCES cascades ON DELETE CASCADE, code text REFERENCES parent (code) ON UPDATE CASCADE ON DELETE SET NULL);
+CREATE TABLE nulls (id int PRIMARY KEY, parent_id int DEFAULT 1 REFERENCES parent ON DELETE SET NULL ON UPDATE SET NULL);
+CREATE TABLE defaults (id int PRIMARY KEY, parent_id int DEFAULT 1 REFERENCES parent ON DELETE SET DEFAULT ON UPDATE CASCADE);
+CREATE TABLE tree (id int PRIMARY KEY, up int REFERENCES tree ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED);
+CREATE TABLE hen (id int PRIMARY KEY, egg int); CREATE TABLE egg (id int PRIMARY KEY, hen int REFERENCES hen DEFERRABLE);
+ALTER TABLE hen ADD FOREIGN KEY (egg) REFERENCES egg DEFERRABLE INITIALLY DEFERRED;
+INSERT INTO parent SELECT n, 'c' || n FROM generate_series(1, 200) n;
+INSERT INTO cascades SELECT n, n % 200 + 1, 'v' FROM generate_series(1, 1000) n;
+INSERT INTO deeper SELECT n, n, 'c' || n % 200 + 1 FROM generate_series(1, 1000) n;
+INSERT INTO nulls SELECT n, n FROM generate_series(1, 200) n;
+INSERT INTO defaults SELECT n, n FROM generate_series(1, 200) n;
+INSERT INTO tree SELECT n, nullif(n / 2, 0) FROM generate_series(1, 200) n;
+BEGIN; INSERT INTO hen SELECT n, n FROM generate_series(1, 10) n; INSERT INTO egg SELECT n, n FROM generate_series(1, 10) n; COMMIT;

@@ -1,0 +1,10 @@
+INSERT INTO area (id, w, h) VALUES (1000, 2, 3), (1001, NULL, 3);
+UPDATE area SET w = w + 1 WHERE id % 2 = 0;
+UPDATE area SET label = 'dogs' WHERE id < 10;
+UPDATE area SET id = id + 5000 WHERE id = 50;
+UPDATE first_generated SET n = n + 1;
+UPDATE first_generated SET id = id + 100 WHERE id < 5;
+UPDATE keyless SET n = 100 WHERE n = 3;
+DELETE FROM keyless WHERE ctid = (SELECT min(ctid) FROM keyless WHERE n = 4);
+UPDATE split SET n = n * 10;
+DELETE FROM area WHERE id = 7;

@@ -1,0 +1,16 @@
+UPDATE loose SET t = 'seen' WHERE ctid IN (SELECT ctid FROM loose ORDER BY ctid LIMIT 30);
+UPDATE loose SET f = -f WHERE f = 0 AND b;
+UPDATE loose SET n = 1.000 WHERE n::text = '1.0';
+UPDATE loose SET j = '{"n":1 }' WHERE j::text = '{"n": 1}';
+DELETE FROM loose WHERE ctid IN (SELECT ctid FROM loose WHERE f = 'NaN' ORDER BY ctid LIMIT 7);
+DELETE FROM twins WHERE ctid IN (SELECT ctid FROM twins WHERE a = 1 ORDER BY ctid LIMIT 11);
+UPDATE twins SET b = 'other' WHERE ctid IN (SELECT ctid FROM twins WHERE a = 2 ORDER BY ctid LIMIT 3);
+INSERT INTO twins SELECT 1, 'same' FROM generate_series(1, 5);
+BEGIN; UPDATE twins SET a = a + 1; UPDATE twins SET a = a - 1 WHERE b = 'same'; DELETE FROM twins WHERE ctid = (SELECT max(ctid) FROM twins WHERE a = 0); COMMIT;
+DELETE FROM all_null WHERE ctid IN (SELECT ctid FROM all_null ORDER BY ctid LIMIT 4);
+UPDATE all_null SET b = 'null' WHERE ctid = (SELECT max(ctid) FROM all_null);
+UPDATE with_key SET f = f + 0.1, j = '[]' WHERE id % 2 = 0;
+UPDATE with_key SET id = id + 100 WHERE id % 3 = 0;
+DELETE FROM with_key WHERE id BETWEEN 20 AND 25;
+UPDATE indexed SET v = v + 1 WHERE k < 'k3';
+DELETE FROM indexed WHERE f = 2 AND v = 1;

@@ -1,0 +1,2 @@
+CONFIG = '[tables]\nexclude = ["public.no_columns"]\n'
+EXCEPT = ["no_columns"]

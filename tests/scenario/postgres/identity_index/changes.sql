@@ -1,0 +1,14 @@
+UPDATE no_key SET v = 'w' WHERE a % 2 = 0;
+UPDATE no_key SET a = a + 1000 WHERE a < 20;
+UPDATE no_key SET b = 'c' || a WHERE a BETWEEN 30 AND 40;
+DELETE FROM no_key WHERE a BETWEEN 50 AND 60;
+UPDATE other_key SET id = id + 1000 WHERE id < 100;
+UPDATE other_key SET code = md5('x' || id)::uuid WHERE id BETWEEN 100 AND 150;
+DELETE FROM other_key WHERE id BETWEEN 200 AND 250;
+BEGIN; UPDATE other_key SET id = -1 WHERE id = 160; UPDATE other_key SET id = 160 WHERE id = 161; UPDATE other_key SET id = 161 WHERE id = -1; COMMIT;
+UPDATE including SET v = 'w' WHERE a % 3 = 0;
+UPDATE including SET a = -a WHERE a > 250;
+DELETE FROM including WHERE a < -290;
+UPDATE "Parts" SET at = at + 365 WHERE id BETWEEN 50 AND 100;
+UPDATE "Parts" SET v = 'w' WHERE id % 5 = 0;
+DELETE FROM "Parts" WHERE id > 550;

@@ -1,0 +1,12 @@
+CREATE TABLE no_key (a int NOT NULL, b text NOT NULL, v text); CREATE UNIQUE INDEX no_key_ab ON no_key (b, a); ALTER TABLE no_key REPLICA IDENTITY USING INDEX no_key_ab;
+CREATE TABLE other_key (id int PRIMARY KEY, code uuid NOT NULL UNIQUE, v text); ALTER TABLE other_key REPLICA IDENTITY USING INDEX other_key_code_key;
+CREATE TABLE including (a int NOT NULL, v text); CREATE UNIQUE INDEX including_a ON including (a) INCLUDE (v); ALTER TABLE including REPLICA IDENTITY USING INDEX including_a;
+CREATE TABLE "Parts" (id int NOT NULL, at date NOT NULL, v text) PARTITION BY RANGE (at);
+CREATE TABLE "Parts 1" PARTITION OF "Parts" FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+CREATE TABLE "Parts 2" PARTITION OF "Parts" FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+CREATE UNIQUE INDEX "Parts key" ON "Parts" (id, at);
+ALTER TABLE "Parts" REPLICA IDENTITY USING INDEX "Parts key"; ALTER TABLE "Parts 1" REPLICA IDENTITY USING INDEX "Parts 1_id_at_idx"; ALTER TABLE "Parts 2" REPLICA IDENTITY USING INDEX "Parts 2_id_at_idx";
+INSERT INTO no_key SELECT n, 'b' || n % 7, 'v' FROM generate_series(1, 300) n;
+INSERT INTO other_key SELECT n, md5(n::text)::uuid, 'v' FROM generate_series(1, 300) n;
+INSERT INTO including SELECT n, 'v' FROM generate_series(1, 300) n;
+INSERT INTO "Parts" SELECT n, date '2024-01-01' + n, 'v' FROM generate_series(1, 600) n;

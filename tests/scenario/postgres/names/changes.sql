@@ -1,0 +1,14 @@
+SET search_path = "Odd ""Schema"" ümlaut";
+UPDATE "Table.With ""Quotes"" and 'such'" SET "a""b" = 'a "quoted" label', "колонка" = U&'\+01F600' WHERE "Id" % 2 = 0;
+UPDATE "Table.With ""Quotes"" and 'such'" SET "Id" = "Id" + 100 WHERE "Id" > 40;
+DELETE FROM "Table.With ""Quotes"" and 'such'" WHERE "Id" < 5;
+INSERT INTO aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffggg VALUES ('new', 2);
+UPDATE aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffggg SET "key" = 'K' || "key";
+UPDATE "таблица с именем" SET "ключ" = 'новый' || "ключ", v = v || E'\\N\t' WHERE v > 'ж';
+DELETE FROM "таблица с именем" WHERE "ключ" LIKE '%/39';
+INSERT INTO "UPPER" VALUES (1, 2, 300, 4);
+UPDATE "UPPER" SET "A" = 7, "a" = "a" + 1000;
+UPDATE public."user" SET "table" = '{"select": "*"}' WHERE "order" % 3 = 0;
+UPDATE "Keyless ""Full""" SET "X y" = 'changed' WHERE ctid = (SELECT min(ctid) FROM "Keyless ""Full""");
+DELETE FROM "Keyless ""Full""" WHERE "X y" IS NULL;
+BEGIN; TRUNCATE "UPPER"; INSERT INTO "UPPER" VALUES (1, 1, 1, 1); COMMIT;

@@ -1,0 +1,1 @@
+INSERT INTO public."user" SELECT n, 'during' FROM generate_series(100, 150) n;

@@ -1,0 +1,14 @@
+UPDATE event SET at = at + 365 WHERE id BETWEEN 100 AND 300;
+UPDATE event SET at = '2030-01-01' WHERE id IN (1, 2, 3, 700);
+UPDATE event_2024 SET v = 'direct' WHERE id % 4 = 0;
+INSERT INTO event_2023 VALUES (9001, '2023-05-05', 'direct');
+DELETE FROM event WHERE at > '2026-01-01' AND id > 3;
+UPDATE hashed SET k = 'moved' || k WHERE v % 3 = 0;
+DELETE FROM hashed_1 WHERE v % 7 = 0;
+UPDATE listed SET kind = 'a' WHERE kind IS NULL AND id < 30;
+UPDATE listed SET id = -id WHERE kind = 'b';
+DELETE FROM listed WHERE id % 5 = 0;
+INSERT INTO listed VALUES (1, 'a'), (1, 'a'), (1, NULL);
+UPDATE base SET v = 'both' WHERE id BETWEEN 5 AND 15;
+DELETE FROM derived WHERE id > 25;
+BEGIN; UPDATE event SET at = '2024-12-31' WHERE id = 1; UPDATE event SET at = '2023-12-31' WHERE id = 1; UPDATE event SET v = 'end' WHERE id = 1; COMMIT;

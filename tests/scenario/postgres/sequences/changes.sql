@@ -1,0 +1,10 @@
+INSERT INTO always (v) SELECT 'a' FROM generate_series(1, 1000);
+INSERT INTO always OVERRIDING SYSTEM VALUE VALUES (-5, 'own');
+INSERT INTO by_default (v) SELECT 'b' FROM generate_series(1, 1000);
+INSERT INTO serials (v) SELECT 'c' FROM generate_series(1, 1000);
+INSERT INTO down (v) SELECT 'd' FROM generate_series(1, 1000);
+INSERT INTO shares (v) SELECT 'e' FROM generate_series(1, 1000);
+INSERT INTO shares_too (v) SELECT 'e' FROM generate_series(1, 1000);
+INSERT INTO odd (v) SELECT 'f' FROM generate_series(1, 1000);
+UPDATE always SET v = 'x' WHERE id < 10;
+DELETE FROM always WHERE id > 900;

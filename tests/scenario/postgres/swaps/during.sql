@@ -1,0 +1,1 @@
+BEGIN; UPDATE one SET u = -1 WHERE id = 901; UPDATE one SET u = 901 WHERE id = 902; UPDATE one SET u = 902 WHERE id = 901; COMMIT;

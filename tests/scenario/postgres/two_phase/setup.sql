@@ -1,0 +1,3 @@
+SELECT format('ALTER DATABASE %I SET logical_decoding_work_mem = ''64kB''', current_database()) \gexec
+CREATE TABLE t (id int PRIMARY KEY, v text);
+INSERT INTO t SELECT n, 'v' FROM generate_series(1, 1000) n;
