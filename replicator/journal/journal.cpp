@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
-#include <zstd.h>
 
 #include <memory>
 
@@ -14,9 +13,6 @@ namespace tidegate {
 namespace {
 
 constexpr std::chrono::seconds state_busy_timeout{30};
-constexpr int compression_level =
-    1;  // the journal is written once and soon read; time matters more than size
-constexpr std::size_t max_body_bytes = std::size_t{1} << 30;  // SQLite's limit on one value
 
 std::int64_t now_us() {
   using namespace std::chrono;
@@ -24,8 +20,13 @@ std::int64_t now_us() {
 }
 
 std::string hex(const unsigned char* bytes, std::size_t size) {
+  constexpr std::string_view digits = "0123456789abcdef";
   std::string out;
-  for (std::size_t i = 0; i < size; ++i) out += fmt::format("{:02x}", bytes[i]);
+  out.reserve(2 * size);
+  for (std::size_t i = 0; i < size; ++i) {
+    out += digits[bytes[i] >> 4];
+    out += digits[bytes[i] & 0x0f];
+  }
   return out;
 }
 
@@ -52,25 +53,11 @@ std::string digest_of(std::string_view previous, std::uint64_t sequence, bool cl
   return hex(out, size);
 }
 
-std::string compress(const std::string& bytes) {
-  std::string out(ZSTD_compressBound(bytes.size()), '\0');
-  std::size_t size = ZSTD_compress(out.data(), out.size(), bytes.data(), bytes.size(), compression_level);
-  if (ZSTD_isError(size)) throw Error(std::string("compress: ") + ZSTD_getErrorName(size), "", Advice::stop);
-  out.resize(size);
-  return out;
-}
-
-std::string decompress(std::string_view bytes) {
-  auto size = ZSTD_getFrameContentSize(bytes.data(), bytes.size());
-  if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN || size > max_body_bytes) {
-    throw std::invalid_argument("the body is no zstd frame");
-  }
-  std::string out(size, '\0');
-  if (ZSTD_decompress(out.data(), out.size(), bytes.data(), bytes.size()) != size) {
-    throw std::invalid_argument("the body does not decompress");
-  }
-  return out;
-}
+// A statement that is kept must not keep the snapshot of the database that it has read.
+struct ResetAtEnd {
+  sqlite::Statement& statement;
+  ~ResetAtEnd() { statement.reset(); }
+};
 
 Error damaged(std::uint64_t sequence, const std::string& path, const std::string& what) {
   return Error(fmt::format("journal entry {} in {} is damaged: {}", sequence, path, what), "", Advice::stop);
@@ -99,20 +86,25 @@ Journal::Journal(sqlite::Database& state) : state_(state) {
   insert.bind(1, std::string_view(random_uuid())).run();
   incarnation_ = state_.text("SELECT incarnation FROM journal_meta");
   transaction.commit();
+  last_.emplace(state_.prepare("SELECT seq, digest FROM journal ORDER BY seq DESC LIMIT 1"));
+  insert_.emplace(state_.prepare(
+      "INSERT INTO journal(seq, closes, previous, digest, rows, bytes, written_at, body) VALUES (?, ?, ?, ?, "
+      "?, ?, ?, ?)"));
 }
 
 std::uint64_t Journal::append(const TransactionPart& part) {
   std::uint64_t sequence = 1;
   std::string previous;
-  auto last = state_.prepare("SELECT seq, digest FROM journal ORDER BY seq DESC LIMIT 1");
-  if (last.step()) {
-    sequence = static_cast<std::uint64_t>(last.integer(0)) + 1;
-    previous = last.text(1);
+  {
+    ResetAtEnd reset{*last_};
+    if (last_->step()) {
+      sequence = static_cast<std::uint64_t>(last_->integer(0)) + 1;
+      previous = last_->text(1);
+    }
   }
-  std::string bytes = encode(part), body = compress(bytes);
-  auto insert = state_.prepare(
-      "INSERT INTO journal(seq, closes, previous, digest, rows, bytes, written_at, body) VALUES (?, ?, ?, ?, "
-      "?, ?, ?, ?)");
+  std::string bytes = encode(part), body = compressor_.compress(bytes);
+  sqlite::Statement& insert = *insert_;
+  ResetAtEnd reset{insert};  // also after a failure, or nothing more could be bound to it
   insert.bind(1, static_cast<std::int64_t>(sequence)).bind(2, static_cast<std::int64_t>(part.last));
   insert.bind(3, std::string_view(previous));
   insert.bind(4, std::string_view(digest_of(previous, sequence, part.last, body)));
@@ -145,8 +137,13 @@ std::uint64_t JournalReader::first() {
 }
 
 std::optional<JournalReader::Entry> JournalReader::next(std::uint64_t sequence) {
-  if (sequence >= end()) return std::nullopt;
-  auto row = state_.prepare("SELECT previous, digest, closes, written_at, body FROM journal WHERE seq = ?");
+  if (sequence >= end_ && sequence >= (end_ = end())) return std::nullopt;
+  if (!entry_) {
+    entry_.emplace(
+        state_.prepare("SELECT previous, digest, closes, written_at, body FROM journal WHERE seq = ?"));
+  }
+  sqlite::Statement& row = *entry_;
+  ResetAtEnd reset{row};
   row.bind(1, static_cast<std::int64_t>(sequence) + 1);
   if (!row.step()) {
     throw Error(fmt::format("the journal in {} no longer holds entry {}, which the target still needs",
@@ -158,7 +155,7 @@ std::optional<JournalReader::Entry> JournalReader::next(std::uint64_t sequence) 
     throw damaged(entry.sequence, state_.path(), "its digest does not match");
   }
   try {
-    entry.part = decode_part(decompress(row.bytes(4)));
+    entry.part = decode_part(decompressor_.decompress(row.bytes(4)));
   } catch (const std::invalid_argument& error) {
     throw damaged(entry.sequence, state_.path(), error.what());
   }

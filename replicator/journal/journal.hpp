@@ -9,6 +9,7 @@
 #include "capture/source.hpp"
 #include "db/sqlite.hpp"
 #include "proto/position.hpp"
+#include "replicator/journal/compression.hpp"
 
 namespace tidegate {
 
@@ -30,12 +31,16 @@ class Journal : public Outbox {
  private:
   sqlite::Database& state_;
   std::string incarnation_;
+  std::optional<sqlite::Statement> last_, insert_;
+  Compressor compressor_;
 };
 
 // The reading side, on a connection of its own.
 class JournalReader {
  public:
   explicit JournalReader(const std::string& state_path);
+  JournalReader(const JournalReader&) = delete;  // its statements know where its connection is
+  JournalReader& operator=(const JournalReader&) = delete;
 
   struct Entry {
     std::uint64_t sequence = 0;
@@ -65,6 +70,9 @@ class JournalReader {
 
  private:
   sqlite::Database state_;
+  std::optional<sqlite::Statement> entry_;
+  std::uint64_t end_ = 0;  // as it was last seen; the journal's end never goes back
+  Decompressor decompressor_;
 };
 
 }  // namespace tidegate

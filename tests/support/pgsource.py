@@ -82,12 +82,12 @@ def drop_slot(cursor, slot):
 
 
 class Pair:
-    """A source server and a target server; databases in pairs, one pipeline each."""
+    """A source server and a target server; databases in pairs, one pipeline each. `..._bin`: of another server than Debian's."""
 
-    def __init__(self, **settings):
-        self.source, self.target, self.made = Target().start(), None, 0
+    def __init__(self, source_bin=None, target_bin=None, **settings):
+        self.source, self.target, self.made = Target(source_bin).start(), None, 0
         try:
-            self.target = Target().start()
+            self.target = Target(target_bin).start()
             for server in (self.source, self.target) if settings else ():
                 server.configure(**settings)
         except BaseException:

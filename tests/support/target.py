@@ -14,9 +14,10 @@ TOOL = ROOT / "deploy" / "supabase-local" / "supabase-local"
 
 
 class Target:
-    """with Target() as target: ... target.url, target.connect(). Each has a folder and a port of its own."""
+    """with Target() as target: ... target.url, target.connect(). Each has a folder and a port of its own. `pg_bin`: of another server."""
 
-    def __init__(self):
+    def __init__(self, pg_bin=None):
+        self._tool_env = {**os.environ, **({"TIDEGATE_PG_BIN": str(pg_bin)} if pg_bin else {})}
         self.dir = self._url = self._handle = None
 
     def __enter__(self):
@@ -39,7 +40,7 @@ class Target:
     def stop(self):
         """Stops and removes; harmless when there is nothing to stop."""
         if self.dir and self.dir.exists():
-            subprocess.run([TOOL, "stop", "--dir", self.dir], capture_output=True, check=False)
+            subprocess.run([TOOL, "stop", "--dir", self.dir], env=self._tool_env, capture_output=True, check=False)
         guard.forget(self._handle)
         self.dir = self._handle = None
 
@@ -83,7 +84,7 @@ class Target:
         return {**os.environ, "TIDEGATE_TARGET_URL": self.url, **more}
 
     def _tool(self, *arguments):
-        done = subprocess.run([TOOL, *arguments], capture_output=True, text=True, timeout=90, check=False)
+        done = subprocess.run([TOOL, *arguments], env=self._tool_env, capture_output=True, text=True, timeout=90, check=False)
         if done.returncode:
             raise RuntimeError(f"supabase-local {arguments[0]}: {done.stderr.strip()}")
         return done.stdout
