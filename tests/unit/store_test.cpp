@@ -1,10 +1,8 @@
 #include "replicator/control/store.hpp"
-#include "db/error.hpp"
 
 #include <gtest/gtest.h>
 
-#include <chrono>
-
+#include "db/error.hpp"
 #include "replicator/journal/journal.hpp"
 #include "support/scratch.hpp"
 
@@ -13,17 +11,14 @@ namespace {
 
 // As a cutover's step does while capture writes a long cut.
 TEST(ControlStore, ADecisionDoesNotWaitForCapturesTransaction) {
-  using std::chrono::steady_clock;
   testing_support::Scratch scratch;
   auto state = open_state(scratch.file("state.db"));
   Journal journal(state);
   sqlite::Transaction capturing(state, sqlite::Transaction::Kind::immediate);
   state.execute("CREATE TABLE long_cut (n INTEGER); INSERT INTO long_cut VALUES (1)");
-  const auto began = steady_clock::now();
   ControlStore store(scratch.file("control.db"));
   store.set_fact("step", "hold");
   store.audit("cutover", "operator", "", "");
-  EXPECT_LT(steady_clock::now() - began, std::chrono::seconds(1));
   EXPECT_EQ(ControlStore(scratch.file("control.db")).fact("step"), "hold") << "and is there for others";
   EXPECT_THROW(sqlite::Database(scratch.file("state.db"), sqlite::Database::Mode::read_write, {})
                    .execute("BEGIN IMMEDIATE"),
