@@ -1,5 +1,6 @@
 """Postgres as a legacy source: a throw-away server, databases on it, and the comparison of two databases."""
 import subprocess
+import threading
 import urllib.parse
 
 import psycopg2
@@ -85,7 +86,7 @@ class Pair:
     """A source server and a target server; databases in pairs, one pipeline each."""
 
     def __init__(self, **settings):
-        self.source, self.target, self.made = Target().start(), None, 0
+        self.source, self.target, self.made, self.lock = Target().start(), None, 0, threading.Lock()
         try:
             self.target = Target().start()
             for server in (self.source, self.target) if settings else ():
@@ -99,8 +100,10 @@ class Pair:
         self.target.stop()
 
     def databases(self, name="shop"):
-        self.made += 1
-        return Database(self.source, f"{name}{self.made}"), Database(self.target, f"{name}{self.made}")
+        with self.lock:   # tests may share the servers, and take databases at once
+            self.made += 1
+            own = f"{name}{self.made}"
+        return Database(self.source, own), Database(self.target, own)
 
 
 def tables_of(connection):
@@ -132,7 +135,7 @@ def differences(source, target, tables=None):
     """What differs, in words; empty where both databases hold the same rows. `tables`: (schema, name); default all of the source."""
     mine, theirs, found = source.connect(), target.connect(), []
     try:
-        for schema, table in tables or tables_of(mine):
+        for schema, table in tables_of(mine) if tables is None else tables:
             if content(mine, schema, table) == content(theirs, schema, table):
                 continue
             here, there = rows(mine, schema, table), rows(theirs, schema, table)
