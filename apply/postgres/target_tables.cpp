@@ -250,12 +250,14 @@ void CheckpointSummary::begin(const std::string& table) {
 }
 
 void CheckpointSummary::progress(const std::string& table, std::uint64_t rows, int batches,
-                                 const std::string& last_key, const std::optional<std::int64_t>& last_id) {
+                                 const postgres::Parameter& last_key,
+                                 const std::optional<std::int64_t>& last_id) {
   postgres::Parameter id;
   if (last_id) id = std::to_string(*last_id);
   session_.connection().run(
-      "UPDATE tidegate.migration_checkpoints SET records_migrated = $2, batch_number = $3, last_key = $4,"
-      " last_record_id = $5, updated_at = now() WHERE table_name = $1",
+      "UPDATE tidegate.migration_checkpoints SET records_migrated = $2, batch_number = $3, last_key = "
+      "coalesce($4, last_key), last_record_id = coalesce($5, last_record_id), updated_at = now() WHERE "
+      "table_name = $1",
       {table, std::to_string(rows), std::to_string(batches), last_key, id});
 }
 

@@ -70,8 +70,9 @@ class CheckpointSummary {
  public:
   explicit CheckpointSummary(TargetSession& session) : session_(session) {}
   void begin(const std::string& table);
-  void progress(const std::string& table, std::uint64_t rows, int batches, const std::string& last_key,
-                const std::optional<std::int64_t>& last_id);
+  void progress(const std::string& table, std::uint64_t rows, int batches,
+                const postgres::Parameter& last_key,
+                const std::optional<std::int64_t>& last_id);  // keys: those of before where not given
   // Says so once; after a crash the sums may be behind, so they are given again.
   void complete(const std::string& table, std::uint64_t rows, int batches);
   void fail_unfinished(const std::string& message);

@@ -216,6 +216,19 @@ TableSplit ChunkReader::split(const SnapshotTable& table, const ChunkSize& size)
   return split;
 }
 
+Row ChunkReader::last_key(const SnapshotTable& table) {
+  Row key;
+  if (table.key.empty()) return key;
+  std::vector<std::string> backwards;
+  for (const auto& column : table.key) backwards.push_back(quoted_identifier(column) + " DESC");
+  begin_part();
+  auto rows = connection_.run(fmt::format("SELECT {} FROM {} ORDER BY {} LIMIT 1", list_of(table.key),
+                                          from_item(table), fmt::join(backwards, ", ")));
+  for (int j = 0; j < rows.columns() && rows.rows() > 0; ++j) key.push_back(std::string(rows.text(0, j)));
+  end_part();
+  return key;
+}
+
 // Many ranges of one table: were the planner to scan all of it for each, that would be quadratic.
 void ChunkReader::open(const SnapshotTable& table, bool by_key, const Row& after, const Row& up_to,
                        bool binary) {

@@ -55,6 +55,9 @@ class ChunkReader {
   // What each column's binary form is; see db/binary_forms.hpp.
   std::vector<std::string> binary_forms(const SnapshotTable& table);
 
+  // The table's greatest key in the snapshot; empty where it has no key or no row.
+  Row last_key(const SnapshotTable& table);
+
   // One chunk; `up_to` as split() gave it, `after` the one before, empty for the first.
   void open(const SnapshotTable& table, bool by_key, const Row& after, const Row& up_to, bool binary);
   // Appends what came next. False at the end; then the next chunk may be opened. Throws TableRewritten at the

@@ -400,6 +400,8 @@ constexpr Explanation explanations[] = {
     {"schema-name-with-dot",
      "A schema's name holds a dot, so \"schema.table\" would not say which table is meant.",
      "Rename the schema, or leave its tables out ([tables] exclude)."},
+    {"no-columns", "A table of the source has no column, or none that is not generated.",
+     "Leave it out ([tables] exclude)."},
     {"no-tables", "No table of the source is chosen.", "See [tables] include and exclude."},
     {"pg-dump-missing", "The source's schema is read with pg_dump, and there is none on this machine.",
      "Install postgresql-client of the server's version, or say where pg_dump is: [source] pg_bin."},

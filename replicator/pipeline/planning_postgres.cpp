@@ -41,6 +41,14 @@ void find_obstacles(const std::vector<capture::PostgresTable>& tables, const Set
   }
 }
 
+// COPY and INSERT cannot name what such a table has.
+void find_empty(const TablePlan& plan, std::vector<Finding>& findings) {
+  if (!plan.columns.empty()) return;
+  findings.push_back({Finding::Level::block, "no-columns", plan.source, "",
+                      "table " + plan.source + " has no column that could be copied",
+                      "leave it out ([tables] exclude)"});
+}
+
 }  // namespace
 
 PlannedPipeline plan_postgres(const Settings& settings) {
@@ -59,6 +67,7 @@ PlannedPipeline plan_postgres(const Settings& settings) {
   planned.ddl.at_end = std::move(schema.at_end);
   planned.findings = planned.ddl.findings;
   find_obstacles(tables, settings, planned.findings);
+  for (const auto& plan : planned.plans) find_empty(plan, planned.findings);
   return planned;
 }
 

@@ -43,6 +43,17 @@ class ReaderSource : public ChunkSource {
   const ChunkJob& job_;
 };
 
+Row last_key_of(ChunkReader& reader, const ChunkJob& job) {
+  if (job.last) return reader.last_key(*job.table);
+  return job.by_key ? job.up_to : Row{};
+}
+
+// Chunks are copied side by side: one that is behind another one says nothing new of how far the table is.
+bool is_furthest(const RecordedTable& table, const RecordedChunk& chunk) {
+  return std::none_of(table.chunks.begin(), table.chunks.end(),
+                      [&](const RecordedChunk& each) { return each.number > chunk.number && each.mark; });
+}
+
 }  // namespace
 
 PostgresSnapshot::Work::Work(PostgresSnapshotTable described)
@@ -114,9 +125,10 @@ std::deque<ChunkJob> PostgresSnapshot::jobs_for(Work& work, ChunkReader& reader)
   if (ledger_[work.table.source.name].whole()) return jobs;
   split(work, reader);
   const RecordedTable& recorded = ledger_[work.table.source.name];
-  ChunkJob job{&work.table.source, &work.mapper, form_of(work, reader), recorded.by_key(), 0, {}, {}};
+  ChunkJob job{&work.table.source, &work.mapper, form_of(work, reader), recorded.by_key(), 0, false, {}, {}};
   for (std::size_t i = 0; i < recorded.chunks.size(); ++i) {
     job.number = recorded.chunks[i].number;
+    job.last = i + 1 == recorded.chunks.size();
     job.up_to = job.by_key ? recorded.chunks[i].up_to : work.parts.at(i);
     if (!recorded.chunks[i].mark) jobs.push_back(job);
     job.after = job.up_to;
@@ -151,8 +163,9 @@ void PostgresSnapshot::work_on(SnapshotJobs& jobs, const Round& round, std::mute
     auto began = SnapshotJobs::Clock::now();
     ReaderSource source(reader, *job);
     try {
+      Row last_key = last_key_of(reader, *job);
       auto rows = copier.copy(*job->mapper, {job->number, round.consistent_point()}, job->form, source);
-      jobs.copied({std::move(*job), rows});
+      jobs.copied({std::move(*job), rows, std::move(last_key)});
       if (options_.pace) options_.pace(rows, began);
     } catch (const TableRewritten& rewritten) {
       log_info("{}; it is left to the next round", rewritten.what());
@@ -200,10 +213,13 @@ void PostgresSnapshot::note(const SnapshotJobs::Copied& copied, const Round& rou
   auto chunks = std::count_if(recorded.chunks.begin(), recorded.chunks.end(),
                               [](const RecordedChunk& each) { return each.mark.has_value(); });
   if (chunks == 1) summary_.begin(shown);
-  std::string last_key = chunk.up_to.empty() ? "" : key_as_json(chunk.up_to);
-  bool is_id = !chunk.up_to.empty() && recorded.orders == std::vector{KeyOrder::integer};
+  postgres::Parameter last_key;
   std::optional<std::int64_t> id;
-  if (is_id) id = std::stoll(std::get<std::string>(chunk.up_to.front()));
+  if (!copied.last_key.empty() && is_furthest(recorded, chunk)) {
+    last_key = key_as_json(copied.last_key);
+    bool is_id = recorded.orders == std::vector{KeyOrder::integer};
+    if (is_id) id = std::stoll(std::get<std::string>(copied.last_key.front()));
+  }
   summary_.progress(shown, recorded.rows(), static_cast<int>(chunks), last_key, id);
   if (recorded.whole()) summary_.complete(shown, recorded.rows(), static_cast<int>(chunks));
   if (options_.progress) options_.progress(copied.job.table->name, recorded.rows(), recorded.whole());

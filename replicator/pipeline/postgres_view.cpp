@@ -52,20 +52,19 @@ std::optional<std::uint64_t> PostgresView::rows_of(const std::string& name) {
   return table->estimated_rows;
 }
 
-Ddl PostgresView::ddl(const std::vector<SourceTable>&, const std::vector<TablePlan>&) {
-  return source_.ddl;
+// The dump's statements are not split by table: all of them, or none where every table is there already.
+Ddl PostgresView::ddl(const std::vector<SourceTable>& tables, const std::vector<TablePlan>&) {
+  Ddl ddl = source_.ddl;
+  bool made_by_others = source_.settings.target.schema == TargetSchema::existing;
+  if (made_by_others || tables.empty()) ddl.before_load.clear();
+  return ddl;
 }
 
 std::unique_ptr<Sink> PostgresView::sink(const TargetScene& scene) {
   return std::make_unique<NativeSink>(scene.session, scene.quarantine, scene.plans);
 }
 
-void PostgresView::show_progress(const TargetScene& scene, const std::string& table, std::uint64_t rows,
-                                 bool whole) {
-  const TablePlan& plan = scene.plans.at(table);
-  std::string shown = plan.schema + "." + plan.target;
-  scene.summary.begin(shown);
-  if (whole) scene.summary.complete(shown, rows, 0);
+void PostgresView::show_progress(const std::string& table, std::uint64_t rows, bool whole) {
   source_.coordination.update([&](Status& status) {
     for (auto& each : status.tables) {
       if (each.source != table) continue;
@@ -82,7 +81,7 @@ bool PostgresView::load(const TargetScene& scene) {
   options.jobs = static_cast<int>(settings.source.postgres.jobs);
   options.max_age = settings.source.postgres.snapshot_max_age;
   options.progress = [&](const std::string& table, std::uint64_t rows, bool whole) {
-    show_progress(scene, table, rows, whole);
+    show_progress(table, rows, whole);
     scene.worked();
   };
   options.pace = [this](std::uint64_t rows, std::chrono::steady_clock::time_point began) {

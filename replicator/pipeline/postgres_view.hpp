@@ -37,7 +37,7 @@ class PostgresView : public SourceView {
              const std::function<void()>& apply_once) override;
 
  private:
-  void show_progress(const TargetScene& scene, const std::string& table, std::uint64_t rows, bool whole);
+  void show_progress(const std::string& table, std::uint64_t rows, bool whole);
   void build_keys(const TargetScene& scene);
   // The place in the journal up to which all is captured that was committed when `wish` was made.
   std::optional<std::uint64_t> captured(std::uint64_t wish, std::chrono::milliseconds most);

@@ -23,7 +23,8 @@ struct ChunkJob {
   ChunkCopier::Form form = ChunkCopier::Form::text;
   bool by_key = false;
   int number = 0;
-  Row after, up_to;  // as ChunkReader::open() takes them
+  bool last = false;  // of its table
+  Row after, up_to;   // as ChunkReader::open() takes them
 };
 
 // Threads take jobs and say what became of them; one thread, which started them, takes what they say.
@@ -33,6 +34,7 @@ class SnapshotJobs {
   struct Copied {
     ChunkJob job;
     std::uint64_t rows = 0;
+    Row last_key;  // empty where nobody knows: of a part by pages, or of an empty table
   };
 
   SnapshotJobs(std::deque<ChunkJob> jobs, int workers, Clock::time_point until, std::stop_token stop)

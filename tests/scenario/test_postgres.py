@@ -116,6 +116,13 @@ class Postgres(unittest.TestCase):
         self.change("UPDATE customer SET score = score + 1")
         self.assert_equal()
 
+    def test_a_table_without_columns_is_refused_by_name(self):
+        self.source.execute("CREATE TABLE shop (id int PRIMARY KEY); CREATE TABLE hollow (twice int GENERATED ALWAYS AS (1) STORED);"
+                            " ALTER TABLE hollow REPLICA IDENTITY FULL")
+        done = self.tide.verb("run", "--yes")
+        self.assertEqual(done.code, 2, done)
+        self.assertIn("public.hollow", done.err)
+
 
 if __name__ == "__main__":
     unittest.main()

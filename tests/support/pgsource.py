@@ -1,5 +1,6 @@
 """Postgres as a legacy source: a throw-away server, databases on it, and the comparison of two databases."""
 import subprocess
+import threading
 import urllib.parse
 
 import psycopg2
@@ -133,7 +134,7 @@ def differences(source, target, tables=None):
     """What differs, in words; empty where both databases hold the same rows. `tables`: (schema, name); default all of the source."""
     mine, theirs, found = source.connect(), target.connect(), []
     try:
-        for schema, table in tables or tables_of(mine):
+        for schema, table in tables_of(mine) if tables is None else tables:
             if content(mine, schema, table) == content(theirs, schema, table):
                 continue
             here, there = rows(mine, schema, table), rows(theirs, schema, table)
