@@ -194,7 +194,8 @@ void ApplyWorker::catch_up(Session& session) {
   show_quarantine(session);
   while (!session.view->passed_snapshot(session.copied, session.target.position().sequence)) {
     if (pace_.stopped()) return;
-    if (!apply_once(session)) coordination_.wait_for_work(longest_idle, coordination_.stop_token());
+    auto known = coordination_.work_so_far();
+    if (!apply_once(session)) coordination_.wait_for_work(known, longest_idle, coordination_.stop_token());
   }
   enter_phase(session, TargetPhase::building);
 }
@@ -234,12 +235,13 @@ void ApplyWorker::stream(Session& session) {
   coordination_.streaming(true);
   while (!pace_.stopped()) {
     if (session.objects_pending) build_objects(session);
+    auto known = coordination_.work_so_far();
     if (apply_once(session)) continue;
     session.view->tend(scene(session));
     serve_retries(session);
     retry_conflicts(session);
     if (quarantine_changed_.exchange(false)) show_quarantine(session);
-    coordination_.wait_for_work(longest_idle, coordination_.stop_token());
+    coordination_.wait_for_work(known, longest_idle, coordination_.stop_token());
   }
 }
 

@@ -42,6 +42,7 @@ void Coordination::clear_report(const std::string& code) {
 
 std::uint64_t Coordination::want_cut() {
   std::lock_guard lock(mutex_);
+  ++work_;
   changed();
   return ++cuts_wanted_;
 }
@@ -58,6 +59,7 @@ std::uint64_t Coordination::begin_cut() {
 
 void Coordination::cut_done(std::uint64_t wish, std::uint64_t journal_end) {
   std::lock_guard lock(mutex_);
+  if (captured_ != journal_end || wish > cuts_served_) ++work_;
   cuts_served_ = std::max(cuts_served_, wish);
   captured_ = journal_end;
   changed();
@@ -91,13 +93,14 @@ bool Coordination::wait_for_applied(std::uint64_t sequence, Clock::time_point un
   return wake_.wait_until(lock, stop, until, [&] { return streaming_ && applied_ >= sequence; });
 }
 
-void Coordination::wait_for_work(std::chrono::milliseconds most, std::stop_token stop) {
+std::uint64_t Coordination::work_so_far() const {
+  std::lock_guard lock(mutex_);
+  return work_;
+}
+
+void Coordination::wait_for_work(std::uint64_t known, std::chrono::milliseconds most, std::stop_token stop) {
   std::unique_lock lock(mutex_);
-  auto captured = captured_;
-  auto wanted = cuts_wanted_;
-  auto paused = paused_;
-  wake_.wait_for(lock, stop, most,
-                 [&] { return captured_ != captured || cuts_wanted_ != wanted || paused_ != paused; });
+  wake_.wait_for(lock, stop, most, [&] { return work_ != known; });
 }
 
 void Coordination::streaming(bool is) {
@@ -113,6 +116,7 @@ bool Coordination::is_streaming() const {
 
 void Coordination::pause(bool paused) {
   std::lock_guard lock(mutex_);
+  if (paused_ != paused) ++work_;
   paused_ = paused;
   changed();
 }

@@ -43,8 +43,10 @@ class Coordination {
   void applied(std::uint64_t sequence);
   std::uint64_t applied() const;
   bool wait_for_applied(std::uint64_t sequence, Clock::time_point until, std::stop_token stop);
-  // Sleeps until something was captured or asked for, or the time is up.
-  void wait_for_work(std::chrono::milliseconds most, std::stop_token stop);
+  // Sleeps until something was captured or asked for since `known` was taken, or the time is up. Who takes it
+  // before he looks for work misses none.
+  std::uint64_t work_so_far() const;
+  void wait_for_work(std::uint64_t known, std::chrono::milliseconds most, std::stop_token stop);
   void streaming(bool is);
   bool is_streaming() const;
 
@@ -68,7 +70,7 @@ class Coordination {
   std::condition_variable_any wake_;
   std::stop_source stop_;
   Status status_;
-  std::uint64_t cuts_wanted_ = 0, cuts_served_ = 0, captured_ = 0, applied_ = 0;
+  std::uint64_t cuts_wanted_ = 0, cuts_served_ = 0, captured_ = 0, applied_ = 0, work_ = 0;
   bool streaming_ = false, paused_ = false;
   std::optional<std::uint64_t> throttle_;
   std::exception_ptr failure_;

@@ -7,7 +7,11 @@ namespace tidegate {
 using namespace std::chrono_literals;
 
 bool Pace::wait_while_paused() {
-  while (coordination_.paused() && !stopped()) coordination_.wait_for_work(200ms, coordination_.stop_token());
+  for (;;) {
+    auto known = coordination_.work_so_far();
+    if (!coordination_.paused() || stopped()) break;
+    coordination_.wait_for_work(known, 200ms, coordination_.stop_token());
+  }
   return !stopped();
 }
 
