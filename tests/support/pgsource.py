@@ -86,7 +86,7 @@ class Pair:
     """A source server and a target server; databases in pairs, one pipeline each. `..._bin`: of another server than Debian's."""
 
     def __init__(self, source_bin=None, target_bin=None, **settings):
-        self.source, self.target, self.made = Target(source_bin).start(), None, 0
+        self.source, self.target, self.made, self.lock = Target(source_bin).start(), None, 0, threading.Lock()
         try:
             self.target = Target(target_bin).start()
             for server in (self.source, self.target) if settings else ():
@@ -101,8 +101,10 @@ class Pair:
 
     def databases(self, name="shop", template="template1"):
         """`template`: what the source's begins as."""
-        self.made += 1
-        return Database(self.source, f"{name}{self.made}", template), Database(self.target, f"{name}{self.made}")
+        with self.lock:   # tests may share the servers, and take databases at once
+            self.made += 1
+            own = f"{name}{self.made}"
+        return Database(self.source, own, template), Database(self.target, own)
 
 
 def tables_of(connection):
