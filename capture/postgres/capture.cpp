@@ -247,6 +247,10 @@ void PostgresCapture::Run::message(const pgoutput::LogicalMessage& message) {
 }
 
 Relation PostgresCapture::Run::relation(const RelationShape& shape) {
+  if (callbacks_.copied_shape && !state_.last_shape(shape.oid)) {
+    auto copied = callbacks_.copied_shape(shape);
+    if (copied && *copied != shape) relation_changed({*copied, shape});
+  }
   begin_group();
   auto order = callbacks_.key_order ? callbacks_.key_order(shape) : std::vector<std::string>();
   return relation_of(shape, state_.relation_id(shape), order);

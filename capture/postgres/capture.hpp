@@ -46,6 +46,9 @@ struct PostgresCaptureCallbacks {
   // transaction. To return is to go on with the new shape, and it may not be asked again; to refuse, throw:
   // the next run() comes here again.
   std::function<void(const RelationChanged&)> on_relation_changed;
+  // The shape that a table had when its rows were copied, asked where no change of it was captured before: it
+  // may have changed since. Absent where the caller does not know the table. May be empty.
+  std::function<std::optional<RelationShape>(const RelationShape& now)> copied_shape;
   // The identity's columns in key order, where the caller knows better than the order in the table, which
   // is all that the stream tells. May be empty.
   std::function<std::vector<std::string>(const RelationShape&)> key_order;

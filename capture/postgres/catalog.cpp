@@ -50,12 +50,32 @@ constexpr const char* files_sql = R"(
 SELECT r.oid, c.oid, c.relkind, c.relfilenode, n.nspname, c.relname, c.relreplident,
   CASE WHEN c.relkind = 'r' THEN greatest(c.reltuples::bigint, pg_catalog.pg_stat_get_live_tuples(c.oid), 0)
        ELSE 0 END,
-  CASE WHEN c.relkind = 'r' THEN coalesce(pg_catalog.pg_table_size(c.oid), 0) ELSE 0 END
+  CASE WHEN c.relkind = 'r' THEN coalesce(pg_catalog.pg_table_size(c.oid), 0) ELSE 0 END,
+  (SELECT coalesce(pg_catalog.md5(pg_catalog.string_agg(a.attnum || ' ' || a.xmin, ',' ORDER BY a.attnum)), '')
+   FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+  (SELECT coalesce(pg_catalog.string_agg(i.inhrelid || ' ' || i.xmin, ',' ORDER BY i.inhrelid), '')
+   FROM pg_catalog.pg_partition_ancestors(c.oid) p JOIN pg_catalog.pg_inherits i ON i.inhrelid = p.relid),
+  CASE WHEN c.relkind = 'r' THEN coalesce(pg_catalog.pg_relation_size(c.oid), 1) = 0 ELSE false END
 FROM pg_catalog.unnest($1::pg_catalog.oid[]) r(oid),
   LATERAL (SELECT t.relid FROM pg_catalog.pg_partition_tree(r.oid) t
            UNION SELECT r.oid) t
   JOIN pg_catalog.pg_class c ON c.oid = t.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 ORDER BY r.oid, n.nspname COLLATE "C", c.relname COLLATE "C")";
+
+// What any statement about tables, columns, keys or partitions writes; statistics are left out.
+constexpr const char* mark_sql = R"(
+SELECT pg_catalog.concat_ws(' ',
+  (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws('/', c.oid, c.relfilenode, c.relnamespace, c.relname,
+     c.relkind, c.relpersistence, c.relreplident, c.relispartition, c.relowner), 0)::numeric)
+   FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p', 'f') AND c.oid >= 16384),
+  (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws('/', a.attrelid, a.attnum, a.xmin), 0)::numeric)
+   FROM pg_catalog.pg_attribute a WHERE a.attrelid >= 16384 AND a.attnum > 0),
+  (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws('/', i.inhrelid, i.xmin), 0)::numeric)
+   FROM pg_catalog.pg_inherits i),
+  (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws('/', x.indexrelid, x.indisreplident,
+     x.indisprimary, x.indisvalid, x.indimmediate), 0)::numeric)
+   FROM pg_catalog.pg_index x WHERE x.indrelid >= 16384))
+)";
 
 // Those that belong to a column, and those that a default draws from without that.
 constexpr const char* sequences_sql = R"(
@@ -219,7 +239,8 @@ class Reader {
         table.other_identity.push_back(schema + "." + name);
       if (rows.text(i, 2) == "f") table.foreign_partitions.push_back(schema + "." + name);
       if (rows.text(i, 2) != "r") continue;
-      table.files.push_back({oid_at(rows, i, 1), oid_at(rows, i, 3), schema, name});
+      table.files.push_back({oid_at(rows, i, 1), oid_at(rows, i, 3), schema, name, text_at(rows, i, 9),
+                             text_at(rows, i, 10), rows.boolean(i, 11)});
       table.estimated_rows += static_cast<std::uint64_t>(rows.integer(i, 7));
       table.bytes += static_cast<std::uint64_t>(rows.integer(i, 8));
     }
@@ -272,6 +293,10 @@ std::string quoted_name(std::string_view schema, std::string_view name) {
     text += '"';
   }
   return text;
+}
+
+std::string catalog_mark(postgres::Connection& source) {
+  return std::string(source.run(mark_sql).text(0, 0));
 }
 
 std::vector<PostgresTable> read_catalog(postgres::Connection& source, const std::vector<std::string>& include,

@@ -39,7 +39,15 @@ struct OwnedSequence {
 struct TableFile {
   std::uint32_t oid = 0, file_node = 0;
   std::string schema, name;
-  bool operator==(const TableFile&) const = default;
+  // Equal to an earlier one as long as no column's definition was written since, though it be to what it was,
+  // as ALTER TYPE … USING does.
+  std::string columns_version;
+  std::string attached;     // the same for how it became a partition, and those above it
+  bool never_used = false;  // nothing was ever in this file
+  // Held the same rows, but for what the stream told.
+  bool same_rows(const TableFile& other) const {
+    return oid == other.oid && file_node == other.file_node && attached == other.attached;
+  }
 };
 
 struct PostgresTable {
@@ -86,6 +94,10 @@ SourceTable as_source_table(const PostgresTable& table);
 // Hex SHA-256 of all that rows and events depend on: oid, columns with numbers, types and rules, keys,
 // replica identity. Not of files, estimates, sequences' values. Pure.
 std::string fingerprint(const PostgresTable& table);
+
+// Equal to an earlier one as long as nothing was done to the database's catalogue that read_catalog() could
+// show. One statement without locks, for asking often.
+std::string catalog_mark(postgres::Connection& source);
 
 // "schema"."name" for SQL.
 std::string quoted_name(std::string_view schema, std::string_view name);

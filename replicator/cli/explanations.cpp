@@ -397,6 +397,18 @@ constexpr Explanation explanations[] = {
      "The source has a publication of the name that this pipeline wants, and it does not carry tidegate's "
      "comment.",
      "Drop or rename it, or give the pipeline another name."},
+    {"schema-changed",
+     "A replicated table of a Postgres source changed in a way that the change stream does not show (rows "
+     "written anew, a column with a default, a partition attached or detached, another key), so nothing more "
+     "is captured.",
+     "Undo the change at the source where it can be undone; else fill a new target from the beginning, with "
+     "a "
+     "new state directory."},
+    {"table-not-replicated",
+     "A table that [tables] include takes in came to the source after the plan was approved.",
+     "Nothing of it is lost at the source. To replicate it, fill a new target from the beginning; to be told "
+     "no "
+     "more, leave it out ([tables] exclude)."},
     {"schema-name-with-dot",
      "A schema's name holds a dot, so \"schema.table\" would not say which table is meant.",
      "Rename the schema, or leave its tables out ([tables] exclude)."},

@@ -18,6 +18,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto first_pause = 100ms, longest_pause = 5000ms;
+constexpr const char* schema_changed = "schema-changed";
 constexpr auto trim_interval = 60s;
 constexpr auto slot_patience = 10s;  // for the source's open transactions, between two looks at the stop
 
@@ -38,7 +39,8 @@ PostgresWorker::PostgresWorker(const Settings& settings, const std::string& stat
       state_path_(state_path),
       store_(store),
       coordination_(coordination),
-      scene_{settings, coordination, {}, {}} {}
+      scene_{settings, coordination, {}, {}},
+      schema_(settings, store, coordination, scene_.tables) {}
 
 // What is made on the target is what was approved, whatever becomes of the source's schema.
 std::optional<PlannedPipeline> PostgresWorker::open(bool approved) {
@@ -54,7 +56,8 @@ void PostgresWorker::prepare() {
   auto tables = capture::read_catalog(source, settings_.tables.include, settings_.tables.exclude);
   capture::PublicationOptions options{settings_.source.postgres.set_identity_full};
   auto changes = capture::ensure_publication(source, publication_name(settings_), tables, options);
-  scene_.tables.set(std::move(tables));
+  scene_.tables.set(tables);
+  schema_.begin(tables);
   for (const auto& table : changes.identity_full) log_warn("table {} has REPLICA IDENTITY FULL now", table);
   make_slot();
 }
@@ -89,14 +92,21 @@ PostgresCaptureOptions PostgresWorker::capture_options() const {
 PostgresCaptureCallbacks PostgresWorker::callbacks() {
   PostgresCaptureCallbacks callbacks;
   callbacks.on_committed = [this](const PostgresCaptureCallbacks::Committed& group) {
+    schema_.committed();
     coordination_.cut_done(0, group.sequence);
     trim_now_and_then();
   };
   callbacks.on_message = [this](const std::string& content, std::uint64_t sequence) {
     if (auto wish = SourceCompanion::wish_in(content, settings_)) coordination_.cut_done(*wish, sequence);
     coordination_.clear_report("capture");
+    coordination_.clear_report(schema_changed);
   };
   callbacks.on_relation_changed = [this](const RelationChanged& change) { follow(change); };
+  callbacks.copied_shape = [this](const RelationShape& now) -> std::optional<RelationShape> {
+    auto known = schema_.known(now.table);
+    if (!known) return std::nullopt;
+    return shape_when_known(*known, now);
+  };
   callbacks.key_order = [this](const RelationShape& shape) {
     auto table = scene_.tables.find(shape.table);
     return table ? table->identity : std::vector<std::string>{};
@@ -113,7 +123,7 @@ void PostgresWorker::follow(const RelationChanged& change) {
         "table " + name + " of the source changed in a way that is not carried over: " + why,
         "fill a new target from the beginning, or undo the change at the source");
   };
-  auto known = scene_.tables.find(name);
+  auto known = schema_.known(name);
   if (!known) return refuse("it is not the table that it was");
   if (settings_.source.on_schema_change == OnSchemaChange::pause) refuse("on_schema_change is \"pause\"");
   if (!coordination_.is_streaming()) refuse("the first copy is not finished");
@@ -126,6 +136,7 @@ void PostgresWorker::follow(const RelationChanged& change) {
   part.schema_change = SchemaChange{{std::get<SourceTable>(std::move(found))}};
   journal_->append(part);
   scene_.tables.replace(tables.front());
+  schema_.carried(tables.front());
   log_warn("the source's table {} got new columns; the target follows", name);
 }
 
@@ -145,21 +156,31 @@ void PostgresWorker::trim_now_and_then() {
   journal_->trim(coordination_.applied(), retention);
 }
 
+// Nothing more is captured while a table is in doubt, so that nothing more is applied to it.
+void PostgresWorker::capture_until_doubt(const std::stop_token& stop) {
+  schema_.check();
+  if (!capture_) reopen();
+  std::stop_source until;
+  std::stop_callback at_stop(stop, [&] { until.request_stop(); });
+  std::stop_callback at_doubt(schema_.until_doubt(), [&] { until.request_stop(); });
+  capture_->run(until.get_token(), callbacks());
+}
+
 void PostgresWorker::run() {
   auto stop = coordination_.stop_token();
-  SourceCompanion companion(settings_, coordination_);
+  SourceCompanion companion(settings_, coordination_, schema_);
   std::jthread beside([&] { companion.run(stop); });
   auto pause = std::chrono::milliseconds(first_pause);
   while (!stop.stop_requested()) {
     try {
-      if (!capture_) reopen();
-      capture_->run(stop, callbacks());
+      capture_until_doubt(stop);
     } catch (const std::exception& failure) {
       if (!may_pass(failure)) throw;
       bool had_worked = capture_ && capture_->progress().connected;
       if (had_worked) pause = first_pause;
       log_warn("capture: {}", failure.what());
-      coordination_.report("capture", failure.what());
+      bool schema = dynamic_cast<const SchemaNeedsOperator*>(&failure) != nullptr;
+      coordination_.report(schema ? schema_changed : "capture", failure.what());
       capture_.reset();
       std::this_thread::sleep_for(pause);
       pause = std::min(pause * 2, std::chrono::milliseconds(longest_pause));

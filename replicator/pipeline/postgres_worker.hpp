@@ -10,6 +10,7 @@
 #include "replicator/journal/journal.hpp"
 #include "replicator/pipeline/coordination.hpp"
 #include "replicator/pipeline/postgres_view.hpp"
+#include "replicator/pipeline/schema_watch.hpp"
 #include "replicator/pipeline/source_worker.hpp"
 
 namespace tidegate {
@@ -32,6 +33,7 @@ class PostgresWorker : public SourceWorker {
   void make_slot();
   void follow(const RelationChanged& change);
   void reopen();
+  void capture_until_doubt(const std::stop_token& stop);
   void trim_now_and_then();
 
   const Settings& settings_;
@@ -39,6 +41,7 @@ class PostgresWorker : public SourceWorker {
   ControlStore& store_;
   Coordination& coordination_;
   PostgresScene scene_;
+  SchemaWatch schema_;
   std::unique_ptr<sqlite::Database> state_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<PostgresCapture> capture_;

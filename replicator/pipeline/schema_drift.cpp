@@ -7,6 +7,7 @@ namespace {
 
 using capture::PostgresColumn;
 using capture::PostgresTable;
+using capture::TableFile;
 
 const PostgresColumn* column_named(const PostgresTable& table, const std::string& name) {
   for (const auto& column : table.columns) {
@@ -29,11 +30,98 @@ std::string why_not_added(const PostgresColumn* column, const std::string& name)
   return "";
 }
 
+bool same_files(const PostgresTable& known, const PostgresTable& now) {
+  return std::equal(known.files.begin(), known.files.end(), now.files.begin(), now.files.end(),
+                    [](const TableFile& a, const TableFile& b) { return a.same_rows(b); });
+}
+
+const TableFile* file_of(const PostgresTable& table, std::uint32_t oid) {
+  for (const auto& file : table.files) {
+    if (file.oid == oid) return &file;
+  }
+  return nullptr;
+}
+
+// What rows are made of. A default or NOT NULL that comes or goes changes none.
+bool same_column(const PostgresColumn& known, const PostgresColumn& now) {
+  return known.name == now.name && known.number == now.number && known.type == now.type &&
+         known.generated == now.generated && known.generated_sql == now.generated_sql;
+}
+
+std::string why_columns(const PostgresTable& known, const PostgresTable& now) {
+  for (const auto& column : known.columns) {
+    auto* there = column_named(now, column.name);
+    if (!there) return "its column " + column.name + " was dropped or renamed";
+    if (!same_column(column, *there)) return "its column " + column.name + " has another definition";
+    if (there->has_missing && !column.has_missing) return why_not_added(there, column.name);
+  }
+  for (std::size_t i = known.columns.size(); i < now.columns.size(); ++i) {
+    const auto& column = now.columns[i];
+    if (column.generated) return "the generated column " + column.name + " was added";
+    std::string why = why_not_added(&column, column.name);
+    if (!why.empty()) return why;
+  }
+  return "";
+}
+
+std::string why_identity(const PostgresTable& known, const PostgresTable& now) {
+  if (known.replica_identity != now.replica_identity || known.identity != now.identity)
+    return "its replica identity or its key changed";
+  if (!now.other_identity.empty())
+    return "its partition " + now.other_identity.front() + " has another replica identity";
+  if (!now.usable_identity()) return "it has no usable replica identity any more";
+  if (!now.foreign_partitions.empty())
+    return "its partition " + now.foreign_partitions.front() + " is a foreign table";
+  return "";
+}
+
+// `announces`: the stream tells of new columns, and a file that was written anew with them holds values that
+// no event shows.
+std::string why_files(const PostgresTable& known, const PostgresTable& now, bool announces) {
+  for (const auto& file : known.files) {
+    auto* there = file_of(now, file.oid);
+    if (!there || there->attached != file.attached)
+      return "its partition " + file.schema + "." + file.name + " was detached or dropped";
+    bool columns_written = announces || there->columns_version != file.columns_version;
+    if (there->file_node != file.file_node && columns_written)
+      return "its rows were written anew (another type, or a new column with a default)";
+  }
+  for (const auto& file : now.files) {
+    if (!file_of(known, file.oid) && !file.never_used)
+      return "partition " + file.schema + "." + file.name + " was attached, and had rows when it was seen";
+  }
+  return "";
+}
+
 }  // namespace
+
+RelationShape shape_when_known(const PostgresTable& known, const RelationShape& now) {
+  RelationShape shape = now;
+  shape.columns.clear();
+  for (const auto& column : known.columns) {
+    if (column.generated) continue;
+    auto found = std::find_if(now.columns.begin(), now.columns.end(),
+                              [&](const auto& each) { return each.name == column.name; });
+    shape.columns.push_back(found == now.columns.end() ? pgoutput::RelationColumn{} : *found);
+    shape.columns.back().name = column.name;
+  }
+  return shape;
+}
+
+Standing standing(const PostgresTable& known, const PostgresTable* now) {
+  auto doubt = [](std::string why) { return Standing{Standing::Kind::doubt, std::move(why)}; };
+  if (!now) return doubt("it was dropped or renamed");
+  if (now->oid != known.oid) return doubt("it is another table of the same name");
+  const bool announces = now->columns.size() > known.columns.size();
+  for (auto& why : {why_columns(known, *now), why_identity(known, *now), why_files(known, *now, announces)}) {
+    if (!why.empty()) return doubt(why);
+  }
+  return {announces ? Standing::Kind::wait : Standing::Kind::same, ""};
+}
 
 Drift drift(const RelationChanged& change, const PostgresTable& known, const PostgresTable& now) {
   if (!only_adds(change)) return "its columns, its name or its replica identity changed";
-  if (known.files != now.files) return "its rows were written anew (another type, or another storage)";
+  if (!same_files(known, now)) return "its rows were written anew (another type, or another storage)";
   for (std::size_t i = change.before.columns.size(); i < change.now.columns.size(); ++i) {
     const std::string& name = change.now.columns[i].name;
     std::string why = why_not_added(column_named(now, name), name);

@@ -19,4 +19,25 @@ using Drift = std::variant<SourceTable, std::string>;
 Drift drift(const RelationChanged& change, const capture::PostgresTable& known,
             const capture::PostgresTable& now);
 
+// The shape that the stream would have described while the table was still as known; where that cannot be
+// told apart, as now.
+RelationShape shape_when_known(const capture::PostgresTable& known, const RelationShape& now);
+
+// What became of a replicated table as the catalogue shows it, whether or not the stream says so.
+struct Standing {
+  enum class Kind {
+    same,   // no row changed without an event; what is known of it may be replaced
+    wait,   // new columns that the stream will announce
+    doubt,  // rows changed without events, or will: nothing more may be applied to it
+  };
+  Kind kind = Kind::same;
+  std::string why;  // of a doubt
+};
+
+// `now`: absent where no table has that name any more. TRUNCATE, VACUUM FULL and CLUSTER give a table a new
+// file and leave its columns' definitions alone; ALTER TYPE, a volatile default and the like write those too.
+// So does VACUUM FULL where a column was once added with a default: that cannot be told apart, and is a
+// doubt.
+Standing standing(const capture::PostgresTable& known, const capture::PostgresTable* now);
+
 }  // namespace tidegate

@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto look_interval = 5s, beat_interval = 10s;
+constexpr std::string_view lock_not_available = "55P03";
 constexpr auto pause_without_source = 1000ms, longest_wait = 200ms;
 
 // Messages of other pipelines and of earlier processes come by as well.
@@ -73,16 +74,29 @@ void SourceCompanion::look_at_slot() {
   coordination_.update([&](Status& status) { status.slot = slot; });
 }
 
+// A table's size is asked for under a lock that an ALTER TABLE of the application may keep us waiting for,
+// and `sync` with us.
+void SourceCompanion::look_at_schema() {
+  if (Clock::now() - schema_seen_ < look_interval) return;
+  schema_seen_ = Clock::now();
+  try {
+    schema_.look(*source_);
+  } catch (const Error& error) {
+    if (error.code() != lock_not_available) throw;
+  }
+}
+
 void SourceCompanion::work() {
   if (!source_) {
     source_ = std::make_unique<postgres::Connection>(
         source_options(settings_, "tidegate companion " + settings_.pipeline));
-    source_->run("SET synchronous_commit = on");
+    source_->run("SET synchronous_commit = on; SET lock_timeout = '500ms'");
     marked_ = 0;  // a marker may have been lost with the connection; one that comes twice does no harm
   }
   mark_wish();
   beat();
   look_at_slot();
+  look_at_schema();
 }
 
 void SourceCompanion::run(std::stop_token stop) {

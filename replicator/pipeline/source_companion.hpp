@@ -1,5 +1,6 @@
 // What a Postgres source is asked and told beside the stream, on a connection and a thread of its own: a
-// marker for each `sync`, a heartbeat while nothing else commits, and how its slot is doing.
+// marker for each `sync`, a heartbeat while nothing else commits, how its slot is doing, and whether its
+// tables are what they were.
 #pragma once
 
 #include <chrono>
@@ -12,13 +13,14 @@
 #include "db/postgres.hpp"
 #include "replicator/config/settings.hpp"
 #include "replicator/pipeline/coordination.hpp"
+#include "replicator/pipeline/schema_watch.hpp"
 
 namespace tidegate {
 
 class SourceCompanion {
  public:
-  SourceCompanion(const Settings& settings, Coordination& coordination)
-      : settings_(settings), coordination_(coordination) {}
+  SourceCompanion(const Settings& settings, Coordination& coordination, SchemaWatch& schema)
+      : settings_(settings), coordination_(coordination), schema_(schema) {}
 
   // Until the stop. A source that is away is tried again; the capture thread reports that.
   void run(std::stop_token stop);
@@ -31,12 +33,14 @@ class SourceCompanion {
   void mark_wish();
   void beat();
   void look_at_slot();
+  void look_at_schema();
 
   const Settings& settings_;
   Coordination& coordination_;
+  SchemaWatch& schema_;
   std::unique_ptr<postgres::Connection> source_;
   std::uint64_t marked_ = 0;  // the newest wish for which a marker was written
-  std::chrono::steady_clock::time_point looked_{}, beat_{};
+  std::chrono::steady_clock::time_point looked_{}, schema_seen_{}, beat_{};
 };
 
 }  // namespace tidegate

@@ -1,0 +1,101 @@
+#include "replicator/pipeline/known_tables.hpp"
+
+#include <boost/json.hpp>
+#include <stdexcept>
+
+namespace tidegate {
+namespace {
+
+namespace json = boost::json;
+using capture::PostgresColumn;
+using capture::PostgresTable;
+using capture::TableFile;
+
+std::string text(const json::value& value, std::string_view name) {
+  return json::value_to<std::string>(value.at(name));
+}
+
+json::object to_object(const PostgresColumn& column) {
+  return {{"name", column.name},
+          {"number", column.number},
+          {"type", column.type},
+          {"generated", column.generated},
+          {"generated_sql", column.generated_sql},
+          {"has_missing", column.has_missing}};
+}
+
+PostgresColumn column_from(const json::value& value) {
+  PostgresColumn column;
+  column.name = text(value, "name");
+  column.number = value.at("number").to_number<int>();
+  column.type = text(value, "type");
+  column.generated = value.at("generated").as_bool();
+  column.generated_sql = text(value, "generated_sql");
+  column.has_missing = value.at("has_missing").as_bool();
+  return column;
+}
+
+json::object to_object(const TableFile& file) {
+  return {{"oid", file.oid},
+          {"file_node", file.file_node},
+          {"schema", file.schema},
+          {"name", file.name},
+          {"columns_version", file.columns_version},
+          {"attached", file.attached}};
+}
+
+TableFile file_from(const json::value& value) {
+  return {value.at("oid").to_number<std::uint32_t>(),
+          value.at("file_node").to_number<std::uint32_t>(),
+          text(value, "schema"),
+          text(value, "name"),
+          text(value, "columns_version"),
+          text(value, "attached"),
+          false};
+}
+
+json::object to_object(const PostgresTable& table) {
+  json::array columns, files;
+  for (const auto& column : table.columns) columns.push_back(to_object(column));
+  for (const auto& file : table.files) files.push_back(to_object(file));
+  return {{"oid", table.oid},
+          {"source", table.source},
+          {"replica_identity", static_cast<int>(table.replica_identity)},
+          {"identity", json::value_from(table.identity)},
+          {"columns", columns},
+          {"files", files}};
+}
+
+PostgresTable table_from(const json::value& value) {
+  PostgresTable table;
+  table.oid = value.at("oid").to_number<std::uint32_t>();
+  table.source = text(value, "source");
+  table.replica_identity =
+      static_cast<capture::ReplicaIdentity>(value.at("replica_identity").to_number<int>());
+  table.identity = json::value_to<std::vector<std::string>>(value.at("identity"));
+  for (const auto& column : value.at("columns").as_array()) table.columns.push_back(column_from(column));
+  for (const auto& file : value.at("files").as_array()) table.files.push_back(file_from(file));
+  return table;
+}
+
+}  // namespace
+
+std::string known_to_json(const std::vector<PostgresTable>& tables) {
+  json::array all;
+  for (const auto& table : tables) all.push_back(to_object(table));
+  return json::serialize(all);
+}
+
+std::vector<PostgresTable> known_from_json(std::string_view kept) {
+  try {
+    std::vector<PostgresTable> tables;
+    json::value all = json::parse(kept);
+    for (const auto& table : all.as_array()) tables.push_back(table_from(table));
+    return tables;
+  } catch (const std::exception& failure) {
+    throw std::invalid_argument(std::string("the kept tables of the source cannot be read: ") +
+                                failure.what());
+  }
+}
+
+}  // namespace tidegate

@@ -1,0 +1,136 @@
+#include "replicator/pipeline/schema_watch.hpp"
+
+#include <algorithm>
+
+#include "capture/sqlite/capture.hpp"
+#include "replicator/log.hpp"
+#include "replicator/pipeline/known_tables.hpp"
+#include "replicator/pipeline/schema_drift.hpp"
+
+namespace tidegate {
+namespace {
+
+using capture::PostgresTable;
+
+constexpr const char* fact_name = "source_tables";
+
+const PostgresTable* table_named(const std::vector<PostgresTable>& tables, const std::string& name) {
+  auto found =
+      std::find_if(tables.begin(), tables.end(), [&](const auto& each) { return each.source == name; });
+  return found == tables.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+void SchemaWatch::begin(const std::vector<PostgresTable>& now) {
+  std::lock_guard lock(mutex_);
+  auto kept = store_.fact(fact_name);
+  known_ = kept ? known_from_json(*kept) : now;
+  if (!kept) keep();
+  compare(now);
+}
+
+void SchemaWatch::keep() {
+  store_.set_fact(fact_name, known_to_json(known_));
+}
+
+// The mark is read first: what happens between the two is seen the next time.
+void SchemaWatch::look(postgres::Connection& source) {
+  std::string mark = capture::catalog_mark(source);
+  if (mark == mark_) return;
+  auto now = capture::read_catalog(source, settings_.tables.include, settings_.tables.exclude);
+  std::lock_guard lock(mutex_);
+  compare(now);
+  mark_ = mark;
+}
+
+void SchemaWatch::compare(const std::vector<PostgresTable>& now) {
+  judge_known(now);
+  report_new(now);
+}
+
+// A table that waits for the stream keeps its old description until the stream has come there.
+void SchemaWatch::judge_known(const std::vector<PostgresTable>& now) {
+  doubt_.reset();
+  for (auto& table : known_) {
+    auto* there = table_named(now, table.source);
+    Standing found = standing(table, there);
+    if (found.kind == Standing::Kind::doubt && !doubt_)
+      doubt_ = "table " + table.source + " of the source: " + found.why;
+    if (found.kind != Standing::Kind::same) continue;
+    report_partitions(table, *there);
+    table = *there;
+    tables_.replace(*there);
+  }
+  keep();
+  if (doubt_) {
+    doubted_.request_stop();
+  } else if (doubted_.stop_requested()) {
+    doubted_ = {};
+  }
+}
+
+void SchemaWatch::report_once(const std::string& table, const std::string& message) {
+  if (!reported_.insert(table).second) return;
+  log_warn("{}", message);
+  coordination_.report("table-not-replicated", message, table);
+}
+
+void SchemaWatch::report_new(const std::vector<PostgresTable>& now) {
+  for (const auto& table : now) {
+    if (table_named(known_, table.source)) continue;
+    report_once(table.source, "table " + table.source +
+                                  " came to the source after the plan was made, and is not replicated");
+  }
+}
+
+void SchemaWatch::report_partitions(const PostgresTable& before, const PostgresTable& now) {
+  for (const auto& file : now.files) {
+    if (std::any_of(before.files.begin(), before.files.end(),
+                    [&](const auto& each) { return each.oid == file.oid; }))
+      continue;
+    std::string name = file.schema + "." + file.name;
+    report_once(name, "partition " + name +
+                          " came to the source after the plan was made: until the target has one for "
+                          "the same rows, they go to the quarantine");
+  }
+}
+
+std::optional<PostgresTable> SchemaWatch::known(const std::string& source_name) const {
+  std::lock_guard lock(mutex_);
+  auto* found = table_named(known_, source_name);
+  return found ? std::optional(*found) : std::nullopt;
+}
+
+// A crash may come before the journal has the change: then it must be found again.
+void SchemaWatch::carried(const PostgresTable& table) {
+  std::lock_guard lock(mutex_);
+  carried_.push_back(table);
+}
+
+void SchemaWatch::committed() {
+  std::lock_guard lock(mutex_);
+  if (carried_.empty()) return;
+  for (const auto& table : carried_) {
+    for (auto& known : known_) {
+      if (known.source == table.source) known = table;
+    }
+  }
+  carried_.clear();
+  keep();
+}
+
+std::stop_token SchemaWatch::until_doubt() const {
+  std::lock_guard lock(mutex_);
+  return doubted_.get_token();
+}
+
+void SchemaWatch::check() const {
+  std::lock_guard lock(mutex_);
+  if (!doubt_) return;
+  throw SchemaNeedsOperator(
+      "schema-changed", *doubt_ + ", and rows may have changed without events",
+      "undo the change at the source where it can be undone, or fill a new target from the beginning");
+}
+
+}  // namespace tidegate

@@ -1,0 +1,62 @@
+// Looks at the source's catalogue for what the change stream does not announce: rows of replicated tables
+// that changed without events, and tables that nobody replicates.
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "db/postgres.hpp"
+#include "replicator/config/settings.hpp"
+#include "replicator/control/store.hpp"
+#include "replicator/pipeline/coordination.hpp"
+#include "replicator/pipeline/replicated_tables.hpp"
+
+namespace tidegate {
+
+class SchemaWatch {
+ public:
+  SchemaWatch(const Settings& settings, ControlStore& store, Coordination& coordination,
+              ReplicatedTables& tables)
+      : settings_(settings), store_(store), coordination_(coordination), tables_(tables) {}
+
+  // Before the slot is made: `now`, or what an earlier run knew, is what is compared with from here on. The
+  // first look follows at once.
+  void begin(const std::vector<capture::PostgresTable>& now);
+  // One cheap question, and a closer look where its answer is another than the last time. Any one thread.
+  void look(postgres::Connection& source);
+  std::optional<capture::PostgresTable> known(const std::string& source_name) const;
+  // The target is to follow this table to its new shape, in a transaction that is not durable yet.
+  void carried(const capture::PostgresTable& table);
+  // What was carried is durable.
+  void committed();
+
+  // Throws SchemaNeedsOperator where a replicated table is in doubt.
+  void check() const;
+  // Is asked to stop when a doubt comes up.
+  std::stop_token until_doubt() const;
+
+ private:
+  void compare(const std::vector<capture::PostgresTable>& now);
+  void judge_known(const std::vector<capture::PostgresTable>& now);
+  void report_new(const std::vector<capture::PostgresTable>& now);
+  void report_partitions(const capture::PostgresTable& before, const capture::PostgresTable& now);
+  void report_once(const std::string& table, const std::string& message);
+  void keep();
+
+  const Settings& settings_;
+  ControlStore& store_;
+  Coordination& coordination_;
+  ReplicatedTables& tables_;
+  mutable std::mutex mutex_;  // of what follows
+  std::vector<capture::PostgresTable> known_, carried_;
+  std::optional<std::string> doubt_;
+  std::stop_source doubted_;
+  std::set<std::string> reported_;
+  std::string mark_;
+};
+
+}  // namespace tidegate
