@@ -5,6 +5,7 @@
 #include <openssl/rand.h>
 #include <zstd.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "db/error.hpp"
@@ -16,7 +17,7 @@ namespace {
 constexpr std::chrono::seconds state_busy_timeout{30};
 constexpr int compression_level =
     1;  // the journal is written once and soon read; time matters more than size
-constexpr std::size_t max_body_bytes = std::size_t{1} << 30;  // SQLite's limit on one value
+constexpr std::size_t max_body_bytes = std::size_t{1} << 30;  // what append() wrote is smaller
 
 std::int64_t now_us() {
   using namespace std::chrono;
@@ -76,6 +77,24 @@ Error damaged(std::uint64_t sequence, const std::string& path, const std::string
   return Error(fmt::format("journal entry {} in {} is damaged: {}", sequence, path, what), "", Advice::stop);
 }
 
+// Parts are cut long before; so it is one row, the largest one, and the operator is to know which.
+Error too_large(const TransactionPart& part, std::size_t bytes, std::size_t limit) {
+  auto largest = std::max_element(part.changes.begin(), part.changes.end(), [](const auto& a, const auto& b) {
+    return size_in_memory(a) < size_in_memory(b);
+  });
+  std::string row = "a transaction";
+  for (const Relation& relation : part.relations) {
+    if (largest == part.changes.end() || relation.id != largest->relation) continue;
+    row = "a row of table " + relation.table;
+    if (!relation.key.empty()) row += " with key " + key_as_json(key_of(relation, largest->row));
+  }
+  return Error(
+      fmt::format("{} has {} bytes, and a change can have {} at most; shorten it at the source and begin "
+                  "anew, or leave its table out ([tables] exclude)",
+                  row, bytes, limit),
+      "", Advice::stop);
+}
+
 }  // namespace
 
 sqlite::Database open_state(const std::string& path) {
@@ -86,7 +105,8 @@ sqlite::Database open_state(const std::string& path) {
   return state;
 }
 
-Journal::Journal(sqlite::Database& state) : state_(state) {
+Journal::Journal(sqlite::Database& state, std::size_t max_part_bytes)
+    : state_(state), max_part_bytes_(max_part_bytes) {
   sqlite::Transaction transaction(state_, sqlite::Transaction::Kind::immediate);
   state_.execute(
       "CREATE TABLE IF NOT EXISTS journal (seq INTEGER PRIMARY KEY, closes INTEGER NOT NULL, previous TEXT "
@@ -109,7 +129,9 @@ std::uint64_t Journal::append(const TransactionPart& part) {
     sequence = static_cast<std::uint64_t>(last.integer(0)) + 1;
     previous = last.text(1);
   }
-  std::string bytes = encode(part), body = compress(bytes);
+  std::string bytes = encode(part);
+  if (bytes.size() > max_part_bytes_) throw too_large(part, bytes.size(), max_part_bytes_);
+  std::string body = compress(bytes);
   auto insert = state_.prepare(
       "INSERT INTO journal(seq, closes, previous, digest, rows, bytes, written_at, body) VALUES (?, ?, ?, ?, "
       "?, ?, ?, ?)");
