@@ -35,10 +35,11 @@ void explain_size(const std::exception& failure) {
   auto* error = dynamic_cast<const Error*>(&failure);
   if (!error || (error->code() != "XX000" && !error->code().starts_with("54"))) return;
   log_error(
-      "if the source's server speaks of a memory request or a limit: one value of a change has 1 GB or more "
-      "as "
-      "text (a bytea of 512 MB, since hex doubles it), which no slot can decode; shorten such values at the "
-      "source, then fill a new target from the beginning");
+      "the source's server could not decode a change (its log says at which LSN); the usual reason is a "
+      "value of "
+      "1 GB or more as text (a bytea of 512 MB, since hex doubles it); shorten such values at the source, "
+      "then "
+      "fill a new target from the beginning");
 }
 
 }  // namespace
