@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "db/error.hpp"
@@ -63,6 +64,24 @@ Error damaged(std::uint64_t sequence, const std::string& path, const std::string
   return Error(fmt::format("journal entry {} in {} is damaged: {}", sequence, path, what), "", Advice::stop);
 }
 
+// Parts are cut long before; so it is one row, the largest one, and the operator is to know which.
+Error too_large(const TransactionPart& part, std::size_t bytes, std::size_t limit) {
+  auto largest = std::max_element(part.changes.begin(), part.changes.end(), [](const auto& a, const auto& b) {
+    return size_in_memory(a) < size_in_memory(b);
+  });
+  std::string row = "a transaction";
+  for (const Relation& relation : part.relations) {
+    if (largest == part.changes.end() || relation.id != largest->relation) continue;
+    row = "a row of table " + relation.table;
+    if (!relation.key.empty()) row += " with key " + key_as_json(key_of(relation, largest->row));
+  }
+  return Error(
+      fmt::format("{} has {} bytes, and a change can have {} at most; shorten it at the source and begin "
+                  "anew, or leave its table out ([tables] exclude)",
+                  row, bytes, limit),
+      "", Advice::stop);
+}
+
 }  // namespace
 
 sqlite::Database open_state(const std::string& path) {
@@ -73,7 +92,8 @@ sqlite::Database open_state(const std::string& path) {
   return state;
 }
 
-Journal::Journal(sqlite::Database& state) : state_(state) {
+Journal::Journal(sqlite::Database& state, std::size_t max_part_bytes)
+    : state_(state), max_part_bytes_(max_part_bytes) {
   sqlite::Transaction transaction(state_, sqlite::Transaction::Kind::immediate);
   state_.execute(
       "CREATE TABLE IF NOT EXISTS journal (seq INTEGER PRIMARY KEY, closes INTEGER NOT NULL, previous TEXT "
@@ -102,7 +122,9 @@ std::uint64_t Journal::append(const TransactionPart& part) {
       previous = last_->text(1);
     }
   }
-  std::string bytes = encode(part), body = compressor_.compress(bytes);
+  std::string bytes = encode(part);
+  if (bytes.size() > max_part_bytes_) throw too_large(part, bytes.size(), max_part_bytes_);
+  std::string body = compressor_.compress(bytes);
   sqlite::Statement& insert = *insert_;
   ResetAtEnd reset{insert};  // also after a failure, or nothing more could be bound to it
   insert.bind(1, static_cast<std::int64_t>(sequence)).bind(2, static_cast<std::int64_t>(part.last));

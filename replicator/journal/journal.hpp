@@ -20,7 +20,8 @@ sqlite::Database open_state(const std::string& path);
 class Journal : public Outbox {
  public:
   // Makes the tables and a new incarnation where they are not there yet.
-  explicit Journal(sqlite::Database& state);
+  explicit Journal(sqlite::Database& state, std::size_t max_part_bytes = 990'000'000);
+  // Throws Error (stop) for a part that is larger than SQLite's limit on one value, since one of its rows is.
   std::uint64_t append(const TransactionPart& part) override;
   const std::string& incarnation() const { return incarnation_; }
 
@@ -30,6 +31,7 @@ class Journal : public Outbox {
 
  private:
   sqlite::Database& state_;
+  std::size_t max_part_bytes_;
   std::string incarnation_;
   std::optional<sqlite::Statement> last_, insert_;
   Compressor compressor_;

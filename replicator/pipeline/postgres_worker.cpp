@@ -31,6 +31,18 @@ bool may_pass(const std::exception& failure) {
   return error->advice() != Advice::stop || error->code() == "SQLITE_FULL" || error->code() == "SQLITE_IOERR";
 }
 
+// A server has no more than 1 GB for one value's text, and does not say of which row it speaks.
+void explain_size(const std::exception& failure) {
+  auto* error = dynamic_cast<const Error*>(&failure);
+  if (!error || (error->code() != "XX000" && !error->code().starts_with("54"))) return;
+  log_error(
+      "the source's server could not decode a change (its log says at which LSN); the usual reason is a "
+      "value of "
+      "1 GB or more as text (a bytea of 512 MB, since hex doubles it); shorten such values at the source, "
+      "then "
+      "fill a new target from the beginning");
+}
+
 }  // namespace
 
 PostgresWorker::PostgresWorker(const Settings& settings, const std::string& state_path, ControlStore& store,
@@ -169,13 +181,18 @@ void PostgresWorker::capture_until_doubt(const std::stop_token& stop) {
 void PostgresWorker::run() {
   auto stop = coordination_.stop_token();
   SourceCompanion companion(settings_, coordination_, schema_);
-  std::jthread beside([&] { companion.run(stop); });
+  // Ends with a failure of ours too: else nobody would hear of it.
+  std::jthread beside([&](const std::stop_token& own) { companion.run(own); });
+  std::stop_callback both(stop, [&] { beside.request_stop(); });
   auto pause = std::chrono::milliseconds(first_pause);
   while (!stop.stop_requested()) {
     try {
       capture_until_doubt(stop);
     } catch (const std::exception& failure) {
-      if (!may_pass(failure)) throw;
+      if (!may_pass(failure)) {
+        explain_size(failure);
+        throw;
+      }
       bool had_worked = capture_ && capture_->progress().connected;
       if (had_worked) pause = first_pause;
       log_warn("capture: {}", failure.what());

@@ -116,6 +116,15 @@ class Postgres(unittest.TestCase):
         self.change("UPDATE customer SET score = score + 1")
         self.assert_equal()
 
+    def test_a_source_that_refuses_to_decode_ends_the_daemon(self):
+        self.start()
+        self.source.execute("UPDATE orders SET note = 'before' WHERE id = 1")
+        self.tide.sync()
+        self.source.execute(f'DROP PUBLICATION "tidegate_{self.source.name}"')
+        self.source.execute("UPDATE orders SET note = 'after' WHERE id = 1")
+        self.assertNotEqual(self.tide.wait(timeout=30), 0)
+        self.assertIn("publication", self.tide.log.splitlines()[-1])
+
     def test_a_table_without_columns_is_refused_by_name(self):
         self.source.execute("CREATE TABLE shop (id int PRIMARY KEY); CREATE TABLE hollow (twice int GENERATED ALWAYS AS (1) STORED);"
                             " ALTER TABLE hollow REPLICA IDENTITY FULL")

@@ -57,6 +57,21 @@ class JournalTest : public testing::Test {
   JournalReader reader_{path_};
 };
 
+TEST_F(JournalTest, ARowThatIsTooLargeIsNamedByItsKey) {
+  Journal small(state_, 1000);
+  auto part = part_of(1, true, true, "short");
+  part.changes.push_back({Operation::insert, 1, {std::int64_t{77}, std::string(2000, 'v')}, {}, {}});
+  try {
+    append(state_, small, part);
+    FAIL() << "it was taken";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.advice(), Advice::stop);
+    EXPECT_THAT(error.what(), HasSubstr("table t with key [77]"));
+    EXPECT_THAT(error.what(), testing::Not(HasSubstr("vvv")));
+  }
+  EXPECT_EQ(reader_.end(), 0u);
+}
+
 TEST_F(JournalTest, BeginsEmpty) {
   EXPECT_EQ(reader_.end(), 0u);
   EXPECT_EQ(reader_.first(), 1u);
