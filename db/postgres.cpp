@@ -21,7 +21,9 @@ constexpr const char* session_setup =
     "= 'UTC'; "
     "SET extra_float_digits = 3; SET bytea_output = 'hex'; SET standard_conforming_strings = on; "
     "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '20s'; "
-    "SET client_min_messages = 'warning'; SET search_path = ''";
+    "SET client_min_messages = 'warning'; SET search_path = ''; "
+    // So that the server lets go of what a session held whose machine is gone.
+    "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3";
 
 bool starts_with_any(std::string_view state, std::initializer_list<std::string_view> prefixes) {
   for (auto prefix : prefixes) {
