@@ -109,8 +109,8 @@ std::vector<SequenceValue> read_sequences(postgres::Connection& source,
   return values;
 }
 
-void heartbeat(postgres::Connection& source) {
-  source.run("SELECT pg_catalog.pg_logical_emit_message(true, '" + std::string(kMessagePrefix) + "', '')");
+void emit_message(postgres::Connection& source, const std::string& content) {
+  source.run("SELECT pg_catalog.pg_logical_emit_message(true, $1, $2)", {kMessagePrefix, content});
 }
 
 }  // namespace tidegate::capture

@@ -64,9 +64,9 @@ struct SequenceValue {
 std::vector<SequenceValue> read_sequences(postgres::Connection& source,
                                           const std::vector<PostgresTable>& tables);
 
-// Writes a transactional message (prefix "tidegate") into the WAL, so that a slot moves on although nobody
-// writes to published tables. Touches no table.
-void heartbeat(postgres::Connection& source);
+// Writes a transactional message (prefix "tidegate") into the WAL: a marker in the stream, and a heartbeat,
+// with which a slot moves on although nobody writes to published tables. Touches no table.
+void emit_message(postgres::Connection& source, const std::string& content);
 inline constexpr const char* kMessagePrefix = "tidegate";
 
 }  // namespace tidegate::capture

@@ -139,7 +139,8 @@ void PostgresWorker::follow(const RelationChanged& change) {
   if (!known) return refuse("it is not the table that it was");
   if (settings_.source.on_schema_change == OnSchemaChange::pause) refuse("on_schema_change is \"pause\"");
   if (!coordination_.is_streaming()) refuse("the first copy is not finished");
-  auto source = connect_source(source_options(settings_, "tidegate look"));
+  // A source that is away just now throws Error, and is waited for as in the stream.
+  postgres::Connection source(source_options(settings_, "tidegate look"));
   auto tables = capture::read_catalog(source, {name}, {});
   if (tables.size() != 1) return refuse("it is gone");
   auto found = drift(change, *known, tables.front());

@@ -1,9 +1,10 @@
 #include "replicator/pipeline/source_companion.hpp"
 
-#include <unistd.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
+#include <random>
 
 #include "capture/postgres/watch.hpp"
 #include "replicator/log.hpp"
@@ -16,12 +17,19 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto look_interval = 5s, beat_interval = 10s;
+constexpr const char* refused = "source";
 constexpr std::string_view lock_not_available = "55P03";
 constexpr auto pause_without_source = 1000ms, longest_wait = 200ms;
 
-// Messages of other pipelines and of earlier processes come by as well.
+// Messages of other pipelines come by as well, and after a restart those of an earlier process once more: one
+// of them must not be taken for an answer to a wish of now. A process id is no mark, since in a container it
+// is always the same.
 std::string marker_head(const Settings& settings) {
-  return slot_name(settings) + " " + std::to_string(getpid()) + " ";
+  static const std::string of_this_process = [] {
+    std::random_device random;
+    return fmt::format("{:08x}{:08x}", random(), random());
+  }();
+  return slot_name(settings) + " " + of_this_process + " ";
 }
 
 SlotStatus slot_status(const std::string& name, const capture::SourceWatch& watch) {
@@ -39,6 +47,10 @@ SlotStatus slot_status(const std::string& name, const capture::SourceWatch& watc
 
 }  // namespace
 
+std::string SourceCompanion::marker(std::uint64_t wish, const Settings& settings) {
+  return marker_head(settings) + std::to_string(wish);
+}
+
 std::optional<std::uint64_t> SourceCompanion::wish_in(const std::string& message, const Settings& settings) {
   std::string head = marker_head(settings);
   if (!message.starts_with(head)) return std::nullopt;
@@ -53,8 +65,7 @@ std::optional<std::uint64_t> SourceCompanion::wish_in(const std::string& message
 void SourceCompanion::mark_wish() {
   auto wish = coordination_.begin_cut();
   if (wish <= marked_) return;
-  source_->run("SELECT pg_catalog.pg_logical_emit_message(true, 'tidegate', $1)",
-               {marker_head(settings_) + std::to_string(wish)});
+  capture::emit_message(*source_, marker(wish, settings_));
   marked_ = wish;
 }
 
@@ -62,7 +73,7 @@ void SourceCompanion::mark_wish() {
 void SourceCompanion::beat() {
   if (Clock::now() - beat_ < beat_interval) return;
   beat_ = Clock::now();
-  source_->run("SELECT pg_catalog.pg_logical_emit_message(true, 'tidegate', $1)", {marker_head(settings_)});
+  capture::emit_message(*source_, marker_head(settings_));
 }
 
 void SourceCompanion::look_at_slot() {
@@ -103,9 +114,12 @@ void SourceCompanion::run(std::stop_token stop) {
   while (!stop.stop_requested()) {
     try {
       work();
+      coordination_.clear_report(refused);
       coordination_.wait_for_wish(marked_, longest_wait, stop);
     } catch (const Error& error) {
       log_debug("source: {}", error.what());
+      // One that is away is reported by capture; a refusal is met here alone, and `sync` would wait in vain.
+      if (error.advice() == Advice::stop) coordination_.report(refused, error.what());
       source_.reset();
       coordination_.wait_for_wish(UINT64_MAX, pause_without_source, stop);
     }

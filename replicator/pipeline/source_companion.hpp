@@ -25,7 +25,8 @@ class SourceCompanion {
   // Until the stop. A source that is away is tried again; the capture thread reports that.
   void run(std::stop_token stop);
 
-  // The wish that a marker in the stream stands for, where it is of this process.
+  // What stands in the stream for a wish, and back: nothing for markers of other pipelines and processes.
+  static std::string marker(std::uint64_t wish, const Settings& settings);
   static std::optional<std::uint64_t> wish_in(const std::string& message, const Settings& settings);
 
  private:

@@ -38,7 +38,7 @@ TEST_F(PostgresWatch, ASlotsLagGrowsWithWhatIsWritten) {
   EXPECT_FALSE(before->active || before->lost());
   ASSERT_TRUE(before->safe_wal_size);
   other_->run("SELECT pg_logical_emit_message(false, 'x', repeat('y', 100000))");
-  capture::heartbeat(*other_);
+  capture::emit_message(*other_, "");
   const auto after = capture::watch(*other_, "watched").slot;
   EXPECT_GE(after->lag_bytes, before->lag_bytes + 100000);
   EXPECT_GE(after->retained_bytes, after->lag_bytes);
@@ -47,9 +47,9 @@ TEST_F(PostgresWatch, ASlotsLagGrowsWithWhatIsWritten) {
 
 TEST_F(PostgresWatch, AHeartbeatIsInTheSlotsStream) {
   make_slot();
-  capture::heartbeat(*other_);
+  capture::emit_message(*other_, "");
   other_->run("DROP PUBLICATION IF EXISTS watched_pub; CREATE PUBLICATION watched_pub");
-  capture::heartbeat(*other_);
+  capture::emit_message(*other_, "");
   // Its first byte: B(egin), M(essage), C(ommit).
   EXPECT_THAT(rows("SELECT string_agg(chr(get_byte(data, 0)), '') FROM (SELECT * FROM "
                    "pg_logical_slot_peek_binary_changes('watched', NULL, NULL, 'proto_version', '2', "
