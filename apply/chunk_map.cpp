@@ -74,11 +74,6 @@ bool ChunkMap::shows(const Table& table, const Relation& relation, const Row& ro
   return chunk != table.chunks.end() && at < chunk->end;
 }
 
-bool ChunkMap::already_copied(const Relation& relation, const Change& change, std::uint64_t at) const {
-  const Table* table = chunked(relation, at);
-  return table && shows(*table, relation, change.row, at);
-}
-
 ChunkMap::Unseen ChunkMap::unseen_truncate(const Table& table, Change change, std::uint64_t at) {
   Unseen unseen;
   bool shown_by_any = false;

@@ -46,10 +46,6 @@ class ChunkMap {
   // chunk is passed.
   void forget(const std::string& table) { tables_.erase(table); }
 
-  // Was the change visible when its key's chunk was read? False for a table without chunks. For changes that
-  // keep their key.
-  bool already_copied(const Relation& relation, const Change& change, std::uint64_t at) const;
-
   // What of a change the chunks have not shown. Of a key change (`before` is filled) that can be one half:
   // the removal of the old key, or the new row, as an insert; as an update without `before`, where the source
   // did not send all of it and the row must be read again. Of a TRUNCATE that some chunks showed, the ranges
