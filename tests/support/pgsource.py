@@ -6,7 +6,7 @@ import urllib.parse
 import psycopg2
 from psycopg2 import sql
 
-from support.target import Target
+from support.target import Target, run_once
 
 SETTINGS = "SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET extra_float_digits = 3; SET timezone = 'UTC'; SET search_path = ''"
 OTHERS = ("information_schema", "tidegate", "auth", "storage", "realtime", "extensions", "vault", "supabase_migrations", "graphql",
@@ -33,13 +33,7 @@ class Database:
 
     def execute(self, text, parameters=None):
         """One or several statements in one transaction; the last one's rows, if it has some."""
-        connection = self.connect()
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(text, parameters)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            connection.close()
+        return run_once(self.connect(), text, parameters)
 
     def run(self, *command, **options):
         """psql, pgbench and the like, with this database in their environment."""

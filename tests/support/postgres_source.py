@@ -10,6 +10,7 @@ import tempfile
 import psycopg2
 
 from support.guard import guard
+from support.target import run_once
 
 BIN = pathlib.Path(os.environ.get("TIDEGATE_PG_BIN", "/usr/lib/postgresql/15/bin"))
 SETTINGS = """
@@ -98,10 +99,4 @@ class PostgresSource:
 
     def run(self, text, parameters=None):
         """Rows of one statement in a transaction of its own."""
-        connection = self.connect()
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(text, parameters)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            connection.close()
+        return run_once(self.connect(), text, parameters)

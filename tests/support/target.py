@@ -13,6 +13,16 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOL = ROOT / "deploy" / "supabase-local" / "supabase-local"
 
 
+def run_once(connection, text, parameters=None):
+    """In a transaction of its own, on a connection that is closed afterwards; the last statement's rows, if it has some."""
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(text, parameters)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        connection.close()
+
+
 class Target:
     """with Target() as target: ... target.url, target.connect(). Each has a folder and a port of its own. `pg_bin`: of another server."""
 
@@ -71,13 +81,7 @@ class Target:
 
     def query(self, text, parameters=None):
         """Rows of one statement in a transaction of its own."""
-        connection = self.connect()
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(text, parameters)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            connection.close()
+        return run_once(self.connect(), text, parameters)
 
     def env(self, **more):
         """The environment for a child that is to find this target; the password is nowhere else."""
