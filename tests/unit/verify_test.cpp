@@ -1,6 +1,5 @@
 #include <gmock/gmock.h>
 
-
 #include "replicator/pipeline/apply_hold.hpp"
 #include "replicator/verify/checksums.hpp"
 #include "replicator/verify/copy_line.hpp"
@@ -88,9 +87,10 @@ TEST(RowOrder, WhatCannotBeReproducedIsSortedByPrint) {
 
 TEST(Checksums, EitherEndGetsTheSameExpressions) {
   Checksums sql({"ONLY \"s\".\"t\"", {"\"id\"", "\"b\""}, {"\"id\""}}, {"5", "9", 1}, true);
-  EXPECT_EQ(sql.total(),
-            "SELECT count(*), coalesce(sum(pg_catalog.hashtextextended(ROW(\"id\", \"b\")::pg_catalog.text, 0)), "
-            "0) FROM ONLY \"s\".\"t\" WHERE \"id\" > 5 AND \"id\" <= 9");
+  EXPECT_EQ(
+      sql.total(),
+      "SELECT count(*), coalesce(sum(pg_catalog.hashtextextended(ROW(\"id\", \"b\")::pg_catalog.text, 0)), "
+      "0) FROM ONLY \"s\".\"t\" WHERE \"id\" > 5 AND \"id\" <= 9");
   EXPECT_THAT(sql.columns_of({{std::string("a'b")}}), HasSubstr("WHERE (\"id\") IN (('a''b'))"));
   EXPECT_THAT(Checksums({"t", {"a"}, {}}, {}, false).rows_of({1, 2}), HasSubstr("convert_to"));
 }
