@@ -34,6 +34,7 @@ constexpr VerbEntry verbs[] = {
     {"verify", verify, false},
     {"verify status", verify_status, false},
     {"verify stop", verify_stop, false},
+    {"audit", audit, false},
     {"quarantine list", quarantine_list, false},
     {"quarantine show", quarantine_show, false},
     {"quarantine retry", quarantine_retry, false},
