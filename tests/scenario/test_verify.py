@@ -26,10 +26,10 @@ HIDDEN = "Marguerite"    # a value, which no output of verify may hold
 
 SCHEMA = """
 CREATE TABLE patient (id INTEGER PRIMARY KEY, name TEXT, amount DECIMAL, note TEXT, at DATETIME, facts JSON, doc TEXT, done BOOLEAN);
-CREATE TABLE word (word TEXT PRIMARY KEY, n INTEGER, UNIQUE (n));
+CREATE TABLE word (word TEXT PRIMARY KEY NOT NULL, n INTEGER, UNIQUE (n));
 CREATE TABLE pair (b TEXT, a INTEGER, body TEXT, PRIMARY KEY (b, a)) WITHOUT ROWID;
 CREATE TABLE bag (a INTEGER, b TEXT);
-CREATE TABLE price (at DECIMAL(8,2) PRIMARY KEY, body TEXT);
+CREATE TABLE price (at DECIMAL(8,2) PRIMARY KEY NOT NULL, body TEXT);
 CREATE TABLE empty (id INTEGER PRIMARY KEY, body TEXT);
 """
 
@@ -42,8 +42,8 @@ def fill(connection):
         datetime(1700000000 + n, 'unixepoch') || CASE n % 2 WHEN 0 THEN '.120000' ELSE '' END,
         json_object('b', n, 'a', 'x' || n), json_object('b', n, 'a', 1), n % 2 FROM c""")
     connection.execute(numbers.format(2000) + " INSERT INTO word SELECT CASE n % 2 WHEN 0 THEN 'Wort ' ELSE 'wört ' END || n, n FROM c")
-    connection.execute(numbers.format(2000) + " INSERT INTO pair SELECT 'k' || n % 50, n, 'body ' || n FROM c")
-    connection.execute(numbers.format(1000) + " INSERT INTO bag SELECT n % 7, 'bag ' || n % 3 FROM c")
+    connection.execute(numbers.format(2000) + " INSERT INTO pair SELECT 'k' || (n % 50), n, 'body ' || n FROM c")
+    connection.execute(numbers.format(1000) + " INSERT INTO bag SELECT n % 7, 'bag ' || (n % 3) FROM c")
     connection.execute(numbers.format(1000) + " INSERT INTO price SELECT n / 4.0, 'price ' || n FROM c")
     connection.commit()
 
