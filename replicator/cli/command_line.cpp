@@ -56,7 +56,7 @@ constexpr VerbWords verb_words[] = {
     {"audit", "Watch", "Who did what, when and why; and whether that record is whole",
      "tidegate audit --json > audit.jsonl"},
     {"quarantine", "Mend", "Rows that did not fit: list, show, retry, accept", "tidegate quarantine list"},
-    {"explain", "Mend", "What a finding or error code means and what to do",
+    {"explain", "Mend", "What a finding or error code means and what to do; a runbook's page",
      "tidegate explain transaction-pooler"},
     {"version", "Mend", "The program's version", "tidegate version --json"},
 };
@@ -135,7 +135,7 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
     verb.add_flag("--values", into.values, "With the rows' values; this is written to the audit");
   }
   if (name == "explain")
-    verb.add_option("CODE", into.word, "As printed with a finding or error")->type_name("")->required();
+    verb.add_option("CODE", into.word, "As printed with a finding or error, or a runbook: lag-grows")->type_name("")->required();
 }
 
 void add_config_verbs(CLI::App& config) {
