@@ -27,6 +27,11 @@ constexpr Explanation explanations[] = {
     {"bad-env-file", "A line of the --env-file is not NAME=value.", "Correct the line that was named."},
     {"variable-not-set", "tidegate.toml uses ${NAME}, and no such variable is set.",
      "Set it in the environment, or give the file that sets it with --env-file."},
+    {"credentials-secret-short",
+     "The secret from which temporary passwords are made has fewer than 16 bytes, so that somebody could "
+     "find it by trying.",
+     "Make one with `openssl rand -hex 32`, keep it as safe as the passwords, and give it in "
+     "TIDEGATE_CREDENTIALS_SECRET."},
     {"bad-url", "The source or target is not in a form that tidegate reads.",
      "Give a path to a SQLite file, sqlite:////abs/path, or postgresql://user@host:port/dbname; "
      "percent-encode / ? # % in a password."},
