@@ -28,7 +28,8 @@ struct Invocation {
   std::optional<std::chrono::milliseconds> timeout;  // sync, stop
   std::optional<std::uint64_t> rate;                 // throttle: rows per second; absent: off
   std::vector<std::string> ids;                      // quarantine show, retry, accept
-  std::string word;                                  // explain CODE; try DB ("" where it was not given)
+  std::optional<std::uint64_t> sample;               // login-check
+  std::string word;  // explain CODE; try DB; login-check EMAIL ("" where it was not given)
 };
 
 // The settings in force, with the verb's purpose; see config/load.hpp.
