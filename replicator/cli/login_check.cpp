@@ -31,7 +31,7 @@ postgres::Connection connect(const Invocation& invocation) {
 
 // Whose password was tried, and by whom, is nobody's secret; before a first run there is no pipeline to keep
 // it.
-void audit(const Invocation& invocation, const std::string& detail) {
+void keep_in_audit(const Invocation& invocation, const std::string& detail) {
   const auto control = find_state_dir(invocation) / "control.db";
   if (std::filesystem::exists(control))
     ControlStore(control).audit("login-check", who_runs_this(), invocation.flags.reason.value_or(""), detail);
@@ -59,7 +59,7 @@ LoginExamination examine_all(const std::vector<StoredLogin>& found, const std::s
 int check_one(const Invocation& invocation) {
   postgres::Connection target = connect(invocation);
   const std::string password = read_password(fmt::format("Password of {}: ", invocation.word));
-  audit(invocation, "one login");
+  keep_in_audit(invocation, "one login");
   const LoginExamination examined = examine_all(logins_of(target, invocation.word), password);
   const bool accepted = examined.obstacles.empty();
   if (invocation.json) {
@@ -118,7 +118,7 @@ void print_sample(const Sample& sample, std::size_t looked_at) {
 
 int check_sample(const Invocation& invocation) {
   postgres::Connection target = connect(invocation);
-  audit(invocation, fmt::format("a sample of {}", *invocation.sample));
+  keep_in_audit(invocation, fmt::format("a sample of {}", *invocation.sample));
   const auto logins = some_logins(target, *invocation.sample);
   const Sample sample = examine_sample(logins);
   if (invocation.json)

@@ -47,8 +47,8 @@ class LoginCheck(unittest.TestCase):
     def setUpClass(cls):
         cls.target = cls.enterClassContext(Target())
         folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
-        with contextlib.closing(sqlite3.connect(folder / "app.db")):
-            pass
+        with contextlib.closing(sqlite3.connect(folder / "app.db")) as connection:
+            connection.execute("CREATE TABLE note (id INTEGER PRIMARY KEY)")
         cls.tide = cls.enterClassContext(Tidegate(folder / "app.db", cls.target.url))
 
     def setUp(self):
@@ -121,6 +121,16 @@ class LoginCheck(unittest.TestCase):
         for words in ((), ("ann@example.org", "--sample", 3), ("--sample", 0)):
             self.assertEqual(self.tide.verb("login-check", *words).code, USAGE, words)
         self.assertEqual(self.tide.verb("login-check", "ann@example.org", stdin="").code, USAGE)
+
+    def test_who_tried_is_in_the_audit(self):
+        self.tide.start().wait_phase("streaming")
+        self.addCleanup(self.tide.kill)
+        self.tide.verb("login-check", "nobody@example.org", "--reason", "a parent called", stdin=PASSWORD + "\n")
+        self.tide.verb("login-check", "--sample", 5)
+        kept = self.tide.verb("audit", "--json").out
+        entries = [(entry["reason"], entry["detail"]) for entry in map(json.loads, kept.splitlines()) if entry.get("action") == "login-check"]
+        self.assertEqual(entries, [("a parent called", "one login"), ("", "a sample of 5")])
+        self.assertNotIn(PASSWORD, kept)
 
     def on_terminal(self):
         """The verb's own terminal: (process, the terminal's other end)."""
