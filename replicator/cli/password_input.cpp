@@ -69,7 +69,7 @@ std::string line_of_terminal(const std::string& prompt) {
 }  // namespace
 
 std::string read_password(const std::string& prompt) {
-  const std::string line = isatty(STDIN_FILENO) ? line_of_terminal(prompt) : line_of_stdin();
+  std::string line = isatty(STDIN_FILENO) ? line_of_terminal(prompt) : line_of_stdin();
   if (line.empty() || line.size() > longest)
     throw Coded<Usage>("no-password-given", "the password is empty or longer than 1,024 bytes",
                        "type it when asked, or give it as the first line of standard input");

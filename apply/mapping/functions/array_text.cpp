@@ -150,7 +150,7 @@ class JsonWriter {
 
   std::string bare_text() {
     const std::size_t end = std::min(text_.find_first_of(",}{\"\\", at_), text_.size());
-    const std::string text(text_.substr(at_, end - at_));
+    std::string text(text_.substr(at_, end - at_));
     if (text.empty()) fail();
     at_ = end;
     return text;

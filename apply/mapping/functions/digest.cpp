@@ -51,12 +51,6 @@ bool is_hex(std::string_view text) {
   return text.size() % 2 == 0 && text.find_first_not_of("0123456789abcdefABCDEF") == text.npos;
 }
 
-std::string sha256(std::string_view bytes) {
-  std::string out(digest_size, '\0');
-  check(EVP_Digest(bytes.data(), bytes.size(), octets(out), nullptr, EVP_sha256(), nullptr) == 1, "SHA-256");
-  return out;
-}
-
 std::string hmac_sha256(std::string_view secret, std::string_view message) {
   std::string out(digest_size, '\0');
   unsigned size = 0;

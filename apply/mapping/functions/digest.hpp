@@ -13,7 +13,6 @@ std::string base64(std::string_view bytes);  // RFC 4648, padded
 std::optional<std::string> from_base64(std::string_view text);
 bool is_hex(std::string_view text);  // pairs of hexadecimal digits
 
-std::string sha256(std::string_view bytes);
 std::string hmac_sha256(std::string_view secret, std::string_view message);
 
 // As RFC 7914; nothing where the parameters are not valid or need more than 1 GiB.

@@ -1,13 +1,11 @@
 #include "apply/mapping/functions/person.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <stdexcept>
 #include <vector>
 
-#include "apply/mapping/functions/digest.hpp"
+#include "db/digest.hpp"
 #include "proto/change.hpp"
 
 namespace tidegate {
@@ -80,10 +78,7 @@ std::string shown(const Value& key) {
   if (const auto* number = std::get_if<std::int64_t>(&key); number && *number >= 0)
     return std::to_string(*number);
   if (const auto* text = std::get_if<std::string>(&key); text && is_showable(*text)) return *text;
-  std::string out = "x";
-  for (const char c : sha256(key_as_json({key})).substr(0, 16))
-    out += fmt::format("{:02x}", static_cast<unsigned char>(c));
-  return out;
+  return "x" + hex_sha256(key_as_json({key})).substr(0, 32);
 }
 
 }  // namespace
