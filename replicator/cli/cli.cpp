@@ -39,6 +39,7 @@ constexpr VerbEntry verbs[] = {
     {"quarantine show", quarantine_show, false},
     {"quarantine retry", quarantine_retry, false},
     {"quarantine accept", quarantine_accept, false},
+    {"login-check", login_check, false},
     {"explain", explain, false},
     {"version", version, false},
 };

@@ -56,14 +56,17 @@ constexpr VerbWords verb_words[] = {
     {"audit", "Watch", "Who did what, when and why; and whether that record is whole",
      "tidegate audit --json > audit.jsonl"},
     {"quarantine", "Mend", "Rows that did not fit: list, show, retry, accept", "tidegate quarantine list"},
+    {"login-check", "Mend",
+     "Would Supabase Auth accept a login? The password comes from the terminal or standard input",
+     "tidegate login-check ann@example.org"},
     {"explain", "Mend", "What a finding or error code means and what to do; a runbook's page",
      "tidegate explain transaction-pooler"},
     {"version", "Mend", "The program's version", "tidegate version --json"},
 };
 
-constexpr const char* later_verbs[] = {"schema",   "backup",      "repair",      "resync",        "reset",
-                                       "keys",     "credentials", "login-check", "cutover",       "abort",
-                                       "rollback", "finalize",    "report",      "support-bundle"};
+constexpr const char* later_verbs[] = {"schema",   "backup",      "repair",        "resync", "reset",
+                                       "keys",     "credentials", "cutover",       "abort",  "rollback",
+                                       "finalize", "report",      "support-bundle"};
 
 constexpr VerbWords config_words[] = {
     {"check", "", "Validate the configuration", "tidegate config check"},
@@ -134,8 +137,16 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
     verb.add_flag("--follow", into.follow, "Go on as events come");
     verb.add_flag("--values", into.values, "With the rows' values; this is written to the audit");
   }
+  if (name == "login-check") {
+    verb.add_option("EMAIL", into.word, "Whose login is tried")->type_name("");
+    verb.add_option("--sample", into.sample, "N: look at the stored form of N users' logins instead")
+        ->type_name("")
+        ->check(CLI::Range(1, 1'000'000'000));
+  }
   if (name == "explain")
-    verb.add_option("CODE", into.word, "As printed with a finding or error, or a runbook: lag-grows")->type_name("")->required();
+    verb.add_option("CODE", into.word, "As printed with a finding or error, or a runbook: lag-grows")
+        ->type_name("")
+        ->required();
 }
 
 void add_config_verbs(CLI::App& config) {

@@ -27,6 +27,50 @@ constexpr Explanation explanations[] = {
     {"bad-env-file", "A line of the --env-file is not NAME=value.", "Correct the line that was named."},
     {"variable-not-set", "tidegate.toml uses ${NAME}, and no such variable is set.",
      "Set it in the environment, or give the file that sets it with --env-file."},
+    {"credentials-secret-short",
+     "The secret from which temporary passwords are made has fewer than 16 bytes, so that somebody could "
+     "find it by trying.",
+     "Make one with `openssl rand -hex 32`, keep it as safe as the passwords, and give it in "
+     "TIDEGATE_CREDENTIALS_SECRET."},
+    {"no-password-given", "login-check got no password to try.",
+     "Type it when asked, or give it as the first line of standard input; it is never taken from the command "
+     "line."},
+    {"no-auth-users",
+     "The target has no tables auth.users and auth.identities, so that it is no Supabase project.",
+     "Look whether the target's URL is the right one."},
+    {"login-not-found",
+     "A login looks for the address in lower case, among users with aud 'authenticated', the zero UUID as "
+     "instance_id and no single sign-on; it finds none.",
+     "Look whether the user was carried over (`tidegate quarantine list`), and with preset = "
+     "\"supabase-auth\"."},
+    {"login-two-spellings",
+     "Two users have one address in different spellings; a login means either of them.",
+     "Decide which of the two is right, and change the other's address in the source."},
+    {"login-null-column",
+     "Supabase Auth reads this column into a text or time that cannot be NULL, and answers each login "
+     "with \"Database error querying schema\".",
+     "Use preset = \"supabase-auth\", which fills it; for rows that are there, set tokens to '' and times to "
+     "a time."},
+    {"login-unusable-hash",
+     "Supabase Auth accepts bcrypt, argon2i, argon2id and Firebase scrypt; another hash ends each login "
+     "in an internal error.",
+     "Map the column with password_hash(…), which stores '' for it, and send the user a reset."},
+    {"login-role", "The user's role is not 'authenticated': what the token allows is that role's.",
+     "Set role to 'authenticated'; an application's own roles belong into raw_app_meta_data."},
+    {"login-not-confirmed", "Supabase Auth answers \"Email not confirmed\".",
+     "Set email_confirmed_at for addresses that the legacy application had confirmed."},
+    {"login-banned", "The user is banned until a time in the future.",
+     "Set banned_until to NULL if that is not meant."},
+    {"login-no-identity",
+     "The user has no identity of provider 'email', which later versions of Supabase Auth expect of each "
+     "user with a password.",
+     "Use preset = \"supabase-auth\", which writes auth.identities along with auth.users."},
+    {"login-no-password", "The user's encrypted_password is empty: the old hash could not be carried over.",
+     "Send the user a password reset."},
+    {"login-wrong-password", "The password does not fit the stored hash.",
+     "If it is surely the right one, the legacy application may hash something else than the password: a "
+     "digest or an HMAC of "
+     "it (Flask-Security, BCRYPT_HANDLE_LONG_PASSWORDS). Such users need a reset."},
     {"bad-url", "The source or target is not in a form that tidegate reads.",
      "Give a path to a SQLite file, sqlite:////abs/path, or postgresql://user@host:port/dbname; "
      "percent-encode / ? # % in a password."},

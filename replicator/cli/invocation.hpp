@@ -33,7 +33,8 @@ struct Invocation {
   int verify_jobs = 0;                               // verify --jobs
   std::string html;                                  // verify, verify status: FILE
   std::vector<std::string> ids;                      // quarantine show, retry, accept
-  std::string word;                                  // explain CODE; try DB ("" where it was not given)
+  std::optional<std::uint64_t> sample;               // login-check
+  std::string word;  // explain CODE; try DB; login-check EMAIL ("" where it was not given)
 };
 
 // The settings in force, with the verb's purpose; see config/load.hpp.

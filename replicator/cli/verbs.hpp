@@ -30,6 +30,7 @@ int explain(const Invocation& invocation);
 int version(const Invocation& invocation);
 int list(const Invocation& invocation);
 int status(const Invocation& invocation);
+int login_check(const Invocation& invocation);
 
 // What the daemon is asked over its socket.
 int stop(const Invocation& invocation);
