@@ -42,6 +42,15 @@ class ChunkLoader {
   // encoding by it.
   void fit(const RowMapper& mapper, const std::vector<Row>& rows, Lines& lines);
 
+  // What one chunk of the source's rows is in one target table.
+  struct Part {
+    const RowMapper* mapper;
+    Lines lines;
+    std::uint64_t loaded = 0;  // rows that are in the target now; filled by load()
+  };
+  // The same for a chunk whose rows become rows of several tables. `chunk.rows` says how many it had.
+  void load(std::vector<Part>& parts, const LoadedChunk& chunk);
+
   // Rows that do not fit go to the quarantine in the same transaction. Returns the rows that are in the
   // target now. Throws Error; nothing of the chunk is there then, unless the advice is in_doubt.
   std::uint64_t load(const RowMapper& mapper, Lines& lines, const LoadedChunk& chunk);
@@ -49,13 +58,18 @@ class ChunkLoader {
  private:
   bool widen_for(const RowMapper& mapper, const Lines& lines);
   void copy(const RowMapper& mapper, const Lines& lines, std::size_t first, std::size_t last);
-  std::uint64_t load_carefully(const RowMapper& mapper, Lines& lines, const LoadedChunk& chunk);
-  void record(const RowMapper& mapper, const std::vector<Reject>& rejects, const LoadedChunk& chunk,
-              std::uint64_t rows);
+  void copy_all(std::vector<Part>& parts);
+  void load_carefully(std::vector<Part>& parts, const LoadedChunk& chunk);
+  void copy_carefully(Part& part);
+  void record(const std::vector<Part>& parts, const LoadedChunk& chunk);
 
   TargetSession& session_;
   Quarantine& quarantine_;
   Widen widen_;
 };
+
+// A contributor's columns of these rows.
+postgres::Command contribution(const RowMapper& mapper, const ChunkLoader::Lines& lines, std::size_t first,
+                               std::size_t last);
 
 }  // namespace tidegate

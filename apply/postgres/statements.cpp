@@ -137,7 +137,48 @@ std::string upsert_sql(const TablePlan& plan) {
       quoted_name(plan), column_list(plan), fmt::join(arrays, ", "), key_list(plan), action);
 }
 
+namespace {
+
+std::vector<std::string> own_columns(const TablePlan& plan) {
+  std::vector<std::string> names;
+  for (const auto& column : plan.columns) {
+    if (!is_key(plan, column.target)) names.push_back(quoted(column.target));
+  }
+  return names;
+}
+
+std::string blank_sets(const TablePlan& plan) {
+  return fmt::format("{} = DEFAULT", fmt::join(own_columns(plan), " = DEFAULT, "));
+}
+
+}  // namespace
+
+std::string contribute_sql(const TablePlan& plan) {
+  std::vector<std::string> arrays, names, sets, matches;
+  for (std::size_t i = 0; i < plan.columns.size(); ++i) {
+    const ColumnPlan& column = plan.columns[i];
+    arrays.push_back(fmt::format("${}::{}[]", i + 1, element_type(column)));
+    names.push_back(fmt::format("c{}", i + 1));
+    auto& list = is_key(plan, column.target) ? matches : sets;
+    list.push_back(fmt::format("{}{} = k.c{}", &list == &matches ? "t." : "", quoted(column.target), i + 1));
+  }
+  return fmt::format(
+      "WITH found AS (UPDATE {} AS t SET {} FROM unnest({}) AS k({}) WHERE {} RETURNING 1) "
+      "SELECT tidegate.expect_rows((SELECT count(*) FROM found), ${})",
+      quoted_name(plan), fmt::join(sets, ", "), fmt::join(arrays, ", "), fmt::join(names, ", "),
+      fmt::join(matches, " AND "), plan.columns.size() + 1);
+}
+
+std::string delete_all_sql(const TablePlan& plan) {
+  if (plan.contributor) return fmt::format("UPDATE {} SET {}", quoted_name(plan), blank_sets(plan));
+  const std::string all = "DELETE FROM " + quoted_name(plan);
+  return plan.rows.empty() ? all : all + " WHERE " + plan.rows;
+}
+
 std::string delete_sql(const TablePlan& plan) {
+  if (plan.contributor)
+    return fmt::format("UPDATE {} AS t SET {} FROM {}", quoted_name(plan), blank_sets(plan),
+                       matching_keys(plan));
   return fmt::format("DELETE FROM {} AS t USING {}", quoted_name(plan), matching_keys(plan));
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "apply/mapping/mapping.hpp"
 #include "apply/postgres/target_tables.hpp"
 #include "apply/postgres/widening.hpp"
 #include "replicator/control/store.hpp"
@@ -21,6 +22,8 @@ struct ApplyWorkerOptions {
   TargetOptions target;
   TargetTablesOptions tables;
   BatchLimits limits;
+  std::vector<MapDefinition> maps;
+  MappingOptions mapping;
   std::string state_path;
 };
 
@@ -51,6 +54,7 @@ class ApplyWorker {
     std::promise<Retried> answer;
   };
   void work(Session& session);
+  static SchemaChange unmapped(Session& session, SchemaChange change);
   void check_position(Session& session);
   void create_tables(Session& session);
   void load_or_say_why(Session& session);

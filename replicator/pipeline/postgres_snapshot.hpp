@@ -33,7 +33,9 @@ struct PostgresSnapshotOptions {
 
 struct PostgresSnapshotTable {
   SnapshotTable source;
-  TablePlan plan;  // its columns' sources are source.columns, in that order
+  std::vector<TablePlan>
+      plans;  // one, whose columns' sources are source.columns in that order; or of each map
+  MappedTable* mapped = nullptr;  // makes the rows of `plans` out of the source's
 };
 
 class PostgresSnapshot {
@@ -54,8 +56,9 @@ class PostgresSnapshot {
   // A table and how its rows go over.
   struct Work {
     explicit Work(PostgresSnapshotTable described);
+    const TablePlan& plan() const { return table.plans.front(); }
     PostgresSnapshotTable table;
-    RowMapper mapper;
+    std::deque<RowMapper> mappers;
     std::vector<Row> parts;  // at once only: this round's
   };
   bool whole() const;

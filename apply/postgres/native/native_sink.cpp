@@ -58,6 +58,12 @@ void NativeSink::add(const Relation& relation, Change change) {
   Target* target = target_of(relation);
   if (!target) return;
   target->table.complete(change);
+  if (target->table.plan().contributor && !change.before.empty()) {
+    // Never moves a row: the old one gets its own values back, and the new one is its owner's to make.
+    Change old{Operation::remove, change.relation, std::move(change.before), {}, {}};
+    change.before = {};
+    add(relation, std::move(old));
+  }
   Step step{target, std::move(change)};
   if (joins_last_truncate(step)) return;
   if (step.operation() == Operation::truncate) step.truncated.push_back(target);
