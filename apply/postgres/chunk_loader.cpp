@@ -57,7 +57,7 @@ void ChunkLoader::copy(const RowMapper& mapper, const Lines& lines, std::size_t 
     if (first < last) session_.connection().pipeline({contribution(mapper, lines, first, last)});
     return;
   }
-  constexpr std::size_t piece = 256 * 1024;  // a CopyData message; libpq keeps a copy until it is sent
+  constexpr std::size_t piece = 256UL * 1024;  // a CopyData message; libpq keeps a copy until it is sent
   auto& target = session_.connection();
   target.copy_begin(copy_sql(mapper.plan()));
   for (std::size_t at = lines.starts[first]; at < lines.starts[last];) {
