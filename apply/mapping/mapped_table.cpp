@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "apply/mapping/expression_check.hpp"
+#include "apply/mapping/keys/key_calls.hpp"
 #include "apply/mapping/mapped_row.hpp"
 #include "apply/mapping/refusals.hpp"
 #include "db/error.hpp"
@@ -84,6 +85,8 @@ std::size_t MappedTable::compile(const std::string& sql, const PlacedText& text,
   if (auto why = not_repeatable(text.text); !why.empty()) throw not_repeatable_expression(text, why);
   try {
     const auto number = engine_.add(sql);
+    asks_memory_ = asks_memory_ || asks_memory(sql);
+    asks_unique_ = asks_unique_ || asks_unique_value(sql);
     values_.resize(number + 1);
     return number;
   } catch (const std::invalid_argument& complaint) {
@@ -168,6 +171,7 @@ bool MappedTable::evaluate(const Row& row, const std::vector<std::size_t>& expre
   try {
     engine_.evaluate(bound(row), expressions, results_);
   } catch (const Error&) {
+    if (options_.memory) options_.memory->rethrow_failure();
     return false;
   }
   for (std::size_t i = 0; i < expressions.size(); ++i) std::swap(values_[expressions[i]], results_[i]);
@@ -210,8 +214,9 @@ Row MappedTable::failed_row(const Output& output, const Row& row) {
 
 // Nothing where the row does not match. `evaluated`: all expressions have the row's values.
 std::optional<Row> MappedTable::whole_row(const Output& output, const Row& row, bool evaluated) {
-  if (!evaluated && !evaluate(row, output.expressions)) return failed_row(output, row);
+  if (!evaluated && !evaluate(row, output.conditions)) return failed_row(output, row);
   if (!matches(output)) return std::nullopt;
+  if (!evaluated && !evaluate(row, output.expressions)) return failed_row(output, row);
   Row mapped;
   mapped.reserve(output.relation.columns.size());
   for (std::size_t i = 0; i < output.cells.size(); ++i) mapped.push_back(cell(output, row, i));
@@ -222,8 +227,22 @@ std::optional<Row> MappedTable::whole_row(const Output& output, const Row& row, 
 
 void MappedTable::map_row(const Row& row, std::vector<std::optional<Row>>& mapped) {
   mapped.clear();
-  const bool evaluated = evaluate(row, all_expressions_);
+  const bool remembers = asks_unique_ && options_.memory;
+  if (remembers) options_.memory->begin_row(owner(row));
+  const bool evaluated = !asks_memory_ && evaluate(row, all_expressions_);
   for (const Output& output : outputs_) mapped.push_back(whole_row(output, row, evaluated));
+  if (remembers) options_.memory->end_row();
+}
+
+// The source row as the key memory names it.
+std::string MappedTable::owner(const Row& row) const {
+  Row key;
+  for (auto place : source_key_) key.push_back(row[place]);
+  return source_.table + " " + key_as_json(key);
+}
+
+void MappedTable::free_values_of(const Row& row) {
+  if (asks_unique_ && options_.memory) options_.memory->row_is_gone(owner(row));
 }
 
 // --- changes ---
@@ -238,6 +257,7 @@ void MappedTable::map(const Change& change, const Give& give) {
     case Operation::update:
       return map_upsert(change, give);
     case Operation::remove:
+      free_values_of(change.row);
       for (const Output& output : outputs_) give_removal(output, change.row, give);
       return;
     case Operation::truncate:
@@ -266,8 +286,12 @@ Row MappedTable::old_row(const Change& change) const {
 }
 
 void MappedTable::map_upsert(const Change& change, const Give& give) {
-  const bool evaluated = change.absent.empty() && evaluate(change.row, all_expressions_);
+  if (!change.before.empty() && owner(change.before) != owner(change.row)) free_values_of(change.before);
+  const bool remembers = asks_unique_ && options_.memory && change.absent.empty();
+  if (remembers) options_.memory->begin_row(owner(change.row));
+  const bool evaluated = !asks_memory_ && change.absent.empty() && evaluate(change.row, all_expressions_);
   for (const Output& output : outputs_) map_upsert(output, change, evaluated, give);
+  if (remembers) options_.memory->end_row();
 }
 
 void MappedTable::map_upsert(const Output& output, const Change& change, bool evaluated, const Give& give) {

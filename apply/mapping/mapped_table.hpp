@@ -9,6 +9,7 @@
 
 #include "apply/mapping/bound_value.hpp"
 #include "apply/mapping/definition.hpp"
+#include "apply/mapping/keys/key_memory.hpp"
 #include "apply/mapping/row_engine.hpp"
 #include "proto/change.hpp"
 #include "proto/table.hpp"
@@ -18,6 +19,7 @@ namespace tidegate {
 struct MappingOptions {
   bool printed = false;  // the source's values are texts that Postgres printed, and so are the mapped ones
   RowEngine::Functions functions;
+  std::shared_ptr<KeyMemory> memory;  // none where nothing is written
 };
 
 // One [[map.to]], with its [[map]] and the name of its mapped relation.
@@ -84,6 +86,8 @@ class MappedTable {
   void give_removal(const Output& output, const Row& row, const Give& give);
   bool lacks_inputs(const Output& output, const Change& change) const;
   Row old_row(const Change& change) const;
+  std::string owner(const Row& row) const;
+  void free_values_of(const Row& row);
 
   Relation source_;
   MappingOptions options_;
@@ -92,6 +96,8 @@ class MappedTable {
   RowEngine engine_;
   std::vector<Output> outputs_;
   std::vector<std::size_t> all_expressions_;
+  bool asks_memory_ = false;  // then only rows that match are evaluated
+  bool asks_unique_ = false;
   Row scratch_, results_;
   std::vector<Value> values_;  // by expression
 };

@@ -37,7 +37,7 @@ postgres::Command ChunkCopier::done(const TablePlan& plan, const ChunkToCopy& ch
 // A chunk that somebody has copied already, or planned anew, must not come a second time.
 void ChunkCopier::record(const TablePlan& plan, const ChunkToCopy& chunk, std::uint64_t rows,
                          std::vector<postgres::Command> rejected) {
-  rejected.push_back(done(plan, chunk, rows));
+  rejected.push_back(with_keys(plan.from.empty() ? nullptr : session_.keys(), done(plan, chunk, rows)));
   if (session_.connection().pipeline(rejected).back().rows() == 1) return;
   throw Error("chunk " + std::to_string(chunk.number) + " of table " + plan.source_table() +
                   " is not planned any more",
@@ -156,6 +156,7 @@ std::uint64_t ChunkCopier::copy_mapped(MappedTable& mapped, const std::deque<Row
   transaction.commit();
   failpoint("chunk-after-commit");
   quarantine_.committed();
+  if (session_.keys()) session_.keys()->sent();
   return count;
 }
 

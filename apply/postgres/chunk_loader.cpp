@@ -77,11 +77,11 @@ void ChunkLoader::record(const std::vector<Part>& parts, const LoadedChunk& chun
   postgres::Parameter up_to;
   if (!chunk.up_to.empty()) up_to = postgres::bytea(encode(chunk.up_to));
   const std::uint64_t rows = parts.size() == 1 && chunk.rows == 0 ? parts.front().loaded : chunk.rows;
-  commands.push_back(
-      {"INSERT INTO tidegate.chunks(pipeline, source_table, number, up_to, sequence, rows)"
-       " VALUES ($1, $2, $3, $4, $5, $6)",
-       {session_.pipeline(), chunk.table, std::to_string(chunk.number), up_to, std::to_string(chunk.sequence),
-        std::to_string(rows)}});
+  commands.push_back(with_keys(
+      session_.keys(), {"INSERT INTO tidegate.chunks(pipeline, source_table, number, up_to, sequence, rows)"
+                        " VALUES ($1, $2, $3, $4, $5, $6)",
+                        {session_.pipeline(), chunk.table, std::to_string(chunk.number), up_to,
+                         std::to_string(chunk.sequence), std::to_string(rows)}}));
   session_.connection().pipeline(commands);
 }
 
@@ -152,6 +152,7 @@ void ChunkLoader::load(std::vector<Part>& parts, const LoadedChunk& chunk) {
     load_carefully(parts, chunk);
   }
   failpoint("load-after-commit");
+  if (session_.keys()) session_.keys()->sent();
   quarantine_.committed();
 }
 

@@ -32,6 +32,8 @@ constexpr VerbEntry verbs[] = {
     {"throttle", throttle, false},
     {"events", events, false},
     {"audit", audit, false},
+    {"keys export", keys_export, false},
+    {"reset", reset, false},
     {"quarantine list", quarantine_list, false},
     {"quarantine show", quarantine_show, false},
     {"quarantine retry", quarantine_retry, false},

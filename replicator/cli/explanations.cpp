@@ -129,6 +129,12 @@ constexpr Explanation explanations[] = {
      "Take the value from the row, or leave the column to the target's default."},
     {"map-key", "The key of a [[map.to]] names a column that the map does not fill.",
      "Map that column, or name the target's key with key = [\"…\"]; without it the key is id."},
+    {"no-keys", "The state directory has no key memory: its pipeline has no mapping, or never ran.",
+     "Name the pipeline with --state DIR."},
+    {"no-such-pipeline", "The target's schema tidegate knows no pipeline of this name.",
+     "Use the configuration with which it ran; the name is [pipeline] name."},
+    {"not-confirmed", "A verb that takes data away wants the pipeline's name once more.",
+     "Add --confirm NAME."},
     {"map-two-owners", "Two maps own rows of one target table, and nothing says which rows are whose.",
      "Give each rows = \"a condition on the target's columns\", make the keys surrogate() or uuid() with "
      "another first "

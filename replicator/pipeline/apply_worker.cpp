@@ -18,6 +18,7 @@ using namespace std::chrono_literals;
 constexpr auto first_pause = 100ms, longest_pause = 5000ms;
 constexpr std::string_view unique_violation = "23505", broken_reference = "23503";
 constexpr auto longest_idle = 200ms;
+constexpr auto retry_pause = 500ms;
 constexpr auto audit_look = 1s;
 
 bool worth_another_try(const Error& error) {
@@ -53,6 +54,8 @@ struct ApplyWorker::Session {
   std::uint64_t quarantine_seen = 0;    // Quarantine::changes() when retries were last considered
   std::optional<AuditHead> audit_head;  // as the target has it
   Coordination::Clock::time_point next_audit_look;
+  std::uint64_t retried_at = 0;  // position at which waiting rows were last tried
+  Coordination::Clock::time_point retry_from{};
   bool objects_pending = true;  // indexes and constraints that the target may lack yet
 
   std::optional<SourceTable> described(const std::string& name) {
@@ -147,6 +150,10 @@ SchemaChange ApplyWorker::unmapped(Session& session, SchemaChange change) {
 
 void ApplyWorker::work(Session& session) {
   check_position(session);
+  if (auto& memory = options_.mapping.memory) {
+    memory->meet(session.target.connection(), session.target.phase() == TargetPhase::fresh);
+    session.target.carry(memory.get());
+  }
   show_tables(session);
   if (session.target.phase() == TargetPhase::fresh) create_tables(session);
   if (!store_.fact("target_filled")) store_.set_fact("target_filled", iso_now());
@@ -383,6 +390,16 @@ ApplyWorker::Retried ApplyWorker::retry(Session& session, const std::vector<std:
   return counts;
 }
 
+// A mapped row that waits for its parent or its owner: has the stream moved on since it was last tried?
+bool ApplyWorker::others_may_have_come(Session& session) {
+  const auto now = Coordination::Clock::now();
+  const auto at = session.target.position().sequence;
+  if (session.mapping.empty() || at == session.retried_at || now < session.retry_from) return false;
+  session.retried_at = at;
+  session.retry_from = now + retry_pause;
+  return true;
+}
+
 // A row in quarantine may leave its old values in the target, and others that have taken them over in the
 // source are then refused. Once a row has left the quarantine they may fit; each pass frees one at least, or
 // is the last. A row that was not found is read again at once.
@@ -390,12 +407,13 @@ void ApplyWorker::retry_conflicts(Session& session) {
   bool released = session.quarantine.take_released();
   bool changed =
       std::exchange(session.quarantine_seen, session.quarantine.changes()) != session.quarantine.changes();
-  if ((!released && !changed) || session.quarantine.size() == 0) return;
+  const bool moved = others_may_have_come(session);
+  if ((!released && !changed && !moved) || session.quarantine.size() == 0) return;
   std::vector<std::int64_t> ids;
   for (const auto& entry : list_quarantine(session.target.connection(), session.target.pipeline())) {
     bool conflict = entry.sqlstate == unique_violation || entry.sqlstate == broken_reference;
     bool missing = entry.reason == name_of(Misfit::row_missing);
-    if (entry.state == "held" && (missing || (released && conflict))) ids.push_back(entry.id);
+    if (entry.state == "held" && (missing || ((released || moved) && conflict))) ids.push_back(entry.id);
   }
   if (!ids.empty()) retry(session, ids);
   session.quarantine_seen = session.quarantine.changes();

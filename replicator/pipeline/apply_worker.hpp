@@ -69,6 +69,7 @@ class ApplyWorker {
   void serve_retries(Session& session);
   Retried retry(Session& session, const std::vector<std::int64_t>& ids);
   void retry_conflicts(Session& session);
+  static bool others_may_have_come(Session& session);
   void enter_phase(Session& session, TargetPhase phase);
   void show_tables(Session& session);
   void show_quarantine(Session& session);

@@ -15,6 +15,7 @@
 #include "replicator/pipeline/apply_worker.hpp"
 #include "replicator/pipeline/capture_worker.hpp"
 #include "replicator/pipeline/daemon_api.hpp"
+#include "replicator/pipeline/mapping_samples.hpp"
 #include "replicator/pipeline/mapping_setup.hpp"
 #include "replicator/pipeline/postgres_worker.hpp"
 #include "replicator/registry.hpp"
@@ -66,13 +67,14 @@ std::jthread worker(Coordination& coordination, Work work) {
   });
 }
 
-ApplyWorkerOptions apply_options(const Settings& settings, const std::string& state_path) {
+ApplyWorkerOptions apply_options(const Settings& settings, const std::string& state_path,
+                                 const std::string& keys_path) {
   ApplyWorkerOptions options;
   options.target = {connect_options(settings, "tidegate " + settings.pipeline), settings.pipeline};
   options.tables = tables_options(settings);
   options.limits = {settings.apply.max_rows, settings.apply.max_bytes};
   options.maps = maps_of(settings);
-  options.mapping = mapping_options(settings);
+  options.mapping = mapping_options(settings, make_key_memory(settings, keys_path));
   options.state_path = state_path;
   return options;
 }
@@ -126,6 +128,7 @@ void look_before_the_first_run(const Settings& settings, const std::string& inca
   auto target = connect_target(connect_options(settings, "tidegate look"));
   refuse_other_state_directory(target, settings, incarnation);
   require_fit(target, planned.plans, tables_options(settings));
+  refuse_uncastable(target, settings, planned);
 }
 
 // A target that is away for now does not keep a pipeline that knows its plan from capturing.
@@ -187,7 +190,7 @@ class Daemon {
         incarnation_(made_incarnation(state_path_)),
         store_(state_dir.file("control.db")),
         signals_(coordination_),
-        options_(apply_options(settings, state_path_)),
+        options_(apply_options(settings, state_path_, state_dir.file("keys.db"))),
         source_(make_source(settings, state_path_, store_, coordination_)),
         apply_(options_, *source_, coordination_, store_),
         api_(coordination_, store_, apply_, options_.target, state_path_) {

@@ -8,10 +8,13 @@ namespace tidegate {
 
 // With the source's full table names.
 std::vector<MapDefinition> maps_of(const Settings& settings);
-MappingOptions mapping_options(const Settings& settings);
+// `memory`: none where nothing is written.
+MappingOptions mapping_options(const Settings& settings, std::shared_ptr<KeyMemory> memory);
+// keys.db; nothing where there is no mapping. Draws its numbers on a connection of its own.
+std::shared_ptr<KeyMemory> make_key_memory(const Settings& settings, const std::string& path);
 
-// As the events of a SQLite table describe its rows, and those of a Postgres table under its identity.
-Relation relation_of(const SourceTable& table);
+// As events describe its rows. `published`: by a Postgres server, which leaves generated columns out.
+Relation relation_of(const SourceTable& table, bool published);
 
 // Adds a plan for each mapped relation, and what is to be known of it. `mapped`: the tables that some map
 // reads, with their measures. Throws Refused, with the place in the file, for what cannot be compiled.
