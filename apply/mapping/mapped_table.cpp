@@ -71,7 +71,7 @@ MappedTable::MappedTable(std::vector<MapOutput> outputs, const SourceTable& tabl
       source_key_(key_places(table, relation)),
       engine_(engine_columns(table, relation, options.printed), options.functions) {
   for (auto& output : outputs) {
-    outputs_.push_back(Output{std::move(output), {}, {}, {}, {}, {}, {}, {}});
+    outputs_.emplace_back().from = std::move(output);
     compile(outputs_.back(), first_id++);
     add_to(all_expressions_, outputs_.back().expressions);
   }
@@ -102,6 +102,7 @@ void MappedTable::compile_condition(Output& output, const std::optional<PlacedTe
   if (!condition) return;
   output.conditions.push_back(compile("(" + condition->text + ") IS TRUE", *condition, "a condition"));
   note_reads(condition->text, output.reads);
+  note_reads(condition->text, output.inputs);
 }
 
 MappedTable::Cell MappedTable::compile_cell(const MapColumn& column) {
@@ -132,6 +133,7 @@ void MappedTable::compile(Output& output, std::uint32_t id) {
     names.push_back(column.target);
     const Cell& cell = output.cells.emplace_back(compile_cell(column));
     if (!cell.passed) output.expressions.push_back(cell.expression);
+    if (!cell.passed) note_reads(column.expression.text, output.inputs);
     note_reads(column.expression.text, output.reads);
   }
   compile_condition(output, output.from.map->condition);
@@ -272,8 +274,19 @@ void MappedTable::map(const Change& change, const Give& give) {
 // Some values were not sent since they did not change, and an expression needs one.
 bool MappedTable::lacks_inputs(const Output& output, const Change& change) const {
   return std::any_of(change.absent.begin(), change.absent.end(), [&](std::uint32_t place) {
-    return std::binary_search(output.reads.begin(), output.reads.end(), place);
+    return std::binary_search(output.inputs.begin(), output.inputs.end(), place);
   });
+}
+
+// A column that is only passed on stays away where the source did not send it.
+std::vector<std::uint32_t> MappedTable::absent_cells(const Output& output, const Change& change) {
+  std::vector<std::uint32_t> absent;
+  for (std::uint32_t i = 0; i < output.cells.size(); ++i) {
+    const auto& passed = output.cells[i].passed;
+    if (passed && std::binary_search(change.absent.begin(), change.absent.end(), *passed))
+      absent.push_back(i);
+  }
+  return absent;
 }
 
 // As it was before the update, as far as the source says so.
@@ -311,7 +324,9 @@ void MappedTable::map_upsert(const Output& output, const Change& change, bool ev
     if (is_update) give_removal(output, change.row, give);
     return;
   }
+  const bool is_misfit = !is_null(row->back());
   Change mapped{change.operation, output.relation.id, std::move(*row), {}, {}};
+  if (!is_misfit) mapped.absent = absent_cells(output, change);
   const bool moved = old && std::any_of(output.key.begin(), output.key.end(), [&](std::size_t place) {
                        return !identical((*old)[place], mapped.row[place]);
                      });

@@ -64,6 +64,7 @@ class MappedTable {
     std::vector<std::size_t> key;               // places of the target's key
     std::vector<std::size_t> conditions;        // expressions, each 1 where the row matches
     std::vector<std::size_t> reads, key_reads;  // places in the source's row
+    std::vector<std::size_t> inputs;            // those of `reads` that an expression or condition needs
     std::vector<std::size_t> expressions;       // all that the row needs
     bool key_moves = false;                     // the target's key reads more than the source's
   };
@@ -85,6 +86,7 @@ class MappedTable {
   void map_upsert(const Output& output, const Change& change, bool evaluated, const Give& give);
   void give_removal(const Output& output, const Row& row, const Give& give);
   bool lacks_inputs(const Output& output, const Change& change) const;
+  static std::vector<std::uint32_t> absent_cells(const Output& output, const Change& change);
   Row old_row(const Change& change) const;
   std::string owner(const Row& row) const;
   void free_values_of(const Row& row);

@@ -20,7 +20,8 @@ constexpr int judged_rows = 100;
 
 std::string select_sql(const Relation& relation, const std::string& table, int rows) {
   std::vector<std::string> columns;
-  for (const auto& name : relation.columns) columns.push_back(name == kRidSource ? "rowid" : quoted(name));
+  for (const auto& name : relation.columns)
+    columns.push_back(name == kRidSource ? "rowid" : tidegate::quoted(name));
   return fmt::format("SELECT {} FROM {} LIMIT {}", fmt::join(columns, ", "), table, rows);
 }
 
@@ -36,8 +37,8 @@ std::vector<Row> rows_of_file(const Settings& settings, const Relation& relation
 std::vector<Row> rows_of_server(const Settings& settings, const Relation& relation, int count) {
   auto source = connect_source(source_options(settings, "tidegate plan"));
   const auto dot = relation.table.find('.');
-  const std::string table =
-      quoted(relation.table.substr(0, dot)) + "." + quoted(relation.table.substr(dot + 1));
+  const std::string table = tidegate::quoted(relation.table.substr(0, dot)) + "." +
+                            tidegate::quoted(relation.table.substr(dot + 1));
   auto found = source.run(select_sql(relation, table, count));
   std::vector<Row> rows;
   for (int i = 0; i < found.rows(); ++i) {

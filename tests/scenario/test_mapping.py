@@ -189,8 +189,8 @@ class Mapping(unittest.TestCase):
         self.refused(CONFIG.replace("lower(email)", "lower(emial)"), "map-expression", f"{here}{column + 6}: no such column: emial")
         self.refused(CONFIG.replace("lower(email)", "lowr(email)"), "map-expression", f"{here}\\d+: no such function: lowr")
         self.refused(CONFIG.replace("lower(email)", "datetime('now')"), "map-not-repeatable", here)
-        self.refused(CONFIG.replace("email = \"lower", "mail = \"lower"), "table-does-not-fit", f"{here}{column - 1}: .*it has no column mail")
-        self.refused(CONFIG.replace("public.app_role", "public.tier"), "map-type", f"tidegate.toml:{line - 1}:\\d+: column role .* is app_role, not public.tier")
+        self.refused(CONFIG.replace("email = \"lower", "mail = \"lower"), "table-does-not-fit", f"{here}{column - 2}: .*it has no column mail")
+        self.refused(CONFIG.replace("public.app_role", "public.tier"), "map-type", f"tidegate.toml:{line - 1}:\\d+: column role .* is (public\\.)?app_role, not public.tier")
         self.refused(CONFIG.replace('table = "public.young"', 'table = "public.yung"'), "table-missing", "tidegate.toml:\\d+:\\d+: table public.yung")
         self.refused(CONFIG.replace('from = "user"', 'from = "users"'), "map-no-such-table", "tidegate.toml:\\d+:8: the source has no table users")
 

@@ -29,7 +29,7 @@ MapColumn column(std::string name, std::string expression) {
   return {std::move(name), {std::move(expression), "t.toml:6:20"}};
 }
 
-SourceTable user_table() {
+SourceTable user_table(bool printed) {
   SourceTable table;
   table.name = "user";
   table.primary_key = {"id"};
@@ -37,7 +37,7 @@ SourceTable user_table() {
                             std::pair("age", "INTEGER"), std::pair("deleted", "DATETIME")}) {
     SourceColumn& made = table.columns.emplace_back();
     made.name = name;
-    made.declared_type = type;
+    made.declared_type = printed && std::string(type) == "INTEGER" ? "integer" : type;
   }
   table.columns[1].collation = "NOCASE";
   return table;
@@ -55,8 +55,8 @@ struct Rig {
     map.from = "user";
     if (condition) map.condition = PlacedText{*condition, "t.toml:3:9"};
     map.to = std::move(to);
-    table = std::make_unique<MappedTable>(outputs_of(maps, "user"), user_table(), users,
-                                          MappingOptions{printed, {}}, 100);
+    table = std::make_unique<MappedTable>(outputs_of(maps, "user"), user_table(printed), users,
+                                          MappingOptions{printed, {}, {}}, 100);
   }
   std::vector<std::string> map(const Change& change) {
     std::vector<std::string> said;
@@ -176,6 +176,17 @@ std::string refusal_of(const std::string& expression) {
     return refused.message();
   }
   return "";
+}
+
+TEST(MappedTable, APassedColumnThatWasNotSentStaysAbsent) {
+  Rig rig({target("t", {column("id", "id"), column("mail", "email"), column("age", "age + 1")})}, {}, true);
+  Change change = update({std::string("3"), Null{}, std::string("1"), Null{}});
+  change.absent = {1};
+  std::vector<Change> made;
+  rig.table->map(change, [&](const Relation&, Change mapped) { made.push_back(std::move(mapped)); });
+  ASSERT_EQ(made.size(), 1u);
+  EXPECT_THAT(made[0].absent, ElementsAre(1));
+  EXPECT_EQ(key_as_json(made[0].row), R"(["3",null,"2","3",null])");
 }
 
 TEST(MappedTable, WhatDoesNotCompileIsRefusedWithItsPlace) {

@@ -41,8 +41,8 @@ std::string rows_of(const MapTarget& target, const KeyCall& call, const std::str
   return fmt::format(
       "{}::text IN (SELECT k.answer FROM tidegate.keys AS k WHERE k.pipeline = {} AND k.scope = {} AND "
       "starts_with(k.key, {}))",
-      quoted(target.key.front()), quoted_literal(pipeline), quoted_literal(call.function + ":" + call.entity),
-      quoted_literal(beginning_of(call)));
+      tidegate::quoted(target.key.front()), quoted_literal(pipeline),
+      quoted_literal(call.function + ":" + call.entity), quoted_literal(beginning_of(call)));
 }
 
 using Owners = std::map<std::string, std::vector<MapTarget*>>;

@@ -37,7 +37,7 @@ KeyEntry entry_at(const postgres::Result& rows, int i) {
 
 constexpr const char* insert_sql =
     "INSERT INTO tidegate.keys(pipeline, scope, key, answer, owner)"
-    " SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[])"
+    " SELECT $1::text, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[])"
     " ON CONFLICT (pipeline, scope, key) DO UPDATE SET answer = excluded.answer, owner = excluded.owner";
 
 }  // namespace

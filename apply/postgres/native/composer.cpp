@@ -124,6 +124,8 @@ void Composer::truncate(const Step& step, Commands& out) {
   // What a mapped relation is of may hold rows of others.
   const bool mapped = std::any_of(step.truncated.begin(), step.truncated.end(),
                                   [](const Target* target) { return is_mapped(target->table.relation()); });
+  // Whose rows are whose may be known by keys that were given in this very transaction.
+  if (mapped) out.push_back(with_keys(session_.keys(), {"SELECT", {}}));
   if (truncate_by_delete_ || mapped) {
     for (Target* target : step.truncated) delete_all(*target, restart, out);
   } else {
