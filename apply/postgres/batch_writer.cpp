@@ -63,6 +63,7 @@ BatchWriter::BatchWriter(TargetSession& session, Quarantine& quarantine, const P
     : session_(session),
       quarantine_(quarantine),
       references_(session, plans),
+      orphans_(session.connection(), session.replica_mode(), plans),
       deferred_(session, quarantine, references_),
       widen_(std::move(widen)) {}
 
@@ -195,6 +196,7 @@ void BatchWriter::write(const NetChanges& changes, const Position& to) {
     settle_and_advance(to);
   }
   remember_sequences(parts);
+  hold_orphans(parts, to.sequence);
   commit(to);
 }
 
@@ -225,6 +227,7 @@ void BatchWriter::add(const NetChanges& changes, std::uint64_t sequence) {
     write_carefully(parts, sequence);
   }
   remember_sequences(parts);
+  hold_orphans(parts, sequence);
   failpoint("apply-in-long-transaction");
 }
 
@@ -244,6 +247,15 @@ void BatchWriter::commit_long(const Position& to) {
 void BatchWriter::settle_and_advance(const Position& to) {
   deferred_.settle();
   session_.connection().pipeline({session_.advance_to(to)});
+}
+
+void BatchWriter::hold_orphans(const std::vector<Part>& parts, std::uint64_t sequence) {
+  for (const Part& part : parts) {
+    if (!orphans_.watches(part.plan())) continue;
+    std::vector<Reject> written;
+    for (auto place : part.upserts) written.push_back(part.net->mapper().reject(part.row(place)));
+    orphans_.hold_orphans(session_.connection(), quarantine_, part.plan(), written, sequence);
+  }
 }
 
 void BatchWriter::commit(const Position& to) {

@@ -136,6 +136,13 @@ std::uint64_t ChunkCopier::copy_carefully(const RowMapper& mapper, const ChunkTo
   return copied;
 }
 
+void ChunkCopier::hold_orphans(const RowMapper& mapper, const std::vector<Row>& rows) {
+  if (!orphans_ || !orphans_->watches(mapper.plan())) return;
+  std::vector<Reject> written;
+  for (const Row& row : rows) written.push_back(mapper.reject(row));
+  orphans_->hold_orphans(session_.connection(), quarantine_, mapper.plan(), written, 0);
+}
+
 std::uint64_t ChunkCopier::copy_mapped(MappedTable& mapped, const std::deque<RowMapper>& mappers,
                                        const ChunkToCopy& chunk, ChunkSource& source) {
   std::lock_guard lock(mutex_);
@@ -144,7 +151,10 @@ std::uint64_t ChunkCopier::copy_mapped(MappedTable& mapped, const std::deque<Row
   std::vector<std::vector<Reject>> rejects(mappers.size());
   const std::uint64_t count = in_blocks(source, [&](const std::vector<Row>& rows) {
     const auto made = map_rows(mapped, rows);
-    for (std::size_t i = 0; i < mappers.size(); ++i) copy_rows(mappers[i], made[i], rejects[i]);
+    for (std::size_t i = 0; i < mappers.size(); ++i) {
+      copy_rows(mappers[i], made[i], rejects[i]);
+      hold_orphans(mappers[i], made[i]);
+    }
   });
   std::vector<postgres::Command> holds;
   for (std::size_t i = 0; i < mappers.size(); ++i) {

@@ -12,6 +12,7 @@
 #include "apply/mapping/mapped_table.hpp"
 #include "apply/mapping/row_mapper.hpp"
 #include "apply/postgres/chunk_loader.hpp"
+#include "apply/postgres/orphan_guard.hpp"
 #include "apply/postgres/quarantine.hpp"
 #include "apply/postgres/session.hpp"
 
@@ -35,8 +36,10 @@ struct ChunkToCopy {
 class ChunkCopier {
  public:
   // Many copiers share one quarantine: it is used under the mutex only.
-  ChunkCopier(WorkerSession& session, Quarantine& quarantine, std::mutex& quarantine_mutex)
-      : session_(session), quarantine_(quarantine), mutex_(quarantine_mutex) {}
+  // `orphans`: of mapped tables; none where nothing is mapped.
+  ChunkCopier(WorkerSession& session, Quarantine& quarantine, std::mutex& quarantine_mutex,
+              const OrphanGuard* orphans = nullptr)
+      : session_(session), quarantine_(quarantine), mutex_(quarantine_mutex), orphans_(orphans) {}
 
   // Returns the rows that are in the target now; those that it refused are in quarantine. `raw`: the source's
   // text is the target's; else each row goes through the mapper. Throws Error; nothing of the chunk is there
@@ -56,6 +59,7 @@ class ChunkCopier {
                           std::vector<Reject>& rejects);
   void contribute(const RowMapper& mapper, const ChunkLoader::Lines& lines, std::size_t first,
                   std::size_t last);
+  void hold_orphans(const RowMapper& mapper, const std::vector<Row>& rows);
   // Calls `take` with a block of rows at a time, until the source's end. Returns how many there were.
   static std::uint64_t in_blocks(ChunkSource& source,
                                  const std::function<void(const std::vector<Row>&)>& take);
@@ -66,6 +70,7 @@ class ChunkCopier {
   WorkerSession& session_;
   Quarantine& quarantine_;
   std::mutex& mutex_;
+  const OrphanGuard* orphans_;
   std::string buffer_;
 };
 

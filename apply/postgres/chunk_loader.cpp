@@ -93,6 +93,17 @@ void ChunkLoader::copy_all(std::vector<Part>& parts) {
   session_.connection().run(check_now);
 }
 
+// A parent may come with a later chunk; then the row is tried again.
+void ChunkLoader::hold_orphans(const std::vector<Part>& parts, std::uint64_t sequence) {
+  if (!orphans_) return;
+  for (const Part& part : parts) {
+    if (!orphans_->watches(part.mapper->plan())) continue;
+    std::vector<Reject> written;
+    for (const Row* row : part.lines.rows) written.push_back(part.mapper->reject(*row));
+    orphans_->hold_orphans(session_.connection(), quarantine_, part.mapper->plan(), written, sequence);
+  }
+}
+
 void ChunkLoader::copy_carefully(Part& part) {
   const RowMapper& mapper = *part.mapper;
   part.loaded = part.lines.rows.size();
@@ -109,6 +120,7 @@ void ChunkLoader::load_carefully(std::vector<Part>& parts, const LoadedChunk& ch
   TargetTransaction transaction(session_);
   session_.connection().run(check_now);
   for (Part& part : parts) copy_carefully(part);
+  hold_orphans(parts, chunk.sequence);
   record(parts, chunk);
   transaction.commit();
 }
@@ -143,6 +155,7 @@ void ChunkLoader::load(std::vector<Part>& parts, const LoadedChunk& chunk) {
   try {
     TargetTransaction transaction(session_);
     copy_all(parts);
+    hold_orphans(parts, chunk.sequence);
     record(parts, chunk);
     failpoint("load-before-commit");
     transaction.commit();

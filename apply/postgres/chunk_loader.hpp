@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "apply/mapping/row_mapper.hpp"
+#include "apply/postgres/orphan_guard.hpp"
 #include "apply/postgres/quarantine.hpp"
 #include "apply/postgres/session.hpp"
 #include "apply/postgres/widening.hpp"
@@ -26,8 +27,10 @@ std::vector<LoadedChunk> loaded_chunks(TargetSession& session);
 
 class ChunkLoader {
  public:
-  ChunkLoader(TargetSession& session, Quarantine& quarantine, Widen widen = {})
-      : session_(session), quarantine_(quarantine), widen_(std::move(widen)) {}
+  // `orphans`: none where nothing is mapped.
+  ChunkLoader(TargetSession& session, Quarantine& quarantine, Widen widen = {},
+              const OrphanGuard* orphans = nullptr)
+      : session_(session), quarantine_(quarantine), widen_(std::move(widen)), orphans_(orphans) {}
 
   // Rows as COPY takes them; those that do not fit apart. Points into the rows that it was made from.
   struct Lines {
@@ -61,11 +64,13 @@ class ChunkLoader {
   void copy_all(std::vector<Part>& parts);
   void load_carefully(std::vector<Part>& parts, const LoadedChunk& chunk);
   void copy_carefully(Part& part);
+  void hold_orphans(const std::vector<Part>& parts, std::uint64_t sequence);
   void record(const std::vector<Part>& parts, const LoadedChunk& chunk);
 
   TargetSession& session_;
   Quarantine& quarantine_;
   Widen widen_;
+  const OrphanGuard* orphans_;
 };
 
 // A contributor's columns of these rows.

@@ -105,7 +105,10 @@ std::string parked_value(const ColumnPlan& column) {
 
 }  // namespace
 
-std::string matching_keys(const TablePlan& plan, int first_parameter) {
+namespace {
+
+std::string keys_joined(const TablePlan& plan, int first_parameter, const char* ordinality,
+                        const char* number) {
   std::vector<std::string> arrays, names, matches;
   for (std::size_t i = 0; i < plan.key.size(); ++i) {
     arrays.push_back(fmt::format("${}::{}[]", first_parameter + static_cast<int>(i),
@@ -113,8 +116,18 @@ std::string matching_keys(const TablePlan& plan, int first_parameter) {
     names.push_back(fmt::format("k{}", i + 1));
     matches.push_back(fmt::format("t.{} = k.k{}", quoted(plan.key[i]), i + 1));
   }
-  return fmt::format("unnest({}) AS k({}) WHERE {}", fmt::join(arrays, ", "), fmt::join(names, ", "),
-                     fmt::join(matches, " AND "));
+  return fmt::format("unnest({}){} AS k({}{}) WHERE {}", fmt::join(arrays, ", "), ordinality,
+                     fmt::join(names, ", "), number, fmt::join(matches, " AND "));
+}
+
+}  // namespace
+
+std::string matching_keys(const TablePlan& plan, int first_parameter) {
+  return keys_joined(plan, first_parameter, "", "");
+}
+
+std::string numbered_keys(const TablePlan& plan) {
+  return keys_joined(plan, 1, " WITH ORDINALITY", ", n");
 }
 
 std::string copy_sql(const TablePlan& plan) {

@@ -26,6 +26,8 @@ std::string contribute_sql(const TablePlan& plan);
 // `unnest($1::bigint[], …) AS k(k1, …) WHERE t."id" = k.k1 AND …`: finds rows of the table, which must be
 // named t, by one array parameter per key column.
 std::string matching_keys(const TablePlan& plan, int first_parameter = 1);
+// The same with the rows' numbers, from 1, as k.n.
+std::string numbered_keys(const TablePlan& plan);
 // One array parameter per key column: the rows' values of `column` are replaced by values that no other row
 // has, so that a set of rows can exchange unique values among themselves. Empty where the column's type or
 // its place in the key leaves no such value.

@@ -50,6 +50,14 @@ bool is_furthest(const RecordedTable& table, const RecordedChunk& chunk) {
                       [&](const RecordedChunk& each) { return each.number > chunk.number && each.mark; });
 }
 
+Plans plans_of(const std::vector<PostgresSnapshotTable>& tables) {
+  Plans plans;
+  for (const auto& table : tables) {
+    for (const auto& plan : table.plans) plans.emplace(plan.source, plan);
+  }
+  return plans;
+}
+
 }  // namespace
 
 PostgresSnapshot::Work::Work(PostgresSnapshotTable described) : table(std::move(described)) {
@@ -60,7 +68,11 @@ PostgresSnapshot::Work::Work(PostgresSnapshotTable described) : table(std::move(
 
 PostgresSnapshot::PostgresSnapshot(PostgresSnapshotOptions options, std::vector<PostgresSnapshotTable> tables,
                                    TargetSession& target, Quarantine& quarantine)
-    : options_(std::move(options)), target_(target), quarantine_(quarantine), summary_(target) {
+    : options_(std::move(options)),
+      target_(target),
+      quarantine_(quarantine),
+      orphans_(target.connection(), target.replica_mode(), plans_of(tables)),
+      summary_(target) {
   for (auto& table : tables) works_.emplace_back(std::move(table));
   ledger_ = read_ledger(target_);
 }
@@ -166,7 +178,7 @@ void PostgresSnapshot::work_on(SnapshotJobs& jobs, const Round& round, std::mute
   ChunkReader reader(options_.source);
   reader.begin(round);
   WorkerSession session(target_);
-  ChunkCopier copier(session, quarantine_, quarantine_mutex);
+  ChunkCopier copier(session, quarantine_, quarantine_mutex, &orphans_);
   while (auto job = jobs.take()) {
     auto began = SnapshotJobs::Clock::now();
     ReaderSource source(reader, *job);

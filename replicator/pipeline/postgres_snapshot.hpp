@@ -12,6 +12,7 @@
 #include "apply/chunk_map.hpp"
 #include "apply/plan.hpp"
 #include "apply/postgres/chunk_ledger.hpp"
+#include "apply/postgres/orphan_guard.hpp"
 #include "apply/postgres/quarantine.hpp"
 #include "apply/postgres/session.hpp"
 #include "apply/postgres/target_tables.hpp"
@@ -75,6 +76,7 @@ class PostgresSnapshot {
   std::deque<Work> works_;  // never moved: jobs point into them
   TargetSession& target_;
   Quarantine& quarantine_;
+  OrphanGuard orphans_;
   CheckpointSummary summary_;
   Ledger ledger_;
 };

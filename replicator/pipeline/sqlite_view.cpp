@@ -147,7 +147,8 @@ bool SqliteView::load_table(const TargetScene& scene, const ShadowTable& table) 
       scene.summary.complete(loading.shown(i), loading.in_target[i], chunks);
     return true;
   };
-  ChunkLoader loader(scene.session, scene.quarantine, scene.widen);
+  const OrphanGuard orphans(scene.session.connection(), scene.session.replica_mode(), scene.plans);
+  ChunkLoader loader(scene.session, scene.quarantine, scene.widen, &orphans);
   LoadedChunk chunk{loading.table, 0, {}, 0, 0};
   for (const auto& done : loaded_chunks(scene.session)) {
     if (done.table != loading.table) continue;

@@ -172,6 +172,24 @@ class Mapping(unittest.TestCase):
         pipeline.sync(timeout=WAIT)
         self.judge(pipeline)
 
+    def test_a_child_without_its_parent_is_held_until_the_parent_comes(self):
+        self.stage.write("UPDATE user SET role = 'admin' WHERE id % 5 = 0")
+        pipeline = self.pipeline(CONFIG.replace('from = "user"', 'from = "user"\nwhere = "role <> \'admin\'"').replace(
+            "referred_by = \"uuid('user', referred_by)\"", "referred_by = \"nullif(1, 1)\""))
+        pipeline.start().wait_phase("streaming", timeout=WAIT)
+        pipeline.sync(timeout=WAIT)
+        with contextlib.closing(sqlite3.connect(self.stage.app.path, timeout=30)) as file:
+            orphans = sorted(f"[{i}]" for i, in file.execute(
+                "SELECT c.id FROM child_profile c JOIN user u ON u.id = c.parent_id WHERE u.role = 'admin'"))
+        self.assertGreater(len(orphans), 5)
+        held = "SELECT source_key FROM tidegate.quarantine WHERE sqlstate = '23503' AND constraint_name = 'children_parent_id_fkey'"
+        self.assertEqual(sorted(key for key, in query(pipeline.target_url, held)), orphans)
+        self.assertEqual(query(pipeline.target_url, "SELECT count(*) FROM public.children c WHERE NOT EXISTS "
+                                                    "(SELECT FROM public.profiles p WHERE p.id = c.parent_id)"), [(0,)])
+        self.stage.write("UPDATE user SET role = 'teacher' WHERE role = 'admin'", "UPDATE user SET referred_by = NULL")
+        pipeline.wait_status(lambda status: status["quarantined"] == 0, WAIT, "the children")
+        self.judge(pipeline)
+
     def refused(self, config, code, *says, migrations=MIGRATIONS):
         pipeline = self.pipeline(config, migrations)
         for flags in ((), ("--json",)):
