@@ -263,6 +263,7 @@ void MappedTable::map(const Change& change, const Give& give) {
       for (const Output& output : outputs_) give_removal(output, change.row, give);
       return;
     case Operation::truncate:
+      if (asks_unique_ && options_.memory) options_.memory->table_is_empty(source_.table);
       for (const Output& output : outputs_) {
         Change truncate{Operation::truncate, output.relation.id, {}, {}, {}};
         give(output.relation, std::move(truncate));

@@ -86,6 +86,11 @@ TEST_F(KeyMemoryTest, AValueIsFreeAgainOnceItsRowGivesItUpOrIsGone) {
   EXPECT_EQ(one.mail("c", "ann@x.org"), "ann@x.org");
   one.memory.row_is_gone("b");
   EXPECT_EQ(one.mail("d", "ann@x.org"), "ann+2@x.org");
+  one.mail("t [1]", "tim@x.org");
+  one.mail("tt [1]", "tom@x.org");
+  one.memory.table_is_empty("t");
+  EXPECT_EQ(one.mail("e", "tim@x.org"), "tim@x.org");
+  EXPECT_EQ(one.mail("e", "tom@x.org"), "tom+2@x.org");
 }
 
 TEST_F(KeyMemoryTest, WhatIsNotInTheTargetGoesWithTheNextTransactionUntilItIs) {

@@ -139,6 +139,11 @@ void KeyMemory::row_is_gone(const std::string& owner) {
   for (const auto& entry : store_.held_by(owner)) store_.release(entry);
 }
 
+void KeyMemory::table_is_empty(const std::string& table) {
+  std::lock_guard lock(mutex_);
+  for (const auto& entry : store_.held_by_table(table)) store_.release(entry);
+}
+
 // --- towards the target ---
 
 std::optional<postgres::Command> KeyMemory::unsent(const postgres::Command& into) {

@@ -37,6 +37,7 @@ class KeyMemory : public KeyOutbox {
   void begin_row(std::string owner);
   void end_row();
   void row_is_gone(const std::string& owner);
+  void table_is_empty(const std::string& table);
 
   std::optional<postgres::Command> unsent(const postgres::Command& into) override;
   void sent() override;

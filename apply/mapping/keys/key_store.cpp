@@ -75,6 +75,14 @@ std::vector<KeyEntry> KeyStore::held_by(const std::string& owner) {
   return all_of(prepared(sql).bind(1, view(owner)));
 }
 
+std::vector<KeyEntry> KeyStore::held_by_table(const std::string& table) {
+  static constexpr const char* sql =
+      "SELECT scope, key, answer, owner FROM keys WHERE owner >= ?1 AND owner < ?2 AND owner <> '' AND state "
+      "<> 2";
+  const std::string first = table + " ", behind = table + "!";  // the character after a blank
+  return all_of(prepared(sql).bind(1, view(first)).bind(2, view(behind)));
+}
+
 void KeyStore::add(const KeyEntry& entry) {
   static constexpr const char* sql =
       "INSERT INTO keys(scope, key, answer, owner, state) VALUES (?1, ?2, ?3, ?4, 1)"

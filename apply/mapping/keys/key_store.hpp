@@ -28,6 +28,7 @@ class KeyStore {
   std::optional<KeyEntry> find(const std::string& scope, const std::string& key);  // none that was released
   bool is_taken(const std::string& scope, const std::string& answer);
   std::vector<KeyEntry> held_by(const std::string& owner);
+  std::vector<KeyEntry> held_by_table(const std::string& table);  // owners are "TABLE KEY"
 
   void add(const KeyEntry& entry);  // in the place of one that was released
   void release(const KeyEntry& entry);
