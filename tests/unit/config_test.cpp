@@ -237,10 +237,13 @@ TEST(Config, WhatIsOfALaterReleaseIsKnownAndRefusedByName) {
 
 TEST(Config, AMapIsReadWithItsPlaces) {
   const Settings s = read(
-      "[[map]]\nfrom = \"user\"\nwhere = \"id > 3\"\n[[map.to]]\ntable = \"auth.users\"\nkey = [\"uid\"]\n"
-      "role = \"contributor\"\ncolumns = { uid = \"uuid('user', id)\", mail = \"email\" }\n[[map.to]]\ntable "
-      "= "
-      "\"people\"\nrows = \"kind = 1\"\ntypes = { id = \"uuid\" }\ncolumns = { id = \"id\" }\n");
+      std::string("[[map]]\nfrom = \"user\"\nwhere = \"id > 3\"\n[[map.to]]\ntable = \"auth.users\"\nkey = "
+                  "[\"uid\"]\n"
+                  "role = \"contributor\"\ncolumns = { uid = \"uuid('user', id)\", mail = \"email\" "
+                  "}\n[[map.to]]\ntable "
+                  "= "
+                  "\"people\"\nrows = \"kind = 1\"\ntypes = { id = \"uuid\" }\ncolumns = { id = \"id\" }\n") +
+      both_ends);
   ASSERT_EQ(s.maps.size(), 1u);
   const MapDefinition& map = s.maps[0];
   EXPECT_EQ(map.from, "user");

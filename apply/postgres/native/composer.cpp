@@ -170,7 +170,8 @@ void Composer::move(const Step& step, std::uint64_t sequence, Commands& out) {
   }
   move_columns(step, table.key_columns(), false, out);
   Reject why = table.named(step.change.row);
-  why.reason = name_of(Misfit::rejected);
+  why.reason = name_of(is_mapped(table.relation()) ? Misfit::row_missing
+                                                   : Misfit::rejected);  // the former is read again
   out.push_back(quarantine_.hold(table.plan(), why, sequence, true));
 }
 
