@@ -140,6 +140,8 @@ constexpr Explanation explanations[] = {
      "Take the value from the row, or leave the column to the target's default."},
     {"map-key", "The key of a [[map.to]] names a column that the map does not fill.",
      "Map that column, or name the target's key with key = [\"…\"]; without it the key is id."},
+    {"verify-mapped", "The pipeline has a mapping, and `verify` cannot compare mapped rows yet.",
+     "Compare with queries of your own; rows that did not fit are in `tidegate quarantine list`."},
     {"no-keys", "The state directory has no key memory: its pipeline has no mapping, or never ran.",
      "Name the pipeline with --state DIR."},
     {"no-such-pipeline", "The target's schema tidegate knows no pipeline of this name.",
