@@ -52,14 +52,16 @@ constexpr VerbWords verb_words[] = {
      "tidegate sync --timeout 30"},
     {"events", "Watch", "The journal as JSON lines", "tidegate events --follow"},
     {"quarantine", "Mend", "Rows that did not fit: list, show, retry, accept", "tidegate quarantine list"},
+    {"resync", "Mend", "Copy one table again while everything else streams on",
+     "tidegate resync public.orders"},
     {"explain", "Mend", "What a finding or error code means and what to do",
      "tidegate explain transaction-pooler"},
     {"version", "Mend", "The program's version", "tidegate version --json"},
 };
 
-constexpr const char* later_verbs[] = {
-    "schema",      "backup",  "verify", "repair",   "resync",   "reset",  "keys",  "credentials",
-    "login-check", "cutover", "abort",  "rollback", "finalize", "report", "audit", "support-bundle"};
+constexpr const char* later_verbs[] = {"schema",   "backup",      "verify",      "repair",  "reset",
+                                       "keys",     "credentials", "login-check", "cutover", "abort",
+                                       "rollback", "finalize",    "report",      "audit",   "support-bundle"};
 
 constexpr VerbWords config_words[] = {
     {"check", "", "Validate the configuration", "tidegate config check"},
@@ -126,6 +128,8 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
     verb.add_flag("--follow", into.follow, "Go on as events come");
     verb.add_flag("--values", into.values, "With the rows' values; this is written to the audit");
   }
+  if (name == "resync")
+    verb.add_option("TABLE", into.word, "As `status` prints it")->type_name("")->required();
   if (name == "explain")
     verb.add_option("CODE", into.word, "As printed with a finding or error")->type_name("")->required();
 }

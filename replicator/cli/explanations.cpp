@@ -270,8 +270,18 @@ constexpr Explanation explanations[] = {
      "Change tidegate.toml and run again; nothing was written to the target."},
     {"no-such-entry", "The quarantine has no entry with that id.",
      "`tidegate quarantine list` prints the ids."},
-    {"not-streaming", "Rows of the quarantine can be read again once the pipeline is streaming.",
+    {"not-streaming",
+     "Rows of the quarantine can be read again, and tables copied again, once the pipeline is streaming.",
      "Wait; `tidegate status` shows the phase."},
+    {"no-such-table", "No replicated table has that name, or more than one has.",
+     "`tidegate status` lists the tables; name one as it is printed there, with its schema."},
+    {"resync-failed",
+     "A table is being copied again, and something went wrong: a server that is away, a source without a "
+     "spare replication slot, a target without room. What was copied stays, the daemon tries again every few "
+     "seconds, and the rest of the pipeline streams on.",
+     "Mend what the message names; the resync goes on by itself."},
+    {"table-stopped", "A table that was being copied again was stopped by a change of its schema.",
+     "`tidegate status` says what changed and what to run."},
     {"stopping", "The daemon was stopped while it was at work on the request.", "Start it and ask again."},
     // What doctor and plan find about the source.
     {"no-such-source", "The source's file does not exist.",

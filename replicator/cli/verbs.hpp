@@ -33,6 +33,7 @@ int status(const Invocation& invocation);
 // What the daemon is asked over its socket.
 int stop(const Invocation& invocation);
 int sync(const Invocation& invocation);
+int resync(const Invocation& invocation);
 int pause(const Invocation& invocation);
 int resume(const Invocation& invocation);
 int throttle(const Invocation& invocation);

@@ -3,6 +3,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <set>
+#include <string>
 
 #include "apply/chunk_map.hpp"
 #include "apply/postgres/quarantine.hpp"
@@ -31,8 +34,14 @@ class Applier {
 
   // Applies whole source transactions from the session's position on, as many as the limits allow. False
   // where nothing waits. After an Error the session must be given up; its position in the target says what
-  // was committed.
-  bool step(BatchOutcome& outcome);
+  // was committed. Goes no further than the end of the transaction that holds `until`.
+  bool step(BatchOutcome& outcome, std::uint64_t until = UINT64_MAX);
+
+  // Changes of this table are passed over from here on, or taken again. Not within a batch.
+  void leave_out(const std::string& table) { left_out_.insert(table); }
+  void take_again(const std::string& table) { left_out_.erase(table); }
+  // All other tables' changes are passed over, and changes of the schema.
+  void take_only(const std::string& table) { only_ = table; }
 
   // Tries a quarantined row again, as the source has it now (absent: it is gone there), at the session's
   // position. True where the row is in quarantine no more.
@@ -41,6 +50,7 @@ class Applier {
  private:
   struct Batch;
   void take(Batch& batch, JournalReader::Entry entry);
+  bool wants(const std::string& table) const;
   void spill(Batch& batch);
   void remove_ranges(Batch& batch, const Relation& relation, const std::vector<KeyRange>& ranges);
   bool full() const;
@@ -52,6 +62,8 @@ class Applier {
   ChunkMap copied_;
   BatchLimits limits_;
   CarrySchema carry_;
+  std::set<std::string> left_out_;
+  std::optional<std::string> only_;
 };
 
 }  // namespace tidegate

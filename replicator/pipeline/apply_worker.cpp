@@ -7,6 +7,7 @@
 
 #include "apply/postgres/chunk_loader.hpp"
 #include "replicator/log.hpp"
+#include "replicator/pipeline/resyncs.hpp"
 
 namespace tidegate {
 namespace {
@@ -45,6 +46,7 @@ struct ApplyWorker::Session {
   ChunkMap copied;
   std::unique_ptr<Sink> sink;
   std::unique_ptr<Applier> applier;
+  std::unique_ptr<Resyncs> resyncs;   // from phase streaming on
   std::uint64_t quarantine_seen = 0;  // Quarantine::changes() when retries were last considered
   bool objects_pending = true;        // indexes and constraints that the target may lack yet
 
@@ -116,10 +118,13 @@ void ApplyWorker::work(Session& session) {
   if (session.target.phase() == TargetPhase::fresh) create_tables(session);
   if (!store_.fact("target_filled")) store_.set_fact("target_filled", iso_now());
   if (session.target.phase() == TargetPhase::loading) load_or_say_why(session);
-  session.copied = session.view->copied(session.target);
+  session.copied = session.view->copied(session.target, session.plans);
   auto carry = [&](const SchemaChange& change) {
     for (const auto& finding : session.view->carry(scene(session), change, session.plans)) {
       log_warn("schema change: {}", finding.message);
+    }
+    for (const auto& table : change.tables) {
+      if (session.resyncs) session.resyncs->begin_anew(table.name);
     }
     session.objects_pending = true;
   };
@@ -231,10 +236,17 @@ void ApplyWorker::stream(Session& session) {
     for (auto& table : status.tables) table.state = "streaming";
   });
   show_quarantine(session);
+  LaneScene lanes{session.target,      source_,         coordination_,
+                  options_.state_path, options_.tables, options_.limits};
+  session.resyncs = std::make_unique<Resyncs>(lanes, session.target, session.plans, session.quarantine);
+  session.resyncs->begin(*session.applier);
+  session.resyncs->show();
   coordination_.applied(session.target.position().sequence);
   coordination_.streaming(true);
   while (!pace_.stopped()) {
     if (session.objects_pending) build_objects(session);
+    session.resyncs->tend(*session.applier);
+    serve_resyncs(session);
     auto known = coordination_.work_so_far();
     if (apply_once(session)) continue;
     session.view->tend(scene(session));
@@ -314,11 +326,38 @@ void ApplyWorker::serve_retries(Session& session) {
   }
 }
 
+std::future<void> ApplyWorker::resync(std::string table) {
+  std::lock_guard lock(retries_mutex_);
+  return resync_orders_.emplace_back(ResyncOrder{std::move(table), {}}).answer.get_future();
+}
+
+void ApplyWorker::serve_resyncs(Session& session) {
+  std::vector<ResyncOrder> orders;
+  {
+    std::lock_guard lock(retries_mutex_);
+    orders.swap(resync_orders_);
+  }
+  for (auto& order : orders) {
+    try {
+      if (!session.view->can_copy_again()) {
+        throw Error("tables of this kind of source are not copied again", "", Advice::stop);
+      }
+      session.resyncs->order(order.table);
+      order.answer.set_value();
+    } catch (const Error& error) {
+      order.answer.set_exception(std::current_exception());
+      // What the target refuses concerns the one who asked.
+      if (worth_another_try(error) || !session.target.connection().usable()) throw;
+    }
+  }
+}
+
 ApplyWorker::Retried ApplyWorker::retry(Session& session, const std::vector<std::int64_t>& ids) {
   Retried counts;
   for (const auto& entry : list_quarantine(session.target.connection(), session.target.pipeline())) {
     if (!ids.empty() && std::find(ids.begin(), ids.end(), entry.id) == ids.end()) continue;
     ++counts.retried;
+    if (session.resyncs->is_held(entry.source_table)) continue;
     auto apply = [&] { apply_once(session); };
     if (session.view->retry(entry, *session.applier, scene(session), apply)) ++counts.applied;
   }

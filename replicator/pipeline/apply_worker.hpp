@@ -40,6 +40,9 @@ class ApplyWorker {
     std::uint64_t retried = 0, applied = 0;
   };
   std::future<Retried> retry_quarantined(std::vector<std::int64_t> ids);
+  // Has the table copied again while the others stream; the answer comes once that is recorded. Throws
+  // Refused in the answer where it cannot be.
+  std::future<void> resync(std::string table);
   // The counts in status are to be read again.
   void refresh_quarantine() { quarantine_changed_ = true; }
 
@@ -63,6 +66,7 @@ class ApplyWorker {
   void stream(Session& session);
   bool apply_once(Session& session);
   void serve_retries(Session& session);
+  void serve_resyncs(Session& session);
   Retried retry(Session& session, const std::vector<std::int64_t>& ids);
   void retry_conflicts(Session& session);
   void enter_phase(Session& session, TargetPhase phase);
@@ -76,6 +80,11 @@ class ApplyWorker {
   Pace pace_;
   std::mutex retries_mutex_;
   std::vector<RetryOrder> retries_;
+  struct ResyncOrder {
+    std::string table;
+    std::promise<void> answer;
+  };
+  std::vector<ResyncOrder> resync_orders_;
   std::atomic<bool> quarantine_changed_ = false;
   bool in_trouble_ = false;  // since the last failure nothing has been applied
 };

@@ -70,6 +70,24 @@ double seconds_since_us(std::int64_t then) {
   return std::max(0.0, static_cast<double>(now - then) / 1e6);
 }
 
+std::string text_of(const json::value& value) {
+  return std::string(value.get_string());
+}
+
+// By its full name, or by the part behind the schema where only one table has that.
+std::string replicated_table(const Status& status, const std::string& name) {
+  std::vector<std::string> found;
+  for (const auto& table : status.tables) {
+    if (table.source == name) return name;
+    if (table.source.ends_with("." + name)) found.push_back(table.source);
+  }
+  if (found.size() == 1) return found.front();
+  throw Coded<Usage>("no-such-table",
+                     found.empty() ? "no table " + name + " is replicated"
+                                   : "more than one table is called " + name + "; say which with its schema",
+                     "`tidegate status` lists the tables");
+}
+
 std::vector<std::string> next_steps(const Status& status) {
   if (status.phase == "paused") return {"tidegate resume"};
   if (status.quarantined > 0) return {"tidegate quarantine list"};
@@ -124,7 +142,11 @@ control::Response DaemonApi::sync(const control::Request& request) {
     throw Coded<std::runtime_error>("timed-out", "the time is up and the target is not there yet",
                                     "`tidegate status` shows what it waits for", Exit::timed_out);
   }
-  return ok({{"position", std::to_string(*captured)}});
+  json::array excepted;
+  for (const auto& table : coordination_.status().tables) {
+    if (table.left_out) excepted.push_back(json::value(table.source));
+  }
+  return ok({{"position", std::to_string(*captured)}, {"excepted", excepted}});
 }
 
 control::Response DaemonApi::pause(const control::Request& request, bool paused) {
@@ -195,6 +217,24 @@ control::Response DaemonApi::retry(const control::Request& request) {
              {"remaining", counts.retried - counts.applied}});
 }
 
+control::Response DaemonApi::resync(const control::Request& request) {
+  auto body = body_of(request);
+  const json::value* given = body.if_contains("table");
+  std::string table = replicated_table(status(), given && given->is_string() ? text_of(*given) : "");
+  if (!coordination_.is_streaming()) {
+    throw Coded<Refused>("not-streaming", "a table can be copied again once the pipeline is streaming",
+                         "`tidegate status` shows its phase");
+  }
+  audit("resync", request);
+  auto answer = apply_.resync(table);
+  while (answer.wait_for(50ms) != std::future_status::ready) {
+    if (request.stop.stop_requested())
+      throw Coded<Refused>("stopping", "the daemon is stopping", "start it again, then resync");
+  }
+  answer.get();
+  return ok({{"table", table}});
+}
+
 control::Response DaemonApi::health(bool ready) {
   if (!ready || coordination_.is_streaming()) return ok({{"ok", true}});
   return {503, "application/json",
@@ -213,6 +253,7 @@ control::Response DaemonApi::answer(const control::Request& request) {
     if (path == "/v1/pause" || path == "/v1/resume") return pause(request, path == "/v1/pause");
     if (path == "/v1/throttle") return throttle(request);
     if (path == "/v1/stop") return stop(request);
+    if (path == "/v1/resync") return resync(request);
     if (path == "/v1/quarantine/retry") return retry(request);
     if (path == "/v1/quarantine/accept") return accept(request);
   }

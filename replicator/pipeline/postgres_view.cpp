@@ -5,6 +5,7 @@
 
 #include "apply/postgres/chunk_ledger.hpp"
 #include "apply/postgres/native/native_sink.hpp"
+#include "apply/postgres/resync_ledger.hpp"
 #include "apply/postgres/sequences.hpp"
 #include "apply/schema/native/native_plan.hpp"
 #include "capture/postgres/watch.hpp"
@@ -22,7 +23,7 @@ constexpr auto tend_interval = 10s;
 constexpr int most_retries = 5;  // of a row that changes all the time
 
 SnapshotTable snapshot_table(const capture::PostgresTable& table, const TablePlan& plan) {
-  SnapshotTable out{table.source, table.schema, table.name, {}, table.identity, table.partitioned};
+  SnapshotTable out{plan.source, table.schema, table.name, {}, table.identity, table.partitioned};
   for (const auto& column : plan.columns) out.columns.push_back(column.source);
   return out;
 }
@@ -65,16 +66,23 @@ std::unique_ptr<Sink> PostgresView::sink(const TargetScene& scene) {
 }
 
 void PostgresView::show_progress(const std::string& table, std::uint64_t rows, bool whole) {
+  const std::string name = without_staging(table);
   source_.coordination.update([&](Status& status) {
     for (auto& each : status.tables) {
-      if (each.source != table) continue;
+      if (each.source != name) continue;
       each.rows_copied = rows;
-      each.state = whole ? "copied" : "copying";
+      if (name == table) each.state = whole ? "copied" : "copying";
     }
   });
 }
 
 bool PostgresView::load(const TargetScene& scene) {
+  if (!copy(scene, source_.coordination.stop_token())) return false;
+  build_keys(scene);
+  return true;
+}
+
+bool PostgresView::copy(const TargetScene& scene, const std::stop_token& stop) {
   const Settings& settings = source_.settings;
   PostgresSnapshotOptions options;
   options.source = source_options(settings, "tidegate snapshot " + settings.pipeline);
@@ -94,9 +102,7 @@ bool PostgresView::load(const TargetScene& scene) {
     if (plan != scene.plans.end()) tables.push_back({snapshot_table(table, plan->second), plan->second});
   }
   PostgresSnapshot snapshot(std::move(options), std::move(tables), scene.session, scene.quarantine);
-  if (!snapshot.copy(source_.coordination.stop_token())) return false;
-  build_keys(scene);
-  return true;
+  return snapshot.copy(stop);
 }
 
 // Upserts need them; the rest waits until the stream has left the snapshot behind.
@@ -188,8 +194,8 @@ void PostgresView::tend(const TargetScene& scene) {
   }
 }
 
-ChunkMap PostgresView::copied(TargetSession& session) {
-  return chunk_map_of(read_ledger(session));
+ChunkMap PostgresView::copied(TargetSession& session, const Plans& plans) {
+  return chunk_map_of(read_ledger(session), plans);
 }
 
 // A marker that is written after the last chunk was read comes behind all that any chunk shows.

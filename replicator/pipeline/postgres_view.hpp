@@ -28,7 +28,11 @@ class PostgresView : public SourceView {
   Ddl ddl(const std::vector<SourceTable>& tables, const std::vector<TablePlan>& plans) override;
   std::unique_ptr<Sink> sink(const TargetScene& scene) override;
   bool load(const TargetScene& scene) override;
-  ChunkMap copied(TargetSession& session) override;
+  bool can_copy_again() const override { return true; }
+  bool copy_again(const TargetScene& scene, const std::stop_token& stop) override {
+    return copy(scene, stop);
+  }
+  ChunkMap copied(TargetSession& session, const Plans& plans) override;
   bool passed_snapshot(const ChunkMap& copied, std::uint64_t sequence) override;
   std::vector<Finding> carry(const TargetScene& scene, const SchemaChange& change, Plans& plans) override;
   void set_sequences(const TargetScene& scene) override;
@@ -37,6 +41,7 @@ class PostgresView : public SourceView {
              const std::function<void()>& apply_once) override;
 
  private:
+  bool copy(const TargetScene& scene, const std::stop_token& stop);
   void show_progress(const std::string& table, std::uint64_t rows, bool whole);
   void build_keys(const TargetScene& scene);
   // The place in the journal up to which all is captured that was committed when `wish` was made.

@@ -166,7 +166,7 @@ void PostgresWorker::trim_now_and_then() {
   if (now - trimmed_ < trim_interval) return;
   trimmed_ = now;
   auto retention = std::chrono::duration_cast<std::chrono::seconds>(settings_.journal.retention);
-  journal_->trim(coordination_.applied(), retention);
+  journal_->trim(coordination_.needed_no_more(), retention);
 }
 
 // Nothing more is captured while a table is in doubt, so that nothing more is applied to it.

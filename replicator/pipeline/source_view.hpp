@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -45,8 +46,12 @@ class SourceView {
 
   // Copies what the target does not have yet of the snapshot. False where the stop came first.
   virtual bool load(const TargetScene& scene) = 0;
-  // What was copied, for the drop rule.
-  virtual ChunkMap copied(TargetSession& session) = 0;
+  // Can a table be copied again while the others stream?
+  virtual bool can_copy_again() const { return false; }
+  // The same as load(), of tables whose plans name staging tables (apply/postgres/resync_ledger.hpp).
+  virtual bool copy_again(const TargetScene&, const std::stop_token&) { return false; }
+  // What was copied for these plans, for the drop rule.
+  virtual ChunkMap copied(TargetSession& session, const Plans& plans) = 0;
   // Has the stream, applied up to `sequence` of the journal, left all that was copied behind? Only then may
   // uniques and foreign keys be built.
   virtual bool passed_snapshot(const ChunkMap& copied, std::uint64_t sequence) = 0;

@@ -36,7 +36,7 @@ bool SqliteView::load(const TargetScene& scene) {
   return true;
 }
 
-ChunkMap SqliteView::copied(TargetSession& session) {
+ChunkMap SqliteView::copied(TargetSession& session, const Plans&) {
   ChunkMap copied;
   auto chunks = loaded_chunks(session);
   for (auto& chunk : chunks) copied.add(chunk.table, std::move(chunk.up_to), chunk.sequence);

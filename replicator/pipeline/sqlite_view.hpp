@@ -20,7 +20,7 @@ class SqliteView : public SourceView {
   Ddl ddl(const std::vector<SourceTable>& tables, const std::vector<TablePlan>& plans) override;
   std::unique_ptr<Sink> sink(const TargetScene& scene) override;
   bool load(const TargetScene& scene) override;
-  ChunkMap copied(TargetSession& session) override;
+  ChunkMap copied(TargetSession& session, const Plans& plans) override;
   bool passed_snapshot(const ChunkMap& copied, std::uint64_t sequence) override {
     return sequence >= copied.newest();
   }

@@ -232,7 +232,15 @@ class Failpoints(Rounds):
     def dies_at(self, name, patience=REACH):
         self.tide.kill()
         self.tide.start(failpoint=name)
+        if name.startswith("resync-"):
+            self.order_resync()
         self.assertEqual(self.death(patience), -signal.SIGKILL, self.tide.log[-2000:])
+
+    def order_resync(self):
+        """Each is waited for; the first may be what an earlier kill left."""
+        wait_until(lambda: not self.tide.running or (self.tide.status() or {}).get("phase") == "streaming", "streaming")
+        while self.tide.running:
+            self.tide.verb("resync", "ballast")
 
     def death(self, patience):
         """The exit code, or None if the process is still there when the patience is over."""
@@ -252,6 +260,8 @@ class Failpoints(Rounds):
                     self.fresh()
                     self.begin()
                     self.tide.start(failpoint=spec)
+                    if spec.startswith("resync-"):
+                        self.order_resync()
                     code = self.death(REACH if ":" not in spec else 3)
                     if ":" not in spec:
                         self.assertEqual(code, -signal.SIGKILL, self.tide.log[-2000:])

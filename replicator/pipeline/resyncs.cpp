@@ -1,0 +1,180 @@
+#include "replicator/pipeline/resyncs.hpp"
+
+#include <algorithm>
+
+#include "db/failpoint.hpp"
+#include "replicator/log.hpp"
+
+namespace tidegate {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto first_pause = 1000ms, longest_pause = 30000ms;
+constexpr const char* failed = "resync-failed";
+
+std::string sentence_of(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& known) {
+    return known.what();
+  }
+}
+
+}  // namespace
+
+Resyncs::Resyncs(const LaneScene& scene, TargetSession& session, const Plans& plans, Quarantine& quarantine)
+    : scene_(scene),
+      session_(session),
+      plans_(plans),
+      quarantine_(quarantine),
+      resyncs_(read_resyncs(session)),
+      pause_(first_pause) {
+  keep_journal();
+}
+
+Resync* Resyncs::find(const std::string& table) {
+  auto found =
+      std::find_if(resyncs_.begin(), resyncs_.end(), [&](const Resync& each) { return each.table == table; });
+  return found == resyncs_.end() ? nullptr : &*found;
+}
+
+void Resyncs::put(Resync resync) {
+  std::erase_if(resyncs_, [&](const Resync& each) { return each.table == resync.table; });
+  resyncs_.push_back(std::move(resync));
+  keep_journal();
+}
+
+// A lane that works is ahead of what is known of it here, which keeps more than it needs.
+void Resyncs::keep_journal() const {
+  std::optional<std::uint64_t> oldest;
+  for (const Resync& each : resyncs_) {
+    if (each.state != ResyncState::stopped) oldest = std::min(oldest.value_or(each.sequence), each.sequence);
+  }
+  scene_.coordination.keep_from(oldest);
+}
+
+void Resyncs::begin(Applier& applier) {
+  for (const Resync& each : resyncs_) {
+    if (each.held) applier.leave_out(each.table);
+  }
+}
+
+bool Resyncs::is_held(const std::string& table) const {
+  return std::any_of(resyncs_.begin(), resyncs_.end(),
+                     [&](const Resync& each) { return each.table == table && each.held; });
+}
+
+std::vector<std::string> Resyncs::tables() const {
+  std::vector<std::string> names;
+  for (const Resync& each : resyncs_) names.push_back(each.table);
+  return names;
+}
+
+void Resyncs::show() const {
+  scene_.coordination.update([&](Status& status) {
+    for (auto& table : status.tables) {
+      for (const Resync& each : resyncs_) {
+        if (each.table != table.source) continue;
+        table.state = each.state == ResyncState::stopped ? "stopped" : "resync";
+        table.left_out = each.held;
+      }
+    }
+  });
+}
+
+bool Resyncs::order(const std::string& table) {
+  Resync* known = find(table);
+  if (known && known->state != ResyncState::stopped) return false;
+  TargetTransaction transaction(session_);
+  Resync begun = begin_resync(session_, plans_.at(table));
+  transaction.commit();
+  failpoint("resync-begun");
+  log_event(LogLevel::info, "resync begun", {{"table", table}});
+  put(std::move(begun));
+  show();
+  return true;
+}
+
+void Resyncs::begin_anew(const std::string& table) {
+  Resync* known = find(table);
+  if (!known || known->state == ResyncState::stopped) return;
+  if (worker_ && worker_->table() == table) worker_.reset();
+  put(begin_resync(session_, plans_.at(table)));
+}
+
+void Resyncs::start_next() {
+  if (std::chrono::steady_clock::now() < not_before_) return;
+  for (const Resync& each : resyncs_) {
+    if (each.state == ResyncState::stopped) continue;
+    worker_ = std::make_unique<ResyncWorker>(scene_, each, plans_);
+    return;
+  }
+}
+
+// What the lane had committed is read again, since its last answer may have been lost.
+void Resyncs::look_for_failure() {
+  auto failure = worker_->failure();
+  if (!failure) return;
+  std::string message = "resync of table " + worker_->table() + ": " + sentence_of(failure);
+  worker_.reset();
+  not_before_ = std::chrono::steady_clock::now() + pause_;
+  pause_ = std::min<std::chrono::milliseconds>(pause_ * 2, longest_pause);
+  log_warn("{}", message);
+  scene_.coordination.report(failed, message);
+  resyncs_ = read_resyncs(session_);
+}
+
+void Resyncs::hold(Applier& applier) {
+  Resync& resync = *find(worker_->table());
+  TargetTransaction transaction(session_);
+  hold_for_merge(session_, resync.table);
+  transaction.commit();
+  failpoint("resync-held");
+  resync.state = ResyncState::merging;
+  resync.held = true;
+  applier.leave_out(resync.table);
+  show();
+  worker_->held(session_.position().sequence);
+}
+
+void Resyncs::rejoin(Applier& applier) {
+  std::string table = worker_->table();
+  if (!worker_->come(session_.position().sequence)) return look_for_failure();
+  worker_.reset();
+  TargetTransaction transaction(session_);
+  end_resync(session_, table);
+  transaction.commit();
+  failpoint("resync-rejoined");
+  applier.take_again(table);
+  std::erase_if(resyncs_, [&](const Resync& each) { return each.table == table; });
+  keep_journal();
+  quarantine_.read_again();
+  scene_.coordination.clear_report(failed);
+  pause_ = first_pause;
+  scene_.coordination.update([&](Status& status) {
+    for (auto& each : status.tables) {
+      if (each.source != table) continue;
+      each.state = "streaming";
+      each.left_out = false;
+    }
+  });
+  log_event(LogLevel::info, "resync ended", {{"table", table}});
+}
+
+void Resyncs::tend(Applier& applier) {
+  if (!worker_) start_next();
+  if (!worker_) return;
+  look_for_failure();
+  if (!worker_) return;
+  switch (worker_->wish()) {
+    case ResyncWorker::Wish::nothing:
+      return;
+    case ResyncWorker::Wish::hold:
+      return hold(applier);
+    case ResyncWorker::Wish::rejoin:
+      return rejoin(applier);
+  }
+}
+
+}  // namespace tidegate
