@@ -132,6 +132,8 @@ REVOKE ALL ON ALL TABLES IN SCHEMA tidegate FROM PUBLIC;
 
 // What the first version lacked. Some of its targets have expect_rows.
 constexpr const char* second_version = R"sql(
+ALTER TABLE tidegate.pipelines ADD COLUMN IF NOT EXISTS audit_head text;
+
 -- Makes a statement fail that did not find all of its rows: the COMMIT after it is on its way already.
 CREATE OR REPLACE FUNCTION tidegate.expect_rows(counted bigint, expected bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
