@@ -167,6 +167,7 @@ CREATE TABLE tidegate.resyncs (
   sequence bigint NOT NULL,   -- how far the table's own stream is
   until_sequence bigint,      -- merging: how far it has to go
   staging json,               -- the plan of the staging table; NULL: none
+  changes json,               -- how the table's own shape is behind that: pieces for ALTER TABLE; NULL: it is not
   why text NOT NULL DEFAULT '',
   began_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (pipeline, source_table));

@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/json.hpp>
+
+#include "apply/postgres/row_errors.hpp"
 
 namespace tidegate {
 namespace {
@@ -48,15 +51,48 @@ void remove_staging(TargetSession& session, const TablePlan& staging) {
   }
 }
 
-void make_staging(TargetSession& session, const TablePlan& plan, const TablePlan& staging) {
+void alter(TargetSession& session, const TablePlan& staging, const StagingShape& shape) {
+  auto statement = [&](const std::string& piece) {
+    return fmt::format("ALTER TABLE {} {}", quoted_name(staging), piece);
+  };
+  for (const auto& piece : shape.changes) session.connection().run(statement(piece));
+  for (const auto& piece : shape.wishes) attempt_ddl(session.connection(), statement(piece));
+}
+
+void make_staging(TargetSession& session, const TablePlan& plan, const TablePlan& staging,
+                  const StagingShape& shape) {
   auto& target = session.connection();
   remove_staging(session, staging);
   target.run(
       fmt::format("CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED "
                   "INCLUDING STORAGE)",
                   quoted_name(staging), quoted_name(plan)));
-  if (!plan.key.empty())
-    target.run(fmt::format("ALTER TABLE {} ADD PRIMARY KEY ({})", quoted_name(staging), key_of(plan)));
+  alter(session, staging, shape);
+  if (!staging.key.empty())
+    target.run(fmt::format("ALTER TABLE {} ADD PRIMARY KEY ({})", quoted_name(staging), key_of(staging)));
+}
+
+namespace json = boost::json;
+
+std::string to_json(const StagingShape& shape) {
+  return json::serialize(
+      json::object{{"changes", json::value_from(shape.changes)}, {"wishes", json::value_from(shape.wishes)}});
+}
+
+// What an earlier resync was to change, and did not come to, is not to be seen at the source any more.
+void add_earlier(TargetSession& session, const std::string& table, StagingShape& shape) {
+  auto row = session.connection().run(
+      "SELECT changes FROM tidegate.resyncs WHERE pipeline = $1 AND source_table = $2 AND changes IS NOT "
+      "NULL",
+      {session.pipeline(), table});
+  if (row.rows() == 0) return;
+  json::value earlier = json::parse(row.text(0, 0));
+  auto prepend = [&](const char* name, std::vector<std::string>& pieces) {
+    auto before = json::value_to<std::vector<std::string>>(earlier.at(name));
+    pieces.insert(pieces.begin(), before.begin(), before.end());
+  };
+  prepend("changes", shape.changes);
+  prepend("wishes", shape.wishes);
 }
 
 }  // namespace
@@ -92,20 +128,39 @@ std::vector<Resync> read_resyncs(TargetSession& session) {
   return resyncs;
 }
 
-Resync begin_resync(TargetSession& session, const TablePlan& plan) {
-  Resync resync{plan.source, ResyncState::copying, false, session.position().sequence, {}, plan, ""};
+Resync begin_resync(TargetSession& session, const TablePlan& plan, const StagingShape& now) {
+  StagingShape shape = now;
+  add_earlier(session, plan.source, shape);
+  Resync resync{plan.source, ResyncState::copying, false, session.position().sequence, {}, shape.plan, ""};
   resync.staging->source = staging_name(plan.source);
   resync.staging->schema = "tidegate";
   resync.staging->target = table_name(session, plan.source);
-  make_staging(session, plan, *resync.staging);
+  make_staging(session, plan, *resync.staging, shape);
   auto row = session.connection().run(
-      "INSERT INTO tidegate.resyncs AS r (pipeline, source_table, state, held, sequence, staging)"
-      " VALUES ($1, $2, 'copying', false, $3, $4) ON CONFLICT (pipeline, source_table) DO UPDATE SET"
-      " state = 'copying', sequence = excluded.sequence, until_sequence = NULL, staging = excluded.staging,"
+      "INSERT INTO tidegate.resyncs AS r (pipeline, source_table, state, held, sequence, staging, changes)"
+      " VALUES ($1, $2, 'copying', false, $3, $4, $5) ON CONFLICT (pipeline, source_table) DO UPDATE SET"
+      " state = 'copying', sequence = excluded.sequence, until_sequence = NULL, staging = excluded.staging, "
+      "changes = excluded.changes,"
       " why = '', began_at = now() RETURNING held",
-      {session.pipeline(), plan.source, std::to_string(resync.sequence), to_json(*resync.staging)});
+      {session.pipeline(), plan.source, std::to_string(resync.sequence), to_json(*resync.staging),
+       to_json(shape)});
   resync.held = row.boolean(0, 0);
   return resync;
+}
+
+Resync stop_table(TargetSession& session, const std::string& table, const std::string& why) {
+  auto row = session.connection().run(
+      "SELECT staging FROM tidegate.resyncs WHERE pipeline = $1 AND source_table = $2 AND staging IS NOT "
+      "NULL",
+      {session.pipeline(), table});
+  if (row.rows() == 1) remove_staging(session, plan_from_json(row.text(0, 0)));
+  session.connection().run(
+      "INSERT INTO tidegate.resyncs(pipeline, source_table, state, held, sequence, why)"
+      " VALUES ($1, $2, 'stopped', true, $3, $4) ON CONFLICT (pipeline, source_table) DO UPDATE SET state = "
+      "'stopped',"
+      " held = true, sequence = excluded.sequence, until_sequence = NULL, staging = NULL, why = excluded.why",
+      {session.pipeline(), table, std::to_string(session.position().sequence), why});
+  return {table, ResyncState::stopped, true, session.position().sequence, {}, {}, why};
 }
 
 void hold_for_merge(TargetSession& session, const std::string& table) {
@@ -137,9 +192,11 @@ void take_over_records(TargetSession& lane, const TablePlan& plan, const TablePl
   }
   target.run("UPDATE tidegate.quarantine SET target_table = $3 WHERE pipeline = $1 AND source_table = $2",
              {lane.pipeline(), plan.source, plan.schema + "." + plan.target});
+  target.run("UPDATE tidegate.tables SET plan = $3 WHERE pipeline = $1 AND source_table = $2",
+             {lane.pipeline(), plan.source, to_json(plan)});
   target.run("DROP TABLE " + quoted_name(staging));
   target.run(
-      "UPDATE tidegate.resyncs SET state = 'rejoining', staging = NULL, until_sequence = NULL"
+      "UPDATE tidegate.resyncs SET state = 'rejoining', staging = NULL, changes = NULL, until_sequence = NULL"
       " WHERE pipeline = $1 AND source_table = $2",
       {lane.pipeline(), plan.source});
 }

@@ -34,10 +34,22 @@ std::vector<Resync> read_resyncs(TargetSession& session);
 std::string staging_name(const std::string& table);
 std::string without_staging(const std::string& name);
 
-// Within the caller's transaction: a fresh staging table for `plan`, which is that of the table, and a lane
-// that begins at the session's position. What an earlier resync of the table left goes; where that held the
-// table it stays held. Throws Error where the target refuses the staging table.
-Resync begin_resync(TargetSession& session, const TablePlan& plan);
+// What the staging table is to become before it gets rows: `plan` is that of the table then, `changes` are
+// pieces for ALTER TABLE, of which `wishes` may fail. What an earlier resync was to change and did not is
+// added to it.
+struct StagingShape {
+  TablePlan plan;
+  std::vector<std::string> changes, wishes;
+};
+
+// Within the caller's transaction: a fresh staging table like that of `plan`, with a shape of its own, and a
+// lane that begins at the session's position. What an earlier resync of the table left goes; where that held
+// the table it stays held. Throws Error where the target refuses the staging table.
+Resync begin_resync(TargetSession& session, const TablePlan& plan, const StagingShape& shape);
+
+// Within the caller's transaction: the pipeline's stream leaves the table out from here on, until a resync.
+// What one has copied so far goes.
+Resync stop_table(TargetSession& session, const std::string& table, const std::string& why);
 
 // The caller's transaction is the pipeline's, at the position up to which the lane is to go.
 void hold_for_merge(TargetSession& session, const std::string& table);
@@ -45,7 +57,8 @@ void end_resync(TargetSession& session, const std::string& table);
 
 // The lane's own, within its transaction.
 void change_state(TargetSession& lane, const std::string& table, ResyncState state);
-// The table has the staging table's rows now: what is recorded of it is the table's, and it goes.
+// The table has the staging table's rows now: what is recorded of it is the table's, with `plan`, and it
+// goes.
 void take_over_records(TargetSession& lane, const TablePlan& plan, const TablePlan& staging);
 
 }  // namespace tidegate

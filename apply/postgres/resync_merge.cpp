@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "apply/postgres/resync_ledger.hpp"
+#include "apply/postgres/resync_shape.hpp"
 #include "apply/postgres/row_errors.hpp"
 #include "apply/text_format.hpp"
 
@@ -226,9 +227,7 @@ void hold_refused(TargetSession& lane, Quarantine& quarantine, const MergeTask& 
   if (!holds.empty()) lane.connection().pipeline(holds);
 }
 
-}  // namespace
-
-void merge_rows(TargetSession& lane, Quarantine& quarantine, const OutsideReferences& references,
+void write_rows(TargetSession& lane, Quarantine& quarantine, const OutsideReferences& references,
                 const MergeTask& task) {
   auto& target = lane.connection();
   MergeSql sql(task.plan, task.staging, native::shape_of(target, task.plan),
@@ -244,6 +243,31 @@ void merge_rows(TargetSession& lane, Quarantine& quarantine, const OutsideRefere
   if (!room.empty()) target.pipeline(room);
   target.run(sql.row_by_row());
   hold_refused(lane, quarantine, task);
+}
+
+// A column's new type would have to be made from the old values, and the new rows come with theirs.
+void empty(TargetSession& lane, const OutsideReferences& references, const MergeTask& task) {
+  if (!task.may_remove) {
+    throw Error("table " + task.plan.source + " holds rows of others, so its columns are not changed", "",
+                Advice::stop);
+  }
+  Commands commands;
+  MergeSql sql(task.plan, task.staging, native::shape_of(lane.connection(), task.staging), {});
+  references.before_delete_where(task.plan, sql.gone(), commands);
+  commands.push_back({"DELETE FROM " + quoted_name(task.plan), {}});
+  lane.connection().pipeline(commands);
+}
+
+}  // namespace
+
+void merge_rows(TargetSession& lane, Quarantine& quarantine, const OutsideReferences& references,
+                const MergeTask& task) {
+  auto& target = lane.connection();
+  ShapeChange shape(target, task.plan, task.staging);
+  if (shape.needs_empty_table()) empty(lane, references, task);
+  shape.before_rows(target);
+  write_rows(lane, quarantine, references, task);
+  shape.after_rows(target);
 }
 
 }  // namespace tidegate

@@ -43,12 +43,13 @@ class MergeSql {
 };
 
 struct MergeTask {
-  const TablePlan& plan;
+  const TablePlan& plan;  // as it is to be: the staging table's, but for the names
   const TablePlan& staging;
   bool may_remove = true;  // false: others have rows in the table too
 };
 
-// Within the lane's open transaction. Rows that the target refuses go to the quarantine. Throws Error.
+// Within the lane's open transaction: columns, then rows. Rows that the target refuses go to the quarantine.
+// Throws Error.
 void merge_rows(TargetSession& lane, Quarantine& quarantine, const OutsideReferences& references,
                 const MergeTask& task);
 

@@ -409,11 +409,18 @@ constexpr Explanation explanations[] = {
      "Drop or rename it, or give the pipeline another name."},
     {"schema-changed",
      "A replicated table of a Postgres source changed in a way that the change stream does not show (rows "
-     "written anew, a column with a default, a partition attached or detached, another key), so nothing more "
-     "is captured.",
-     "Undo the change at the source where it can be undone; else fill a new target from the beginning, with "
-     "a "
-     "new state directory."},
+     "written anew, a column with a default, a partition attached or detached, another key). That table is "
+     "stopped, so that nothing false is written to it; all others stream on.",
+     "`tidegate resync TABLE` gives the target's table the new shape and copies it again. With "
+     "on_schema_change = \"carry\" that happens by itself."},
+    {"table-not-carried", "A table that a change of its schema stopped cannot be copied again by itself.",
+     "Do what the message says on the target or at the source, then `tidegate resync TABLE`."},
+    {"table-gone", "A table that is to be copied again is not at the source any more.",
+     "Make it again at the source, or begin a new pipeline without it."},
+    {"column-gone", "The source dropped or renamed a column that the target still has.",
+     "Drop or rename the column on the target too, then `tidegate resync TABLE`."},
+    {"generated-column", "The expression of a generated column changed at the source.",
+     "Drop the column on the target and make it as it is at the source, then `tidegate resync TABLE`."},
     {"table-not-replicated",
      "A table that [tables] include takes in came to the source after the plan was approved.",
      "Nothing of it is lost at the source. To replicate it, fill a new target from the beginning; to be told "

@@ -126,14 +126,17 @@ void ApplyWorker::work(Session& session) {
     for (const auto& finding : session.view->carry(scene(session), change, session.plans)) {
       log_warn("schema change: {}", finding.message);
     }
-    for (const auto& table : change.tables) {
-      if (session.resyncs) session.resyncs->begin_anew(table.name);
-    }
+    for (const auto& table : change.tables) session.resyncs->begin_anew(*session.applier, table.name);
+    for (const auto& stopped : change.stopped) session.resyncs->stop(*session.applier, stopped);
     session.objects_pending = true;
   };
   session.sink = session.view->sink(scene(session));
   session.applier = std::make_unique<Applier>(session.target, session.journal, session.quarantine,
                                               *session.sink, session.copied, options_.limits, carry);
+  LaneScene lanes{session.target,      source_,         coordination_,
+                  options_.state_path, options_.tables, options_.limits};
+  session.resyncs = std::make_unique<Resyncs>(lanes, scene(session), session.plans, *session.view);
+  session.resyncs->begin(*session.applier);
   if (session.target.phase() == TargetPhase::catching_up) catch_up(session);
   if (session.target.phase() == TargetPhase::building) build(session);
   if (session.target.phase() == TargetPhase::streaming) stream(session);
@@ -239,10 +242,6 @@ void ApplyWorker::stream(Session& session) {
     for (auto& table : status.tables) table.state = "streaming";
   });
   show_quarantine(session);
-  LaneScene lanes{session.target,      source_,         coordination_,
-                  options_.state_path, options_.tables, options_.limits};
-  session.resyncs = std::make_unique<Resyncs>(lanes, session.target, session.plans, session.quarantine);
-  session.resyncs->begin(*session.applier);
   session.resyncs->show();
   coordination_.applied(session.target.position().sequence);
   coordination_.streaming(true);
@@ -365,6 +364,8 @@ void ApplyWorker::serve_resyncs(Session& session) {
       order.answer.set_exception(std::current_exception());
       // What the target refuses concerns the one who asked.
       if (worth_another_try(error) || !session.target.connection().usable()) throw;
+    } catch (const Refused&) {
+      order.answer.set_exception(std::current_exception());
     }
   }
 }

@@ -94,6 +94,10 @@ std::string replicated_table(const Status& status, const std::string& name) {
 
 std::vector<std::string> next_steps(const Status& status) {
   if (status.phase == "paused") return {"tidegate resume"};
+  for (const auto& table : status.tables) {
+    if (table.state == "stopped")
+      return {"tidegate resync " + table.source, "tidegate explain schema-changed"};
+  }
   if (status.quarantined > 0) return {"tidegate quarantine list"};
   if (status.phase == "streaming") return {"tidegate sync", "tidegate status --watch"};
   return {"tidegate status --watch"};

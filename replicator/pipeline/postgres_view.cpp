@@ -8,8 +8,10 @@
 #include "apply/postgres/resync_ledger.hpp"
 #include "apply/postgres/sequences.hpp"
 #include "apply/schema/native/native_plan.hpp"
+#include "capture/postgres/publication.hpp"
 #include "capture/postgres/watch.hpp"
 #include "replicator/log.hpp"
+#include "replicator/pipeline/new_shape.hpp"
 #include "replicator/pipeline/postgres_snapshot.hpp"
 #include "replicator/pipeline/source_rows.hpp"
 #include "replicator/server_access.hpp"
@@ -163,6 +165,39 @@ bool PostgresView::retry(const QuarantineEntry& entry, Applier& applier, const T
     return applier.retry(entry, relation, std::move(row));
   }
   return false;
+}
+
+// The change may not have reached the stream yet; what the watch knew of the table before is what the target
+// has.
+NewShape PostgresView::shape_now(const TargetScene& scene, const TablePlan& plan) {
+  auto found = capture::read_catalog(source(), {plan.source}, {});
+  if (found.size() != 1) {
+    throw Refused("table-gone", "table " + plan.source + " is not at the source any more",
+                  "leave it out of a new pipeline, or make it again");
+  }
+  auto known = source_.schema->known(plan.source);
+  // Columns that others made keep their types.
+  bool ours = source_.settings.target.schema == TargetSchema::create;
+  NewShape shape = new_shape(ours && known ? *known : found.front(), found.front(), plan);
+  for (const auto& column : columns_that_went(plan, found.front())) {
+    bool there = scene.session.connection()
+                     .run(
+                         "SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = "
+                         "$1::pg_catalog.regclass AND attname = $2 AND NOT attisdropped)",
+                         {quoted_name(plan), column})
+                     .boolean(0, 0);
+    if (!there) continue;
+    throw Refused("column-gone",
+                  "column " + column + " of table " + plan.source + " is not at the source any more",
+                  "drop or rename it on the target too, then: tidegate resync " + plan.source);
+  }
+  capture::add_to_publication(source(), publication_name(source_.settings), found.front());
+  seen_ = found.front();
+  return shape;
+}
+
+void PostgresView::accept_shape(const std::string& table) {
+  if (seen_ && seen_->source == table) source_.schema->accept(*seen_);
 }
 
 postgres::Connection& PostgresView::source() {

@@ -7,6 +7,7 @@
 #include "capture/postgres/catalog.hpp"
 #include "replicator/config/settings.hpp"
 #include "replicator/pipeline/replicated_tables.hpp"
+#include "replicator/pipeline/schema_watch.hpp"
 #include "replicator/pipeline/source_view.hpp"
 
 namespace tidegate {
@@ -17,6 +18,7 @@ struct PostgresScene {
   Coordination& coordination;
   Ddl ddl;  // as approved
   ReplicatedTables tables;
+  SchemaWatch* schema = nullptr;
 };
 
 class PostgresView : public SourceView {
@@ -29,6 +31,12 @@ class PostgresView : public SourceView {
   std::unique_ptr<Sink> sink(const TargetScene& scene) override;
   bool load(const TargetScene& scene) override;
   bool can_copy_again() const override { return true; }
+  bool copies_by_itself() const override {
+    return source_.settings.source.on_schema_change == OnSchemaChange::carry;
+  }
+  bool in_doubt(const std::string& table) override { return source_.schema->in_doubt(table); }
+  NewShape shape_now(const TargetScene& scene, const TablePlan& plan) override;
+  void accept_shape(const std::string& table) override;
   bool copy_again(const TargetScene& scene, const std::stop_token& stop) override {
     return copy(scene, stop);
   }
@@ -52,6 +60,7 @@ class PostgresView : public SourceView {
   PostgresScene& source_;
   Pace pace_;
   std::unique_ptr<postgres::Connection> connection_;
+  std::optional<capture::PostgresTable> seen_;  // by shape_now()
   std::chrono::steady_clock::time_point tended_{};
   std::optional<std::uint64_t> wish_after_snapshot_, snapshot_end_;
 };

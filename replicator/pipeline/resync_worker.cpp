@@ -20,6 +20,16 @@ bool made_by_us(TargetSession& session, const std::string& table) {
   return row.rows() == 1 && row.boolean(0, 0);
 }
 
+// The staging table has the shape that the table is to get.
+TablePlan plan_to_be(const TablePlan& plan, const Resync& resync) {
+  if (!resync.staging) return plan;
+  TablePlan to_be = *resync.staging;
+  to_be.source = plan.source;
+  to_be.schema = plan.schema;
+  to_be.target = plan.target;
+  return to_be;
+}
+
 }  // namespace
 
 // All that lives as long as the thread's connection. `own` says into which table the changes go; all plans
@@ -73,7 +83,7 @@ ResyncWorker::ResyncWorker(const LaneScene& scene, Resync resync, const Plans& p
     : scene_(scene),
       resync_(std::move(resync)),
       plans_(plans),
-      plan_(plans.at(resync_.table)),
+      plan_(plan_to_be(plans.at(resync_.table), resync_)),
       until_(resync_.until) {
   thread_ = std::jthread([this](const std::stop_token& stop) {
     std::exception_ptr failure;

@@ -37,6 +37,8 @@ class ResyncWorker {
   ResyncWorker& operator=(const ResyncWorker&) = delete;
 
   const std::string& table() const { return resync_.table; }
+  // The table's, once it was merged.
+  const TablePlan& plan() const { return plan_; }
 
   // For the apply thread, which may ask at any time.
   enum class Wish {

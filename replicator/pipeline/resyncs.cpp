@@ -11,7 +11,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto first_pause = 1000ms, longest_pause = 30000ms;
-constexpr const char* failed = "resync-failed";
+constexpr const char *failed = "resync-failed", *changed = "schema-changed",
+                     *not_carried = "table-not-carried";
 
 std::string sentence_of(const std::exception_ptr& failure) {
   try {
@@ -23,12 +24,13 @@ std::string sentence_of(const std::exception_ptr& failure) {
 
 }  // namespace
 
-Resyncs::Resyncs(const LaneScene& scene, TargetSession& session, const Plans& plans, Quarantine& quarantine)
+Resyncs::Resyncs(const LaneScene& scene, const TargetScene& pipeline, Plans& plans, SourceView& view)
     : scene_(scene),
-      session_(session),
+      pipeline_(pipeline),
+      session_(pipeline.session),
       plans_(plans),
-      quarantine_(quarantine),
-      resyncs_(read_resyncs(session)),
+      view_(view),
+      resyncs_(read_resyncs(session_)),
       pause_(first_pause) {
   keep_journal();
 }
@@ -72,6 +74,7 @@ std::vector<std::string> Resyncs::tables() const {
 }
 
 void Resyncs::show() const {
+  report_stopped();
   scene_.coordination.update([&](Status& status) {
     for (auto& table : status.tables) {
       for (const Resync& each : resyncs_) {
@@ -83,24 +86,85 @@ void Resyncs::show() const {
   });
 }
 
-bool Resyncs::order(const std::string& table) {
-  Resync* known = find(table);
-  if (known && known->state != ResyncState::stopped) return false;
-  TargetTransaction transaction(session_);
-  Resync begun = begin_resync(session_, plans_.at(table));
-  transaction.commit();
-  failpoint("resync-begun");
-  log_event(LogLevel::info, "resync begun", {{"table", table}});
-  put(std::move(begun));
-  show();
-  return true;
+StagingShape Resyncs::shape_of(const std::string& table) {
+  auto shape = view_.shape_now(pipeline_, plans_.at(table));
+  return {std::move(shape.plan), std::move(shape.changes), std::move(shape.wishes)};
 }
 
-void Resyncs::begin_anew(const std::string& table) {
+void Resyncs::order(const std::string& table) {
+  Resync* known = find(table);
+  if (known && known->state != ResyncState::stopped) return;
+  if (!known && view_.in_doubt(table)) {
+    throw Refused("schema-changed",
+                  "a change of the schema of table " + table + " is still on its way to the target",
+                  "try again in a moment");
+  }
+  auto shape = shape_of(table);
+  {
+    TargetTransaction transaction(session_);
+    put(begin_resync(session_, plans_.at(table), shape));
+    transaction.commit();
+  }
+  failpoint("resync-begun");
+  view_.accept_shape(table);
+  log_event(LogLevel::info, "resync begun", {{"table", table}});
+  show();
+}
+
+void Resyncs::begin_anew(Applier& applier, const std::string& table) {
   Resync* known = find(table);
   if (!known || known->state == ResyncState::stopped) return;
   if (worker_ && worker_->table() == table) worker_.reset();
-  put(begin_resync(session_, plans_.at(table)));
+  try {
+    put(begin_resync(session_, plans_.at(table), shape_of(table)));
+  } catch (const Refused& refused) {
+    stop(applier, {table, refused.what()});
+  }
+}
+
+void Resyncs::stop(Applier& applier, const SchemaChange::Stopped& stopped) {
+  if (!plans_.contains(stopped.table)) return;
+  if (worker_ && worker_->table() == stopped.table) worker_.reset();
+  put(stop_table(session_, stopped.table, stopped.why));
+  refused_.erase(stopped.table);
+  applier.leave_out(stopped.table);
+  show();
+}
+
+// The source may be away, which its capture says.
+void Resyncs::order_stopped() {
+  if (!view_.copies_by_itself()) return;
+  for (const std::string& table : tables()) {
+    if (find(table)->state != ResyncState::stopped || refused_.contains(table)) continue;
+    try {
+      order(table);
+    } catch (const Error& error) {
+      if (!session_.connection().usable() || session_.connection().in_transaction()) throw;
+      if (error.advice() != Advice::stop) return;
+      refuse(table, error.what());
+    } catch (const Refused& refused) {
+      refuse(table, refused.what());
+    }
+  }
+}
+
+void Resyncs::refuse(const std::string& table, const std::string& why) {
+  refused_.insert(table);
+  log_warn("table {} is not copied again by itself: {}", table, why);
+  scene_.coordination.report(not_carried, "table " + table + " is not copied again by itself: " + why, table);
+}
+
+// Once more after each change, since reports are cleared by their code.
+void Resyncs::report_stopped() const {
+  scene_.coordination.clear_report(changed);
+  for (const Resync& each : resyncs_) {
+    if (each.state != ResyncState::stopped) continue;
+    scene_.coordination.report(
+        changed,
+        "table " + each.table + " of the source is stopped, the others stream on: " + each.why +
+            ", and rows may have changed without events; run: tidegate resync " + each.table,
+        each.table);
+  }
 }
 
 void Resyncs::start_next() {
@@ -141,6 +205,7 @@ void Resyncs::hold(Applier& applier) {
 void Resyncs::rejoin(Applier& applier) {
   std::string table = worker_->table();
   if (!worker_->come(session_.position().sequence)) return look_for_failure();
+  plans_.insert_or_assign(table, worker_->plan());
   worker_.reset();
   TargetTransaction transaction(session_);
   end_resync(session_, table);
@@ -149,8 +214,10 @@ void Resyncs::rejoin(Applier& applier) {
   applier.take_again(table);
   std::erase_if(resyncs_, [&](const Resync& each) { return each.table == table; });
   keep_journal();
-  quarantine_.read_again();
+  pipeline_.quarantine.read_again();
   scene_.coordination.clear_report(failed);
+  scene_.coordination.clear_report(not_carried);
+  report_stopped();
   pause_ = first_pause;
   scene_.coordination.update([&](Status& status) {
     for (auto& each : status.tables) {
@@ -163,6 +230,7 @@ void Resyncs::rejoin(Applier& applier) {
 }
 
 void Resyncs::tend(Applier& applier) {
+  order_stopped();
   if (!worker_) start_next();
   if (!worker_) return;
   look_for_failure();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,17 +13,21 @@ namespace tidegate {
 
 class Resyncs {
  public:
-  // `plans` and `quarantine` are the apply thread's; what is in the target goes on.
-  Resyncs(const LaneScene& scene, TargetSession& session, const Plans& plans, Quarantine& quarantine);
+  // `pipeline` and `view` are the apply thread's, and `plans` the same as there; what is in the target goes
+  // on.
+  Resyncs(const LaneScene& scene, const TargetScene& pipeline, Plans& plans, SourceView& view);
 
   // Tables that the pipeline's stream leaves out, to be told to the applier that makes it.
   void begin(Applier& applier);
   // Between two batches. Throws Error where the session must be given up.
   void tend(Applier& applier);
-  // Between two batches: the table is to be copied again. False where that goes on already.
-  bool order(const std::string& table);
+  // Between two batches: the table is to be copied again. Does nothing where that goes on already. Throws
+  // Refused where the target cannot follow the table's shape.
+  void order(const std::string& table);
   // Within a batch that lets the stream pass a change of this table's shape: a resync begins anew.
-  void begin_anew(const std::string& table);
+  void begin_anew(Applier& applier, const std::string& table);
+  // Within a batch: nothing more of the table is applied until it was copied again.
+  void stop(Applier& applier, const SchemaChange::Stopped& stopped);
 
   bool is_held(const std::string& table) const;
   std::vector<std::string> tables() const;
@@ -32,6 +37,10 @@ class Resyncs {
  private:
   Resync* find(const std::string& table);
   void put(Resync resync);
+  StagingShape shape_of(const std::string& table);
+  void order_stopped();
+  void refuse(const std::string& table, const std::string& why);
+  void report_stopped() const;
   void start_next();
   void look_for_failure();
   void hold(Applier& applier);
@@ -39,10 +48,12 @@ class Resyncs {
   void keep_journal() const;
 
   LaneScene scene_;
+  TargetScene pipeline_;
   TargetSession& session_;
-  const Plans& plans_;
-  Quarantine& quarantine_;
+  Plans& plans_;
+  SourceView& view_;
   std::vector<Resync> resyncs_;
+  std::set<std::string> refused_;  // stopped tables that cannot be copied again by themselves
   std::chrono::steady_clock::time_point not_before_{};  // after a failure
   std::chrono::milliseconds pause_;
   std::unique_ptr<ResyncWorker> worker_;

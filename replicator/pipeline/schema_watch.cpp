@@ -51,19 +51,27 @@ void SchemaWatch::compare(const std::vector<PostgresTable>& now) {
 
 // A table that waits for the stream keeps its old description until the stream has come there.
 void SchemaWatch::judge_known(const std::vector<PostgresTable>& now) {
-  doubt_.reset();
   for (auto& table : known_) {
     auto* there = table_named(now, table.source);
     Standing found = standing(table, there);
-    if (found.kind == Standing::Kind::doubt && !doubt_)
-      doubt_ = "table " + table.source + " of the source: " + found.why;
+    if (found.kind == Standing::Kind::doubt) {
+      doubts_.try_emplace(table.source, Doubt{found.why});
+    } else {
+      doubts_.erase(table.source);
+    }
     if (found.kind != Standing::Kind::same) continue;
     report_partitions(table, *there);
     table = *there;
     tables_.replace(*there);
   }
   keep();
-  if (doubt_) {
+  ask_for_a_pause();
+}
+
+void SchemaWatch::ask_for_a_pause() {
+  bool any =
+      std::any_of(doubts_.begin(), doubts_.end(), [](const auto& doubt) { return !doubt.second.told; });
+  if (any) {
     doubted_.request_stop();
   } else if (doubted_.stop_requested()) {
     doubted_ = {};
@@ -125,12 +133,34 @@ std::stop_token SchemaWatch::until_doubt() const {
   return doubted_.get_token();
 }
 
-void SchemaWatch::check() const {
+std::vector<SchemaChange::Stopped> SchemaWatch::new_doubts() const {
   std::lock_guard lock(mutex_);
-  if (!doubt_) return;
-  throw SchemaNeedsOperator(
-      "schema-changed", *doubt_ + ", and rows may have changed without events",
-      "undo the change at the source where it can be undone, or fill a new target from the beginning");
+  std::vector<SchemaChange::Stopped> doubts;
+  for (const auto& [table, doubt] : doubts_) {
+    if (!doubt.told) doubts.push_back({table, doubt.why});
+  }
+  return doubts;
+}
+
+void SchemaWatch::told(const std::string& table, const std::string& why) {
+  std::lock_guard lock(mutex_);
+  doubts_[table] = {why, true};
+  ask_for_a_pause();
+}
+
+bool SchemaWatch::in_doubt(const std::string& table) const {
+  std::lock_guard lock(mutex_);
+  return doubts_.contains(table);
+}
+
+void SchemaWatch::accept(const PostgresTable& now) {
+  std::lock_guard lock(mutex_);
+  std::erase_if(known_, [&](const PostgresTable& each) { return each.source == now.source; });
+  known_.push_back(now);
+  tables_.put(now);
+  doubts_.erase(now.source);
+  ask_for_a_pause();
+  keep();
 }
 
 }  // namespace tidegate

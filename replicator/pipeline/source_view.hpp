@@ -31,6 +31,13 @@ struct TargetScene {
   std::function<void()> worked;  // to be called when the target took something
 };
 
+// A table's plan as of now, and how a table of the shape before becomes one of it: pieces for ALTER TABLE, of
+// which the target may refuse the second kind.
+struct NewShape {
+  TablePlan plan;
+  std::vector<std::string> changes, wishes;
+};
+
 class SourceView {
  public:
   virtual ~SourceView() = default;
@@ -48,6 +55,15 @@ class SourceView {
   virtual bool load(const TargetScene& scene) = 0;
   // Can a table be copied again while the others stream?
   virtual bool can_copy_again() const { return false; }
+  // Is a table that was stopped by a change of its schema to be copied again without being asked?
+  virtual bool copies_by_itself() const { return false; }
+  // Did the table's schema change in a way of which the stream will tell only later?
+  virtual bool in_doubt(const std::string&) { return false; }
+  // What the table is at the source now, for a copy that begins after this: its plan, and what makes a table
+  // like the target's into one of that shape. Throws Refused where the target cannot follow.
+  virtual NewShape shape_now(const TargetScene&, const TablePlan& plan) { return {plan, {}, {}}; }
+  // The copy has begun: what shape_now() gave for the table last is what it is known as.
+  virtual void accept_shape(const std::string&) {}
   // The same as load(), of tables whose plans name staging tables (apply/postgres/resync_ledger.hpp).
   virtual bool copy_again(const TargetScene&, const std::stop_token&) { return false; }
   // What was copied for these plans, for the drop rule.
