@@ -44,7 +44,8 @@ std::string key_of(const TablePlan& plan) {
 // is removed after that.
 void remove_staging(TargetSession& session, const TablePlan& staging) {
   auto& target = session.connection();
-  target.run("DROP TABLE IF EXISTS " + quoted_name(staging));
+  bool is_own = without_staging(staging.source) == staging.source;
+  target.run((is_own ? "DELETE FROM " : "DROP TABLE IF EXISTS ") + quoted_name(staging));
   for (const char* records : {"chunks", "chunk_keys", "quarantine"}) {
     target.run(fmt::format("DELETE FROM tidegate.{} WHERE pipeline = $1 AND source_table = $2", records),
                {session.pipeline(), staging.source});
@@ -146,6 +147,16 @@ Resync begin_resync(TargetSession& session, const TablePlan& plan, const Staging
        to_json(shape)});
   resync.held = row.boolean(0, 0);
   return resync;
+}
+
+Resync begin_first_copy(TargetSession& session, const TablePlan& plan) {
+  remove_staging(session, plan);
+  session.connection().run(
+      "INSERT INTO tidegate.resyncs AS r (pipeline, source_table, state, held, sequence, staging)"
+      " VALUES ($1, $2, 'copying', true, $3, $4) ON CONFLICT (pipeline, source_table) DO UPDATE SET"
+      " state = 'copying', held = true, sequence = excluded.sequence, staging = excluded.staging",
+      {session.pipeline(), plan.source, std::to_string(session.position().sequence), to_json(plan)});
+  return {plan.source, ResyncState::copying, true, session.position().sequence, {}, plan, ""};
 }
 
 Resync stop_table(TargetSession& session, const std::string& table, const std::string& why) {

@@ -24,6 +24,8 @@ struct Resync {
   std::optional<std::uint64_t> until;  // merging
   std::optional<TablePlan> staging;    // copying to merging
   std::string why;                     // stopped
+
+  bool is_first_copy() const { return staging && staging->source == table; }
 };
 
 // In the order in which they began.
@@ -46,6 +48,10 @@ struct StagingShape {
 // lane that begins at the session's position. What an earlier resync of the table left goes; where that held
 // the table it stays held. Throws Error where the target refuses the staging table.
 Resync begin_resync(TargetSession& session, const TablePlan& plan, const StagingShape& shape);
+
+// Within the caller's transaction: the same for a table that was just made and gets its first rows, which go
+// into itself: it is its own staging table.
+Resync begin_first_copy(TargetSession& session, const TablePlan& plan);
 
 // Within the caller's transaction: the pipeline's stream leaves the table out from here on, until a resync.
 // What one has copied so far goes.

@@ -123,7 +123,7 @@ std::string MergeSql::row_by_row() const {
     write = fmt::format("{} {} AS t {} WHERE {}; IF NOT FOUND THEN {}; END IF;",
                         set.empty() ? "PERFORM FROM" : "UPDATE", quoted_name(plan_),
                         set.empty() ? "" : "SET " + set, same_key("r"), insert);
-    differing =
+    wanted =
         fmt::format(" WHERE NOT EXISTS (SELECT FROM {} AS t WHERE {} AND ROW({})::record *= ROW({})::record)",
                     quoted_name(plan_), same_key("s"), columns("t."), columns("s."));
   }

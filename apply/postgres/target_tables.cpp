@@ -173,6 +173,37 @@ std::vector<Finding> TargetTables::carry(const std::vector<SourceTable>& changed
   return findings;
 }
 
+namespace {
+
+// What several tables share may be there already; the table itself must not.
+bool is_there_already(const Error& error) {
+  return error.code() == "42710" || error.code() == "42P06" || error.code() == "42723";
+}
+
+}  // namespace
+
+void TargetTables::make_new(const TablePlan& plan, const Ddl& ddl) {
+  auto& target = session_.connection();
+  for (const auto& statement : ddl.before_load) {
+    target.run("SAVEPOINT tidegate_make");
+    try {
+      target.run(statement);
+    } catch (const Error& error) {
+      if (!is_there_already(error)) throw;
+      target.run("ROLLBACK TO SAVEPOINT tidegate_make");
+    }
+  }
+  for (const auto& object : ddl.after_load) {
+    if (object.kind != DdlObject::Kind::primary_key) continue;
+    for (const auto& statement : object.statements) target.run(statement);
+    target.run(
+        "INSERT INTO tidegate.objects(pipeline, name, kind, table_name, state) VALUES ($1, $2, $3, $4, "
+        "'done')",
+        {session_.pipeline(), object.name, std::string(name_of(object.kind)), object.table});
+  }
+  record(plan, true, "pending");
+}
+
 void TargetTables::add_native_columns(const SourceTable& table, const TablePlan& wider, Plans& plans) {
   TablePlan& plan = plans.at(wider.source);
   for (const ColumnPlan& column : wider.columns) {

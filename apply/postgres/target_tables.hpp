@@ -46,6 +46,10 @@ class TargetTables {
   // Their indexes and constraints are left to build_objects().
   std::vector<Finding> carry(const std::vector<SourceTable>& changed, Plans& plans);
 
+  // Within the caller's transaction: makes a table of a Postgres source with its primary key, and records it.
+  // Types and the like that are there already stay as they are.
+  void make_new(const TablePlan& plan, const Ddl& ddl);
+
   // The same for the columns that `wider` has and the recorded plan has not; their types are native.
   void add_native_columns(const SourceTable& table, const TablePlan& wider, Plans& plans);
 

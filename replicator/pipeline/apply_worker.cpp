@@ -213,9 +213,11 @@ void ApplyWorker::catch_up(Session& session) {
 
 void ApplyWorker::build_objects(Session& session) {
   auto findings = session.tables.build_objects(
-      session.sources(), session.plans_in_order(), [this](const std::string& what) {
+      session.sources(), session.plans_in_order(),
+      [this](const std::string& what) {
         coordination_.update([&](Status& status) { status.step = "building " + what; });
-      });
+      },
+      [&](const DdlObject& object) { return !session.resyncs->is_known(object.table); });
   for (const auto& finding : findings) {
     log_warn("{}", finding.message);
     coordination_.report(finding.code, finding.message, finding.table);
@@ -246,9 +248,8 @@ void ApplyWorker::stream(Session& session) {
   coordination_.applied(session.target.position().sequence);
   coordination_.streaming(true);
   while (!pace_.stopped()) {
-    if (session.objects_pending) build_objects(session);
-    session.resyncs->tend(*session.applier);
-    serve_resyncs(session);
+    if (session.objects_pending || session.resyncs->take_ended()) build_objects(session);
+    follow_source(session);
     auto known = coordination_.work_so_far();
     if (apply_once(session)) continue;
     session.view->tend(scene(session));
@@ -271,6 +272,33 @@ void ApplyWorker::keep_audit_head(Session& session) {
                                   {session.target.pipeline(), to_text(*head)});
   transaction.commit();
   session.audit_head = head;
+}
+
+// What came to the source beside the stream, and tables that are copied.
+void ApplyWorker::follow_source(Session& session) {
+  auto before = session.plans.size();
+  session.resyncs->take_in_new(*session.applier);
+  if (session.plans.size() != before) show_streaming(session);
+  for (const auto& table : session.view->make_partitions(scene(session))) retry_table(session, table);
+  session.resyncs->tend(*session.applier);
+  serve_resyncs(session);
+}
+
+void ApplyWorker::retry_table(Session& session, const std::string& table) {
+  std::vector<std::int64_t> ids;
+  for (const auto& entry : list_quarantine(session.target.connection(), session.target.pipeline())) {
+    if (entry.source_table == table && entry.state == "held") ids.push_back(entry.id);
+  }
+  if (!ids.empty()) retry(session, ids);
+}
+
+void ApplyWorker::show_streaming(Session& session) {
+  show_tables(session);
+  coordination_.update([](Status& status) {
+    for (auto& table : status.tables) table.state = "streaming";
+  });
+  session.resyncs->show();
+  show_quarantine(session);
 }
 
 bool ApplyWorker::apply_once(Session& session) {

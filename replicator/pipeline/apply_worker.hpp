@@ -66,6 +66,9 @@ class ApplyWorker {
   void stream(Session& session);
   bool apply_once(Session& session);
   void serve_retries(Session& session);
+  void follow_source(Session& session);
+  void retry_table(Session& session, const std::string& table);
+  void show_streaming(Session& session);
   void serve_resyncs(Session& session);
   Retried retry(Session& session, const std::vector<std::int64_t>& ids);
   void retry_conflicts(Session& session);

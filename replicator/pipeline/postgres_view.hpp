@@ -19,6 +19,7 @@ struct PostgresScene {
   Ddl ddl;  // as approved
   ReplicatedTables tables;
   SchemaWatch* schema = nullptr;
+  ControlStore* store = nullptr;
 };
 
 class PostgresView : public SourceView {
@@ -36,6 +37,12 @@ class PostgresView : public SourceView {
   }
   bool in_doubt(const std::string& table) override { return source_.schema->in_doubt(table); }
   NewShape shape_now(const TargetScene& scene, const TablePlan& plan) override;
+  std::vector<std::string> new_tables() override { return source_.schema->new_tables(); }
+  NewTable new_table(const std::string& table) override;
+  void cannot_take_in(const std::string& table, const std::string& why) override {
+    source_.schema->cannot_take_in(table, why);
+  }
+  std::vector<std::string> make_partitions(const TargetScene& scene) override;
   void accept_shape(const std::string& table) override;
   bool copy_again(const TargetScene& scene, const std::stop_token& stop) override {
     return copy(scene, stop);

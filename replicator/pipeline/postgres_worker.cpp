@@ -48,9 +48,10 @@ PostgresWorker::PostgresWorker(const Settings& settings, const std::string& stat
       state_path_(state_path),
       store_(store),
       coordination_(coordination),
-      scene_{settings, coordination, {}, {}, nullptr},
+      scene_{settings, coordination, {}, {}, nullptr, nullptr},
       schema_(settings, store, coordination, scene_.tables) {
   scene_.schema = &schema_;
+  scene_.store = &store_;
 }
 
 // What is made on the target is what was approved, whatever becomes of the source's schema.

@@ -152,10 +152,12 @@ void ResyncWorker::run(const std::stop_token& stop) {
 void ResyncWorker::copy(Lane& lane, const std::stop_token& stop) {
   if (!lane.view->copy_again(lane.scene(lane.own), stop)) return;
   TargetTransaction transaction(lane.target);
-  change_state(lane.target, resync_.table, ResyncState::following);
+  // A first copy is no staging table's: what follows it goes into the table itself.
+  auto next = resync_.is_first_copy() ? ResyncState::rejoining : ResyncState::following;
+  change_state(lane.target, resync_.table, next);
   transaction.commit();
   failpoint("resync-copied");
-  resync_.state = ResyncState::following;
+  resync_.state = next;
 }
 
 void ResyncWorker::follow(Lane& lane, const std::stop_token& stop) {
@@ -200,7 +202,7 @@ void ResyncWorker::rejoin(Lane& lane, const std::stop_token& stop) {
   if (!lane.applier) lane.begin_to_follow();
   while (!stop.stop_requested() && !granted()) {
     if (lane.step(scene_.coordination.applied())) continue;
-    wish(Wish::rejoin);
+    if (lane.view->passed_snapshot(lane.copied, lane.target.position().sequence)) wish(Wish::rejoin);
     wait(stop, between_looks);
   }
   while (granted() && lane.step(*granted())) {

@@ -67,6 +67,11 @@ bool Resyncs::is_held(const std::string& table) const {
                      [&](const Resync& each) { return each.table == table && each.held; });
 }
 
+bool Resyncs::is_known(const std::string& table) const {
+  return std::any_of(resyncs_.begin(), resyncs_.end(),
+                     [&](const Resync& each) { return each.table == table; });
+}
+
 std::vector<std::string> Resyncs::tables() const {
   std::vector<std::string> names;
   for (const Resync& each : resyncs_) names.push_back(each.table);
@@ -115,6 +120,7 @@ void Resyncs::begin_anew(Applier& applier, const std::string& table) {
   Resync* known = find(table);
   if (!known || known->state == ResyncState::stopped) return;
   if (worker_ && worker_->table() == table) worker_.reset();
+  if (known->is_first_copy()) return put(begin_first_copy(session_, plans_.at(table)));
   try {
     put(begin_resync(session_, plans_.at(table), shape_of(table)));
   } catch (const Refused& refused) {
@@ -129,6 +135,35 @@ void Resyncs::stop(Applier& applier, const SchemaChange::Stopped& stopped) {
   refused_.erase(stopped.table);
   applier.leave_out(stopped.table);
   show();
+}
+
+void Resyncs::take_in(Applier& applier, const std::string& table) {
+  NewTable added = view_.new_table(table);
+  {
+    TargetTransaction transaction(session_);
+    pipeline_.tables.make_new(added.plan, added.ddl);
+    put(begin_first_copy(session_, added.plan));
+    transaction.commit();
+  }
+  failpoint("resync-new-table");
+  plans_.insert_or_assign(table, added.plan);
+  applier.leave_out(table);
+  view_.accept_shape(table);
+  log_event(LogLevel::info, "new table is copied", {{"table", table}});
+}
+
+void Resyncs::take_in_new(Applier& applier) {
+  for (const std::string& table : view_.new_tables()) {
+    try {
+      take_in(applier, table);
+    } catch (const Error& error) {
+      if (!session_.connection().usable() || session_.connection().in_transaction()) throw;
+      if (error.advice() != Advice::stop) return;
+      view_.cannot_take_in(table, error.what());
+    } catch (const Refused& refused) {
+      view_.cannot_take_in(table, refused.what());
+    }
+  }
 }
 
 // The source may be away, which its capture says.
@@ -212,6 +247,7 @@ void Resyncs::rejoin(Applier& applier) {
   transaction.commit();
   failpoint("resync-rejoined");
   applier.take_again(table);
+  ended_ = true;
   std::erase_if(resyncs_, [&](const Resync& each) { return each.table == table; });
   keep_journal();
   pipeline_.quarantine.read_again();

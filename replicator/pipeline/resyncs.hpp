@@ -5,6 +5,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "replicator/pipeline/resync_worker.hpp"
@@ -29,7 +30,13 @@ class Resyncs {
   // Within a batch: nothing more of the table is applied until it was copied again.
   void stop(Applier& applier, const SchemaChange::Stopped& stopped);
 
+  // Between two batches: tables that came to the source are made and get their first copy.
+  void take_in_new(Applier& applier);
+  // Since the last call: tables whose rows are all there, so that what is built after the load may be.
+  bool take_ended() { return std::exchange(ended_, false); }
+
   bool is_held(const std::string& table) const;
+  bool is_known(const std::string& table) const;  // in whatever state
   std::vector<std::string> tables() const;
   // Sets the state of the tables concerned.
   void show() const;
@@ -37,6 +44,7 @@ class Resyncs {
  private:
   Resync* find(const std::string& table);
   void put(Resync resync);
+  void take_in(Applier& applier, const std::string& table);
   StagingShape shape_of(const std::string& table);
   void order_stopped();
   void refuse(const std::string& table, const std::string& why);
@@ -53,6 +61,7 @@ class Resyncs {
   Plans& plans_;
   SourceView& view_;
   std::vector<Resync> resyncs_;
+  bool ended_ = false;
   std::set<std::string> refused_;  // stopped tables that cannot be copied again by themselves
   std::chrono::steady_clock::time_point not_before_{};  // after a failure
   std::chrono::milliseconds pause_;

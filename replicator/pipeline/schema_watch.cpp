@@ -1,6 +1,7 @@
 #include "replicator/pipeline/schema_watch.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "capture/sqlite/capture.hpp"
 #include "replicator/log.hpp"
@@ -85,11 +86,32 @@ void SchemaWatch::report_once(const std::string& table, const std::string& messa
 }
 
 void SchemaWatch::report_new(const std::vector<PostgresTable>& now) {
+  new_tables_.clear();
   for (const auto& table : now) {
     if (table_named(known_, table.source)) continue;
+    if (carries()) {
+      if (!reported_.contains(table.source)) new_tables_.insert(table.source);
+      continue;
+    }
     report_once(table.source, "table " + table.source +
                                   " came to the source after the plan was made, and is not replicated");
   }
+}
+
+std::vector<std::string> SchemaWatch::new_tables() const {
+  std::lock_guard lock(mutex_);
+  return {new_tables_.begin(), new_tables_.end()};
+}
+
+void SchemaWatch::cannot_take_in(const std::string& table, const std::string& why) {
+  std::lock_guard lock(mutex_);
+  new_tables_.erase(table);
+  report_once(table, "table " + table + " came to the source, and is not replicated: " + why);
+}
+
+std::vector<std::pair<std::string, capture::TableFile>> SchemaWatch::take_new_partitions() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(new_partitions_, {});
 }
 
 void SchemaWatch::report_partitions(const PostgresTable& before, const PostgresTable& now) {
@@ -97,6 +119,10 @@ void SchemaWatch::report_partitions(const PostgresTable& before, const PostgresT
     if (std::any_of(before.files.begin(), before.files.end(),
                     [&](const auto& each) { return each.oid == file.oid; }))
       continue;
+    if (carries()) {
+      new_partitions_.emplace_back(now.source, file);
+      continue;
+    }
     std::string name = file.schema + "." + file.name;
     report_once(name, "partition " + name +
                           " came to the source after the plan was made: until the target has one for "
@@ -159,6 +185,7 @@ void SchemaWatch::accept(const PostgresTable& now) {
   known_.push_back(now);
   tables_.put(now);
   doubts_.erase(now.source);
+  new_tables_.erase(now.source);
   ask_for_a_pause();
   keep();
 }

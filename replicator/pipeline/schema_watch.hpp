@@ -42,6 +42,11 @@ class SchemaWatch {
   // Is asked to stop when a new doubt comes up.
   std::stop_token until_doubt() const;
   bool in_doubt(const std::string& table) const;
+  // Tables that came to the source, where they are to be taken in; not those that could not be.
+  std::vector<std::string> new_tables() const;
+  void cannot_take_in(const std::string& table, const std::string& why);
+  // Leaf partitions that came to known tables: (root, partition), each told once.
+  std::vector<std::pair<std::string, capture::TableFile>> take_new_partitions();
   // The table is copied anew, from a state that is not before this one.
   void accept(const capture::PostgresTable& now);
 
@@ -49,6 +54,7 @@ class SchemaWatch {
   void compare(const std::vector<capture::PostgresTable>& now);
   void judge_known(const std::vector<capture::PostgresTable>& now);
   void ask_for_a_pause();
+  bool carries() const { return settings_.source.on_schema_change == OnSchemaChange::carry; }
   void report_new(const std::vector<capture::PostgresTable>& now);
   void report_partitions(const capture::PostgresTable& before, const capture::PostgresTable& now);
   void report_once(const std::string& table, const std::string& message);
@@ -65,6 +71,8 @@ class SchemaWatch {
     bool told = false;
   };
   std::map<std::string, Doubt> doubts_;
+  std::set<std::string> new_tables_;
+  std::vector<std::pair<std::string, capture::TableFile>> new_partitions_;
   std::stop_source doubted_;
   std::set<std::string> reported_;
   std::string mark_;

@@ -38,6 +38,11 @@ struct NewShape {
   std::vector<std::string> changes, wishes;
 };
 
+struct NewTable {
+  TablePlan plan;
+  Ddl ddl;
+};
+
 class SourceView {
  public:
   virtual ~SourceView() = default;
@@ -62,7 +67,14 @@ class SourceView {
   // What the table is at the source now, for a copy that begins after this: its plan, and what makes a table
   // like the target's into one of that shape. Throws Refused where the target cannot follow.
   virtual NewShape shape_now(const TargetScene&, const TablePlan& plan) { return {plan, {}, {}}; }
-  // The copy has begun: what shape_now() gave for the table last is what it is known as.
+  // Tables that came to the source and are to be taken in, and the DDL and plan of one of them, which is
+  // published then. Throws Refused where it cannot be; cannot_take_in() says so for good.
+  virtual std::vector<std::string> new_tables() { return {}; }
+  virtual NewTable new_table(const std::string&) { return {}; }
+  virtual void cannot_take_in(const std::string&, const std::string&) {}
+  // Makes the partitions that came to the source. Returns the tables that got some: rows may wait for them.
+  virtual std::vector<std::string> make_partitions(const TargetScene&) { return {}; }
+  // The copy has begun: what shape_now() or new_table() gave for the table last is what it is known as.
   virtual void accept_shape(const std::string&) {}
   // The same as load(), of tables whose plans name staging tables (apply/postgres/resync_ledger.hpp).
   virtual bool copy_again(const TargetScene&, const std::stop_token&) { return false; }

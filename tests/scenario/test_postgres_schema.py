@@ -98,7 +98,7 @@ class PostgresSchema(unittest.TestCase):
 
     def wait_in_step(self, word):
         """The change was noticed, and the table came back by itself."""
-        wait_until(lambda: f"is stopped: {word}" in self.tide.log or (word in self.tide.log and "resync ended" in self.tide.log), word)
+        wait_until(lambda: word in self.tide.log and "resync ended" in self.tide.log, word)
         self.tide.wait_status(lambda status: all(each["state"] == "streaming" for each in status["tables"]), timeout=60,
                               what="all tables stream")
 
