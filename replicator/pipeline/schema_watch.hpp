@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "db/postgres.hpp"
+#include "proto/change.hpp"
 #include "replicator/config/settings.hpp"
 #include "replicator/control/store.hpp"
 #include "replicator/pipeline/coordination.hpp"
