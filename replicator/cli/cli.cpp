@@ -32,6 +32,7 @@ constexpr VerbEntry verbs[] = {
     {"throttle", throttle, false},
     {"events", events, false},
     {"resync", resync, false},
+    {"reset", reset, false},
     {"audit", audit, false},
     {"quarantine list", quarantine_list, false},
     {"quarantine show", quarantine_show, false},

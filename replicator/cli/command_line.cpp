@@ -56,14 +56,16 @@ constexpr VerbWords verb_words[] = {
     {"quarantine", "Mend", "Rows that did not fit: list, show, retry, accept", "tidegate quarantine list"},
     {"resync", "Mend", "Copy one table again while everything else streams on",
      "tidegate resync public.orders"},
+    {"reset", "Mend", "Give a pipeline up at its source: drops its slot and publication there",
+     "tidegate reset source --yes"},
     {"explain", "Mend", "What a finding or error code means and what to do",
      "tidegate explain transaction-pooler"},
     {"version", "Mend", "The program's version", "tidegate version --json"},
 };
 
-constexpr const char* later_verbs[] = {"schema",   "backup",      "verify",      "repair",        "reset",
-                                       "keys",     "credentials", "login-check", "cutover",       "abort",
-                                       "rollback", "finalize",    "report",      "support-bundle"};
+constexpr const char* later_verbs[] = {"schema",      "backup",      "verify",        "repair", "keys",
+                                       "credentials", "login-check", "cutover",       "abort",  "rollback",
+                                       "finalize",    "report",      "support-bundle"};
 
 constexpr VerbWords config_words[] = {
     {"check", "", "Validate the configuration", "tidegate config check"},
@@ -130,6 +132,7 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
     verb.add_flag("--follow", into.follow, "Go on as events come");
     verb.add_flag("--values", into.values, "With the rows' values; this is written to the audit");
   }
+  if (name == "reset") verb.add_option("WHAT", into.word, "source")->type_name("")->required();
   if (name == "resync")
     verb.add_option("TABLE", into.word, "As `status` prints it")->type_name("")->required();
   if (name == "explain")

@@ -35,6 +35,7 @@ int status(const Invocation& invocation);
 int stop(const Invocation& invocation);
 int sync(const Invocation& invocation);
 int resync(const Invocation& invocation);
+int reset(const Invocation& invocation);
 int pause(const Invocation& invocation);
 int resume(const Invocation& invocation);
 int throttle(const Invocation& invocation);

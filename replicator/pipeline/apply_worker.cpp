@@ -402,6 +402,10 @@ ApplyWorker::Retried ApplyWorker::retry(Session& session, const std::vector<std:
   Retried counts;
   for (const auto& entry : list_quarantine(session.target.connection(), session.target.pipeline())) {
     if (!ids.empty() && std::find(ids.begin(), ids.end(), entry.id) == ids.end()) continue;
+    if (!session.view->can_read_again(entry.source_table)) {
+      counts.unreadable.insert(entry.source_table);
+      continue;
+    }
     ++counts.retried;
     if (session.resyncs->is_held(entry.source_table)) continue;
     auto apply = [&] { apply_once(session); };

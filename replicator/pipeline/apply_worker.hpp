@@ -5,6 +5,7 @@
 #include <atomic>
 #include <future>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,7 @@ class ApplyWorker {
   // counts.
   struct Retried {
     std::uint64_t retried = 0, applied = 0;
+    std::set<std::string> unreadable;  // tables that had rows which cannot be read again
   };
   std::future<Retried> retry_quarantined(std::vector<std::int64_t> ids);
   // Has the table copied again while the others stream; the answer comes once that is recorded. Throws

@@ -221,9 +221,16 @@ control::Response DaemonApi::retry(const control::Request& request) {
       throw Coded<Refused>("stopping", "the daemon is stopping", "start it again, then retry");
   }
   auto counts = answer.get();
+  if (counts.retried == 0 && !counts.unreadable.empty()) {
+    const std::string& table = *counts.unreadable.begin();
+    throw Coded<Refused>("no-key",
+                         "rows of table " + table + " have no key by which they could be read again",
+                         "tidegate resync " + table);
+  }
   return ok({{"retried", counts.retried},
              {"applied", counts.applied},
-             {"remaining", counts.retried - counts.applied}});
+             {"remaining", counts.retried - counts.applied},
+             {"unreadable", json::array(counts.unreadable.begin(), counts.unreadable.end())}});
 }
 
 control::Response DaemonApi::resync(const control::Request& request) {

@@ -87,6 +87,14 @@ bool PostgresView::load(const TargetScene& scene) {
   return true;
 }
 
+// A table without rows and one that is not there must not be taken for each other.
+bool PostgresView::copy_again(const TargetScene& scene, const std::stop_token& stop) {
+  for (const auto& [name, plan] : scene.plans) {
+    if (!source_.tables.find(name)) throw Error("table " + name + " is not at the source", "", Advice::stop);
+  }
+  return copy(scene, stop);
+}
+
 bool PostgresView::copy(const TargetScene& scene, const std::stop_token& stop) {
   const Settings& settings = source_.settings;
   PostgresSnapshotOptions options;
@@ -201,14 +209,17 @@ NewShape PostgresView::shape_now(const TargetScene& scene, const TablePlan& plan
 
 // Its objects are among those to build before the table is made, so that no crash comes between; what is not
 // recorded as made by us is not built.
-NewTable PostgresView::new_table(const std::string& name) {
+NewTable PostgresView::new_table(const TargetScene& scene, const std::string& name) {
   if (source_.settings.target.schema == TargetSchema::existing) {
     throw Refused("schema-existing", "the target's tables are made by others",
                   "make it there, and begin a new pipeline with it");
   }
   auto found = capture::read_catalog(source(), {name}, {});
   if (found.size() != 1) throw Refused("table-gone", "it is not at the source any more", "");
-  auto planned = plan_new_table(source_.settings, source_.tables.all(), found.front());
+  auto others = source_.tables.all();
+  std::erase_if(others,
+                [&](const auto& each) { return each.source == name || !scene.plans.contains(each.source); });
+  auto planned = plan_new_table(source_.settings, others, found.front());
   refuse_blocking(planned.findings);
   auto& objects = source_.ddl.after_load;
   std::erase_if(objects, [&](const DdlObject& object) { return object.table == name; });

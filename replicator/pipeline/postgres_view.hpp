@@ -38,20 +38,22 @@ class PostgresView : public SourceView {
   bool in_doubt(const std::string& table) override { return source_.schema->in_doubt(table); }
   NewShape shape_now(const TargetScene& scene, const TablePlan& plan) override;
   std::vector<std::string> new_tables() override { return source_.schema->new_tables(); }
-  NewTable new_table(const std::string& table) override;
+  NewTable new_table(const TargetScene& scene, const std::string& table) override;
   void cannot_take_in(const std::string& table, const std::string& why) override {
     source_.schema->cannot_take_in(table, why);
   }
   std::vector<std::string> make_partitions(const TargetScene& scene) override;
   void accept_shape(const std::string& table) override;
-  bool copy_again(const TargetScene& scene, const std::stop_token& stop) override {
-    return copy(scene, stop);
-  }
+  bool copy_again(const TargetScene& scene, const std::stop_token& stop) override;
   ChunkMap copied(TargetSession& session, const Plans& plans) override;
   bool passed_snapshot(const ChunkMap& copied, std::uint64_t sequence) override;
   std::vector<Finding> carry(const TargetScene& scene, const SchemaChange& change, Plans& plans) override;
   void set_sequences(const TargetScene& scene) override;
   void tend(const TargetScene& scene) override;
+  bool can_read_again(const std::string& table) override {
+    auto known = source_.tables.find(table);
+    return known && !known->identity.empty();
+  }
   bool retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
              const std::function<void()>& apply_once) override;
 

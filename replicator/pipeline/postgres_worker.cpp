@@ -71,10 +71,18 @@ void PostgresWorker::prepare() {
   scene_.tables.set(tables);
   schema_.begin(tables);
   for (const auto& table : changes.identity_full) log_warn("table {} has REPLICA IDENTITY FULL now", table);
-  make_slot();
+  auto take_back = [&] {
+    if (changes.created) capture::drop_publication(source, publication_name(settings_));
+  };
+  try {
+    if (!make_slot()) take_back();
+  } catch (const std::exception&) {
+    take_back();
+    throw;
+  }
 }
 
-void PostgresWorker::make_slot() {
+bool PostgresWorker::make_slot() {
   auto stop = coordination_.stop_token();
   auto options = source_options(settings_, "tidegate slot");
   while (!stop.stop_requested()) {
@@ -82,7 +90,7 @@ void PostgresWorker::make_slot() {
       auto slot = ensure_slot(options, slot_name(settings_), false, slot_patience);
       if (slot.made) log_info("slot {} made at the source", slot_name(settings_));
       coordination_.update([](Status& status) { status.step.clear(); });
-      return;
+      return true;
     } catch (const Error& error) {
       if (error.advice() != Advice::retry) throw;
       coordination_.update([](Status& status) {
@@ -90,6 +98,7 @@ void PostgresWorker::make_slot() {
       });
     }
   }
+  return false;
 }
 
 PostgresCaptureOptions PostgresWorker::capture_options() const {

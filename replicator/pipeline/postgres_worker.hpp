@@ -30,7 +30,7 @@ class PostgresWorker : public SourceWorker {
  private:
   PostgresCaptureOptions capture_options() const;
   PostgresCaptureCallbacks callbacks();
-  void make_slot();
+  bool make_slot();  // false where the stop came first
   void follow(const RelationChanged& change);
   void reopen();
   void capture_until_doubt(const std::stop_token& stop);

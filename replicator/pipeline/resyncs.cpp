@@ -138,7 +138,7 @@ void Resyncs::stop(Applier& applier, const SchemaChange::Stopped& stopped) {
 }
 
 void Resyncs::take_in(Applier& applier, const std::string& table) {
-  NewTable added = view_.new_table(table);
+  NewTable added = view_.new_table(pipeline_, table);
   {
     TargetTransaction transaction(session_);
     pipeline_.tables.make_new(added.plan, added.ddl);

@@ -70,7 +70,7 @@ class SourceView {
   // Tables that came to the source and are to be taken in, and the DDL and plan of one of them, which is
   // published then. Throws Refused where it cannot be; cannot_take_in() says so for good.
   virtual std::vector<std::string> new_tables() { return {}; }
-  virtual NewTable new_table(const std::string&) { return {}; }
+  virtual NewTable new_table(const TargetScene&, const std::string&) { return {}; }
   virtual void cannot_take_in(const std::string&, const std::string&) {}
   // Makes the partitions that came to the source. Returns the tables that got some: rows may wait for them.
   virtual std::vector<std::string> make_partitions(const TargetScene&) { return {}; }
@@ -91,6 +91,8 @@ class SourceView {
   virtual void set_sequences(const TargetScene& scene) = 0;
   // Now and then, while the stream rests.
   virtual void tend(const TargetScene&) {}
+  // Has the table what finds one of its rows at the source?
+  virtual bool can_read_again(const std::string&) { return true; }
   // Tries a quarantined row again, as the source has it now; `apply_once` moves the stream on. True where the
   // row is in quarantine no more.
   virtual bool retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
