@@ -27,8 +27,8 @@ struct BatchOutcome {
 class Applier {
  public:
   // `carry` makes the target follow a schema change: it runs in the open target transaction, and may change
-  // the plans.
-  using CarrySchema = std::function<void(const SchemaChange&)>;
+  // the plans. `sequence` is where it stands in the journal.
+  using CarrySchema = std::function<void(const SchemaChange&, std::uint64_t sequence)>;
   Applier(TargetSession& session, JournalReader& journal, Quarantine& quarantine, Sink& sink, ChunkMap copied,
           BatchLimits limits, CarrySchema carry);
 

@@ -122,12 +122,12 @@ void ApplyWorker::work(Session& session) {
   if (!store_.fact("target_filled")) store_.set_fact("target_filled", iso_now());
   if (session.target.phase() == TargetPhase::loading) load_or_say_why(session);
   session.copied = session.view->copied(session.target, session.plans);
-  auto carry = [&](const SchemaChange& change) {
+  auto carry = [&](const SchemaChange& change, std::uint64_t sequence) {
     for (const auto& finding : session.view->carry(scene(session), change, session.plans)) {
       log_warn("schema change: {}", finding.message);
     }
     for (const auto& table : change.tables) session.resyncs->begin_anew(*session.applier, table.name);
-    for (const auto& stopped : change.stopped) session.resyncs->stop(*session.applier, stopped);
+    for (const auto& stopped : change.stopped) session.resyncs->stop(*session.applier, stopped, sequence);
     session.objects_pending = true;
   };
   session.sink = session.view->sink(scene(session));

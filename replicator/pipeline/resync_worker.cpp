@@ -57,7 +57,7 @@ struct ResyncWorker::Lane {
     copied = view->copied(target, own);
     sink = view->sink(scene(plans));
     applier = std::make_unique<Applier>(target, journal, quarantine, *sink, copied, limits,
-                                        [](const SchemaChange&) {});
+                                        [](const auto&, auto) {});
     applier->take_only(table);
   }
   bool step(std::uint64_t until) {

@@ -112,6 +112,7 @@ void Resyncs::order(const std::string& table) {
   }
   failpoint("resync-begun");
   view_.accept_shape(table);
+  settled_[table] = JournalReader(scene_.state_path).end();
   log_event(LogLevel::info, "resync begun", {{"table", table}});
   show();
 }
@@ -124,12 +125,14 @@ void Resyncs::begin_anew(Applier& applier, const std::string& table) {
   try {
     put(begin_resync(session_, plans_.at(table), shape_of(table)));
   } catch (const Refused& refused) {
-    stop(applier, {table, refused.what()});
+    stop(applier, {table, refused.what()}, UINT64_MAX);
   }
 }
 
-void Resyncs::stop(Applier& applier, const SchemaChange::Stopped& stopped) {
+void Resyncs::stop(Applier& applier, const SchemaChange::Stopped& stopped, std::uint64_t sequence) {
   if (!plans_.contains(stopped.table)) return;
+  if (auto settled = settled_.find(stopped.table); settled != settled_.end() && sequence <= settled->second)
+    return;
   if (worker_ && worker_->table() == stopped.table) worker_.reset();
   put(stop_table(session_, stopped.table, stopped.why));
   refused_.erase(stopped.table);

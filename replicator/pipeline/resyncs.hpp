@@ -2,6 +2,7 @@
 // not do by itself. README.md has the protocol.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -27,8 +28,9 @@ class Resyncs {
   void order(const std::string& table);
   // Within a batch that lets the stream pass a change of this table's shape: a resync begins anew.
   void begin_anew(Applier& applier, const std::string& table);
-  // Within a batch: nothing more of the table is applied until it was copied again.
-  void stop(Applier& applier, const SchemaChange::Stopped& stopped);
+  // Within a batch: nothing more of the table is applied until it was copied again. `sequence` is where the
+  // journal says so: a resync that began later knows of it.
+  void stop(Applier& applier, const SchemaChange::Stopped& stopped, std::uint64_t sequence);
 
   // Between two batches: tables that came to the source are made and get their first copy.
   void take_in_new(Applier& applier);
@@ -62,6 +64,7 @@ class Resyncs {
   SourceView& view_;
   std::vector<Resync> resyncs_;
   bool ended_ = false;
+  std::map<std::string, std::uint64_t> settled_;  // the journal's end when a table's shape was accepted
   std::set<std::string> refused_;  // stopped tables that cannot be copied again by themselves
   std::chrono::steady_clock::time_point not_before_{};  // after a failure
   std::chrono::milliseconds pause_;

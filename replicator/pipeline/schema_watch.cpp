@@ -38,9 +38,15 @@ void SchemaWatch::keep() {
 // The mark is read first: what happens between the two is seen the next time.
 void SchemaWatch::look(postgres::Connection& source) {
   std::string mark = capture::catalog_mark(source);
-  if (mark == mark_) return;
+  std::uint64_t accepted = 0;
+  {
+    std::lock_guard lock(mutex_);
+    if (mark == mark_) return;
+    accepted = accepted_;
+  }
   auto now = capture::read_catalog(source, settings_.tables.include, settings_.tables.exclude);
   std::lock_guard lock(mutex_);
+  if (accepted != accepted_) return;  // what is known may be newer than what was read
   compare(now);
   mark_ = mark;
 }
@@ -186,6 +192,8 @@ void SchemaWatch::accept(const PostgresTable& now) {
   tables_.put(now);
   doubts_.erase(now.source);
   new_tables_.erase(now.source);
+  mark_.clear();  // the watch may have seen a later change already, and compares again
+  ++accepted_;
   ask_for_a_pause();
   keep();
 }

@@ -77,6 +77,7 @@ class SchemaWatch {
   std::stop_source doubted_;
   std::set<std::string> reported_;
   std::string mark_;
+  std::uint64_t accepted_ = 0;  // how often accept() was called
 };
 
 }  // namespace tidegate
