@@ -85,18 +85,20 @@ ResyncWorker::ResyncWorker(const LaneScene& scene, Resync resync, const Plans& p
       plans_(plans),
       plan_(plan_to_be(plans.at(resync_.table), resync_)),
       until_(resync_.until) {
-  thread_ = std::jthread([this](const std::stop_token& stop) {
-    std::exception_ptr failure;
-    try {
-      run(stop);
-    } catch (...) {
-      failure = std::current_exception();
-    }
-    std::lock_guard lock(mutex_);
-    failure_ = failure;
-    ended_ = true;
-    changed_.notify_all();
-  });
+  thread_ = std::jthread([this](const std::stop_token& stop) { run_to_the_end(stop); });
+}
+
+void ResyncWorker::run_to_the_end(const std::stop_token& stop) {
+  std::exception_ptr failure;
+  try {
+    run(stop);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  std::lock_guard lock(mutex_);
+  failure_ = failure;
+  ended_ = true;
+  changed_.notify_all();
 }
 
 ResyncWorker::~ResyncWorker() = default;

@@ -58,6 +58,7 @@ class ResyncWorker {
 
  private:
   struct Lane;
+  void run_to_the_end(const std::stop_token& stop);
   void run(const std::stop_token& stop);
   void copy(Lane& lane, const std::stop_token& stop);
   void follow(Lane& lane, const std::stop_token& stop);

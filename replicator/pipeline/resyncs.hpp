@@ -65,7 +65,7 @@ class Resyncs {
   std::vector<Resync> resyncs_;
   bool ended_ = false;
   std::map<std::string, std::uint64_t> settled_;  // the journal's end when a table's shape was accepted
-  std::set<std::string> refused_;  // stopped tables that cannot be copied again by themselves
+  std::set<std::string> refused_;                 // stopped tables that cannot be copied again by themselves
   std::chrono::steady_clock::time_point not_before_{};  // after a failure
   std::chrono::milliseconds pause_;
   std::unique_ptr<ResyncWorker> worker_;
