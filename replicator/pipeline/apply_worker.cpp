@@ -383,9 +383,6 @@ void ApplyWorker::serve_resyncs(Session& session) {
   }
   for (auto& order : orders) {
     try {
-      if (!session.view->can_copy_again()) {
-        throw Error("tables of this kind of source are not copied again", "", Advice::stop);
-      }
       session.resyncs->order(order.table);
       order.answer.set_value();
     } catch (const Error& error) {

@@ -31,7 +31,6 @@ class PostgresView : public SourceView {
   Ddl ddl(const std::vector<SourceTable>& tables, const std::vector<TablePlan>& plans) override;
   std::unique_ptr<Sink> sink(const TargetScene& scene) override;
   bool load(const TargetScene& scene) override;
-  bool can_copy_again() const override { return true; }
   bool copies_by_itself() const override {
     return source_.settings.source.on_schema_change == OnSchemaChange::carry;
   }

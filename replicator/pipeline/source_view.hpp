@@ -58,8 +58,6 @@ class SourceView {
 
   // Copies what the target does not have yet of the snapshot. False where the stop came first.
   virtual bool load(const TargetScene& scene) = 0;
-  // Can a table be copied again while the others stream?
-  virtual bool can_copy_again() const { return false; }
   // Is a table that was stopped by a change of its schema to be copied again without being asked?
   virtual bool copies_by_itself() const { return false; }
   // Did the table's schema change in a way of which the stream will tell only later?
@@ -77,7 +75,7 @@ class SourceView {
   // The copy has begun: what shape_now() or new_table() gave for the table last is what it is known as.
   virtual void accept_shape(const std::string&) {}
   // The same as load(), of tables whose plans name staging tables (apply/postgres/resync_ledger.hpp).
-  virtual bool copy_again(const TargetScene&, const std::stop_token&) { return false; }
+  virtual bool copy_again(const TargetScene& scene, const std::stop_token& stop) = 0;
   // What was copied for these plans, for the drop rule.
   virtual ChunkMap copied(TargetSession& session, const Plans& plans) = 0;
   // Has the stream, applied up to `sequence` of the journal, left all that was copied behind? Only then may

@@ -1,6 +1,9 @@
 #include "replicator/pipeline/sqlite_view.hpp"
 
+#include <algorithm>
+
 #include "apply/postgres/net_sink.hpp"
+#include "apply/postgres/resync_ledger.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/planning.hpp"
 
@@ -30,18 +33,35 @@ std::unique_ptr<Sink> SqliteView::sink(const TargetScene& scene) {
 
 bool SqliteView::load(const TargetScene& scene) {
   for (const ShadowTable& table : shadow_.tables()) {
-    if (scene.plans.contains(table.source().name) && !load_table(scene, table)) return false;
+    bool wanted = scene.plans.contains(table.source().name);
+    if (wanted && !load_table(scene, table, coordination_.stop_token())) return false;
     if (pace_.stopped()) return false;
   }
   return true;
 }
 
-ChunkMap SqliteView::copied(TargetSession& session, const Plans&) {
+bool SqliteView::copy_again(const TargetScene& scene, const std::stop_token& stop) {
+  for (const auto& [name, plan] : scene.plans) {
+    const auto& tables = shadow_.tables();
+    auto table = std::find_if(tables.begin(), tables.end(),
+                              [&](const ShadowTable& each) { return each.source().name == name; });
+    if (table == tables.end()) throw Error("table " + name + " is not in the shadow", "", Advice::stop);
+    if (!load_table(scene, *table, stop)) return false;
+  }
+  return true;
+}
+
+ChunkMap SqliteView::copied(TargetSession& session, const Plans& plans) {
   ChunkMap copied;
   auto chunks = loaded_chunks(session);
-  for (auto& chunk : chunks) copied.add(chunk.table, std::move(chunk.up_to), chunk.sequence);
-  for (const auto& chunk : chunks) {
-    if (!chunk.complete) copied.forget(chunk.table);
+  for (const auto& [name, plan] : plans) {
+    bool complete = true;
+    for (auto& chunk : chunks) {
+      if (chunk.table != plan.source) continue;
+      copied.add(name, std::move(chunk.up_to), chunk.sequence);
+      complete = complete && chunk.complete;
+    }
+    if (!complete) copied.forget(name);
   }
   return copied;
 }
@@ -65,9 +85,10 @@ struct SqliteView::PreparedChunk {
   ChunkLoader::Lines lines;
 };
 
-std::future<SqliteView::PreparedChunk> SqliteView::prepare_chunk(const RowMapper& mapper, Row after) {
-  return std::async(std::launch::async, [this, &mapper, after = std::move(after)] {
-    PreparedChunk prepared{shadow_.read_chunk(mapper.plan().source, after, chunk_rows, chunk_bytes), {}};
+std::future<SqliteView::PreparedChunk> SqliteView::prepare_chunk(const std::string& table,
+                                                                 const RowMapper& mapper, Row after) {
+  return std::async(std::launch::async, [this, &table, &mapper, after = std::move(after)] {
+    PreparedChunk prepared{shadow_.read_chunk(table, after, chunk_rows, chunk_bytes), {}};
     prepared.lines = ChunkLoader::encode_lines(mapper, prepared.chunk.rows);
     return prepared;
   });
@@ -84,16 +105,18 @@ void SqliteView::show_progress(const TargetScene& scene, const RowMapper& mapper
   }
   coordination_.update([&](Status& status) {
     for (auto& each : status.tables) {
-      if (each.source != plan.source) continue;
+      if (each.source != without_staging(plan.source)) continue;
       each.rows_copied = rows;
-      each.state = chunk.up_to.empty() ? "copied" : "copying";
+      if (each.source == plan.source) each.state = chunk.up_to.empty() ? "copied" : "copying";
     }
   });
 }
 
-bool SqliteView::load_table(const TargetScene& scene, const ShadowTable& table) {
-  const std::string& name = table.source().name;
-  const TablePlan& plan = scene.plans.at(name);
+// The plan says under which name its chunks are recorded.
+bool SqliteView::load_table(const TargetScene& scene, const ShadowTable& table, const std::stop_token& stop) {
+  const std::string& read_from = table.source().name;
+  const TablePlan& plan = scene.plans.at(read_from);
+  const std::string& name = plan.source;
   std::string shown = plan.schema + "." + plan.target;
   RowMapper mapper(plan, table.relation());
   ChunkLoader loader(scene.session, scene.quarantine, scene.widen);
@@ -108,13 +131,13 @@ bool SqliteView::load_table(const TargetScene& scene, const ShadowTable& table) 
   }
   scene.summary.begin(shown);
   auto table_began = Coordination::Clock::now();
-  auto coming = prepare_chunk(mapper, chunk.up_to);
+  auto coming = prepare_chunk(read_from, mapper, chunk.up_to);
   do {
-    if (!pace_.wait_while_paused()) return false;
+    if (!pace_.wait_while_paused() || stop.stop_requested()) return false;
     auto began = Coordination::Clock::now();
     auto [read, lines] = coming.get();
     loader.fit(mapper, read.rows, lines);
-    if (!read.to.empty()) coming = prepare_chunk(mapper, read.to);
+    if (!read.to.empty()) coming = prepare_chunk(read_from, mapper, read.to);
     chunk = {name, chunk.number + 1, read.to, read.position, 0};
     rows += loader.load(mapper, lines, chunk);
     scene.worked();

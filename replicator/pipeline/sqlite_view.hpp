@@ -20,6 +20,7 @@ class SqliteView : public SourceView {
   Ddl ddl(const std::vector<SourceTable>& tables, const std::vector<TablePlan>& plans) override;
   std::unique_ptr<Sink> sink(const TargetScene& scene) override;
   bool load(const TargetScene& scene) override;
+  bool copy_again(const TargetScene& scene, const std::stop_token& stop) override;
   ChunkMap copied(TargetSession& session, const Plans& plans) override;
   bool passed_snapshot(const ChunkMap& copied, std::uint64_t sequence) override {
     return sequence >= copied.newest();
@@ -33,8 +34,8 @@ class SqliteView : public SourceView {
 
  private:
   struct PreparedChunk;
-  std::future<PreparedChunk> prepare_chunk(const RowMapper& mapper, Row after);
-  bool load_table(const TargetScene& scene, const ShadowTable& table);
+  std::future<PreparedChunk> prepare_chunk(const std::string& table, const RowMapper& mapper, Row after);
+  bool load_table(const TargetScene& scene, const ShadowTable& table, const std::stop_token& stop);
   void show_progress(const TargetScene& scene, const RowMapper& mapper, const Chunk& read,
                      const LoadedChunk& chunk, std::uint64_t rows);
 

@@ -8,8 +8,10 @@ import pathlib
 import random
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -256,6 +258,43 @@ class Resync(unittest.TestCase):
                 self.resync(table)
             self.end_load()
             self.assert_equal()
+
+
+@unittest.skipUnless(built(), "the binaries are not built")
+class OfSqlite(unittest.TestCase):
+    """The same from the shadow of a SQLite file."""
+
+    def test_damaged_tables_are_mended_while_the_application_writes(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "app.db"
+            live = sqlite3.connect(path, timeout=30, isolation_level=None)
+            live.executescript("""PRAGMA journal_mode = wal;
+                CREATE TABLE people (id INTEGER PRIMARY KEY, mail TEXT UNIQUE, n INTEGER NOT NULL);
+                CREATE TABLE loose (a INTEGER, b TEXT);
+                WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 3000)
+                  INSERT INTO people SELECT n, n || '@x', 0 FROM c;
+                INSERT INTO loose SELECT n % 7, 'word' FROM (SELECT id AS n FROM people);""")
+            _, target = pair.databases("file")
+            with Tidegate(path, target.url) as tide:
+                tide.start().wait_phase("streaming", timeout=WAIT)
+                target.execute("""SET session_replication_role = replica; DELETE FROM people WHERE id % 3 = 0;
+                                  UPDATE people SET mail = 'x' || mail WHERE id % 3 = 1; INSERT INTO people VALUES (9999, 'nobody', 0);
+                                  DELETE FROM loose WHERE a = 3""")
+                verbs = [threading.Thread(target=tide.verb, args=("resync", table)) for table in ("people", "loose")]
+                for verb in verbs:
+                    verb.start()
+                number = 0
+                while any(verb.is_alive() for verb in verbs):
+                    number += 1
+                    live.execute("UPDATE people SET n = n + 1 WHERE id = ?", (number % 3000 + 1,))
+                    live.execute("UPDATE loose SET b = b || 'x' WHERE rowid = ?", (number % 3000 + 1,))
+                    time.sleep(0.01)
+                tide.sync(timeout=WAIT)
+                for table, columns in (("people", "id, mail, n"), ("loose", "a, b")):
+                    query = f"SELECT {columns} FROM {table} ORDER BY 1, 2"
+                    self.assertEqual(target.execute(query), live.execute(query).fetchall(), tide.log[-3000:])
+                self.assertEqual(tide.status()["quarantined"], 0)
+            live.close()
 
 
 if __name__ == "__main__":
