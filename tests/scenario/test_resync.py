@@ -222,7 +222,7 @@ class Resync(unittest.TestCase):
 
     def failpoints(self):
         text = "".join(path.read_text() for path in (ROOT / "replicator" / "pipeline").glob("resync*.cpp"))
-        return re.findall(r'\bfailpoint\("([^"]+)"\)', text)
+        return [name for name in re.findall(r'\bfailpoint\("([^"]+)"\)', text) if name != "resync-new-table"]   # test_postgres_schema
 
     def test_killed_at_every_step(self):
         self.begin()
