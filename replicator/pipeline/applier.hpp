@@ -32,10 +32,12 @@ class Applier {
   Applier(TargetSession& session, JournalReader& journal, Quarantine& quarantine, Sink& sink, ChunkMap copied,
           BatchLimits limits, CarrySchema carry);
 
-  // Applies whole source transactions from the session's position on, as many as the limits allow. False
-  // where nothing waits. After an Error the session must be given up; its position in the target says what
-  // was committed. Goes no further than the end of the transaction that holds `until`.
-  bool step(BatchOutcome& outcome, std::uint64_t until = UINT64_MAX);
+  // Whether a source transaction may be applied now; asked with its first part.
+  using Limit = std::function<bool(const JournalReader::Entry&)>;
+  // Applies whole source transactions from the session's position on, as many as the limits allow, and none
+  // from the first on that `limit` (where there is one) refuses. False where nothing waits. After an Error
+  // the session must be given up; its position in the target says what was committed.
+  bool step(BatchOutcome& outcome, const Limit& limit = {});
 
   // Changes of this table are passed over from here on, or taken again. Not within a batch.
   void leave_out(const std::string& table) { left_out_.insert(table); }

@@ -13,6 +13,7 @@
 #include "apply/postgres/widening.hpp"
 #include "replicator/control/store.hpp"
 #include "replicator/pipeline/applier.hpp"
+#include "replicator/pipeline/apply_hold.hpp"
 #include "replicator/pipeline/coordination.hpp"
 #include "replicator/pipeline/source_worker.hpp"
 
@@ -45,6 +46,8 @@ class ApplyWorker {
   // Has the table copied again while the others stream; the answer comes once that is recorded. Throws
   // Refused in the answer where it cannot be.
   std::future<void> resync(std::string table);
+  // For who must have the target at a position that he chooses.
+  ApplyHold& hold() { return hold_; }
   // The counts in status are to be read again.
   void refresh_quarantine() { quarantine_changed_ = true; }
 
@@ -84,6 +87,7 @@ class ApplyWorker {
   Coordination& coordination_;
   ControlStore& store_;
   Pace pace_;
+  ApplyHold hold_;
   std::mutex retries_mutex_;
   std::vector<RetryOrder> retries_;
   struct ResyncOrder {

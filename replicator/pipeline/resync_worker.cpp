@@ -62,7 +62,8 @@ struct ResyncWorker::Lane {
   }
   bool step(std::uint64_t until) {
     BatchOutcome outcome;
-    return target.position().sequence < until && applier->step(outcome, until);
+    return target.position().sequence < until &&
+           applier->step(outcome, [until](const auto& entry) { return entry.sequence <= until; });
   }
 
   std::unique_ptr<SourceView> view;

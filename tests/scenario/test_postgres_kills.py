@@ -234,7 +234,7 @@ class Failpoints(Rounds):
         self.tide.start(failpoint=name)
         if name.startswith("resync-"):
             self.order_resync(name)
-        self.assertEqual(self.death(patience), -signal.SIGKILL, self.tide.log[-2000:])
+        self.assertEqual(self.death(patience, verify=name.startswith("verify-")), -signal.SIGKILL, self.tide.log[-2000:])
 
     def order_resync(self, name):
         """Each is waited for; the first may be what an earlier kill left."""
@@ -244,13 +244,15 @@ class Failpoints(Rounds):
         while self.tide.running:
             self.tide.verb("resync", "ballast")
 
-    def death(self, patience):
+    def death(self, patience, verify=False):
         """The exit code, or None if the process is still there when the patience is over."""
         deadline, stimuli = time.monotonic() + patience, list(STIMULI)
         while time.monotonic() < deadline and self.tide.running:
             status = self.tide.status() if stimuli else None
             if status and status["phase"] == "streaming":
                 transaction(self.source, *stimuli.pop(0))
+                if verify:
+                    self.tide.verb("verify")
             time.sleep(0.1)
         return None if self.tide.running else self.tide.wait()
 
@@ -264,7 +266,7 @@ class Failpoints(Rounds):
                     self.tide.start(failpoint=spec)
                     if spec.startswith("resync-"):
                         self.order_resync(name)
-                    code = self.death(REACH if ":" not in spec else 3)
+                    code = self.death(REACH if ":" not in spec else 3, verify=spec.startswith("verify-"))
                     if ":" not in spec:
                         self.assertEqual(code, -signal.SIGKILL, self.tide.log[-2000:])
                     self.tide.kill()
