@@ -248,7 +248,7 @@ void ApplyWorker::stream(Session& session) {
   coordination_.applied(session.target.position().sequence);
   coordination_.streaming(true);
   while (!pace_.stopped()) {
-    if (session.objects_pending || session.resyncs->take_ended()) build_objects(session);
+    if (session.objects_pending) build_objects(session);
     follow_source(session);
     auto known = coordination_.work_so_far();
     if (apply_once(session)) continue;
@@ -281,6 +281,10 @@ void ApplyWorker::follow_source(Session& session) {
   if (session.plans.size() != before) show_streaming(session);
   for (const auto& table : session.view->make_partitions(scene(session))) retry_table(session, table);
   session.resyncs->tend(*session.applier);
+  if (session.resyncs->take_ended()) {
+    session.objects_pending = true;
+    show_quarantine(session);
+  }
   serve_resyncs(session);
 }
 

@@ -21,6 +21,11 @@ const PostgresTable* table_named(const std::vector<PostgresTable>& tables, const
   return found == tables.end() ? nullptr : &*found;
 }
 
+bool has_file(const PostgresTable& table, const capture::TableFile& file) {
+  return std::any_of(table.files.begin(), table.files.end(),
+                     [&](const auto& each) { return each.oid == file.oid; });
+}
+
 }  // namespace
 
 void SchemaWatch::begin(const std::vector<PostgresTable>& now) {
@@ -120,15 +125,16 @@ std::vector<std::pair<std::string, capture::TableFile>> SchemaWatch::take_new_pa
   return std::exchange(new_partitions_, {});
 }
 
-void SchemaWatch::report_partitions(const PostgresTable& before, const PostgresTable& now) {
+void SchemaWatch::note_partitions(const PostgresTable& before, const PostgresTable& now) {
   for (const auto& file : now.files) {
-    if (std::any_of(before.files.begin(), before.files.end(),
-                    [&](const auto& each) { return each.oid == file.oid; }))
-      continue;
-    if (carries()) {
-      new_partitions_.emplace_back(now.source, file);
-      continue;
-    }
+    if (!has_file(before, file)) new_partitions_.emplace_back(now.source, file);
+  }
+}
+
+void SchemaWatch::report_partitions(const PostgresTable& before, const PostgresTable& now) {
+  if (carries()) return note_partitions(before, now);
+  for (const auto& file : now.files) {
+    if (has_file(before, file)) continue;
     std::string name = file.schema + "." + file.name;
     report_once(name, "partition " + name +
                           " came to the source after the plan was made: until the target has one for "
@@ -187,6 +193,7 @@ bool SchemaWatch::in_doubt(const std::string& table) const {
 
 void SchemaWatch::accept(const PostgresTable& now) {
   std::lock_guard lock(mutex_);
+  if (auto* before = table_named(known_, now.source)) note_partitions(*before, now);
   std::erase_if(known_, [&](const PostgresTable& each) { return each.source == now.source; });
   known_.push_back(now);
   tables_.put(now);

@@ -57,6 +57,7 @@ class SchemaWatch {
   void ask_for_a_pause();
   bool carries() const { return settings_.source.on_schema_change == OnSchemaChange::carry; }
   void report_new(const std::vector<capture::PostgresTable>& now);
+  void note_partitions(const capture::PostgresTable& before, const capture::PostgresTable& now);
   void report_partitions(const capture::PostgresTable& before, const capture::PostgresTable& now);
   void report_once(const std::string& table, const std::string& message);
   void keep();
