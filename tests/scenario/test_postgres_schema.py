@@ -158,8 +158,8 @@ class PostgresSchema(unittest.TestCase):
     def test_partitions_that_are_attached_and_detached(self):
         self.change("ALTER TABLE events DETACH PARTITION events2")
         self.wait_in_step("partition public.events2 was detached")
-        self.change("CREATE TABLE events9 (LIKE events); ALTER TABLE events9 ADD PRIMARY KEY (day, id); INSERT INTO events9 VALUES (9, 1, 'nine')",
-                    "ALTER TABLE events ATTACH PARTITION events9 FOR VALUES IN (9)")
+        self.change("CREATE TABLE events9 (LIKE events); ALTER TABLE events9 ADD PRIMARY KEY (day, id); INSERT INTO events9 VALUES (9, 1, 'nine');"
+                    "ALTER TABLE events ATTACH PARTITION events9 FOR VALUES IN (9)")   # at once: a table of its own would be taken in
         self.tide.wait_status(lambda status: self.target.execute("SELECT line FROM events WHERE day = 9") == [("nine",)], what="its row")
         self.change("INSERT INTO events VALUES (9, 2, 'more')")
         self.tide.sync()
