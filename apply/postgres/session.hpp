@@ -32,6 +32,10 @@ class TargetSession {
   // control row. Throws Refused, having changed nothing, where the target belongs to a journal of
   // another incarnation, or holds nothing of a pipeline that was there before.
   TargetSession(const TargetOptions& options, const std::string& incarnation);
+  // A further connection under a session's lease, for the stream of one table (its lane): the position is
+  // that of the table's row in tidegate.resyncs, which must be there. Waits for what an earlier connection of
+  // the same lane may still be committing. May be called on another thread than the lease's.
+  TargetSession(const TargetSession& lease, const std::string& lane);
 
   postgres::Connection& connection() { return connection_; }
   const std::string& pipeline() const { return options_.pipeline; }
@@ -57,8 +61,10 @@ class TargetSession {
  private:
   void refuse_empty_target();
   void take_lease(const std::string& incarnation);
+  void find_lane();
 
   TargetOptions options_;
+  std::string lane_;  // empty: the pipeline's own
   postgres::Connection connection_;
   Position position_;
   TargetPhase phase_ = TargetPhase::fresh;
@@ -80,9 +86,9 @@ class TargetTransaction {
   postgres::Transaction transaction_;
 };
 
-// A further connection under a session's lease, for work that goes on beside others': its transactions lock
-// the control row in share mode and compare the epoch, but not the position. A session that takes over
-// waits for them; after that they are refused.
+// A further connection under a session's lease, for work that goes on beside others': its transactions
+// compare the epoch, but not the position. A session that takes over waits for them; after that they are
+// refused.
 class WorkerSession {
  public:
   explicit WorkerSession(const TargetSession& lease);

@@ -60,15 +60,18 @@ constexpr VerbWords verb_words[] = {
      "Would Supabase Auth accept a login? The password comes from the terminal or standard input",
      "tidegate login-check ann@example.org"},
     {"keys", "Mend", "What the mapping's keys became: export", "tidegate keys export > keys.jsonl"},
-    {"reset", "Mend", "Take out of the target what the pipeline put there",
+    {"resync", "Mend", "Copy one table again while everything else streams on",
+     "tidegate resync public.orders"},
+    {"reset", "Mend",
+     "Take out of the target what the pipeline put there, or give the pipeline up at its source",
      "tidegate reset --target --confirm NAME"},
     {"explain", "Mend", "What a finding or error code means and what to do; a runbook's page",
      "tidegate explain transaction-pooler"},
     {"version", "Mend", "The program's version", "tidegate version --json"},
 };
 
-constexpr const char* later_verbs[] = {"schema", "backup",   "repair",   "resync", "credentials",   "cutover",
-                                       "abort",  "rollback", "finalize", "report", "support-bundle"};
+constexpr const char* later_verbs[] = {"schema", "backup",   "repair",   "credentials", "cutover",
+                                       "abort",  "rollback", "finalize", "report",      "support-bundle"};
 
 constexpr VerbWords config_words[] = {
     {"check", "", "Validate the configuration", "tidegate config check"},
@@ -152,8 +155,11 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
   }
   if (name == "reset") {
     verb.add_flag("--target", into.empty_target, "It is the target that is emptied");
+    verb.add_option("WHAT", into.word, "source: its slot and publication are dropped there")->type_name("");
     verb.add_option("--confirm", into.confirm, "NAME of the pipeline")->type_name("");
   }
+  if (name == "resync")
+    verb.add_option("TABLE", into.word, "As `status` prints it")->type_name("")->required();
   if (name == "explain")
     verb.add_option("CODE", into.word, "As printed with a finding or error, or a runbook: lag-grows")
         ->type_name("")

@@ -369,8 +369,25 @@ constexpr Explanation explanations[] = {
     {"no-such-entry", "The quarantine has no entry with that id.",
      "`tidegate quarantine list` prints the ids."},
     {"not-streaming",
-     "Rows of the quarantine can be read again, and both ends be compared, once the pipeline is streaming.",
+     "Rows of the quarantine can be read again, tables copied again, and both ends be compared, once the "
+     "pipeline is streaming.",
      "Wait; `tidegate status` shows the phase. After `tidegate pause`: tidegate resume."},
+    {"nothing-to-reset", "The source holds nothing that tidegate made.", "Remove the state directory."},
+    {"running", "A daemon is at work on this state directory.", "`tidegate stop` ends it."},
+    {"no-key", "Rows of a table without a key cannot be found at the source one by one.",
+     "`tidegate resync TABLE` copies the whole table again."},
+    {"no-such-table", "No replicated table has that name, or more than one has.",
+     "`tidegate status` lists the tables; name one as it is printed there, with its schema."},
+    {"resync-mapped", "A table that a [[map]] reads cannot be copied again by itself yet.",
+     "`tidegate reset --target --confirm NAME`, then begin again with a new state directory; the key memory "
+     "stays in the target."},
+    {"resync-failed",
+     "A table is being copied again, and something went wrong: a server that is away, a source without a "
+     "spare replication slot, a target without room. What was copied stays, the daemon tries again every few "
+     "seconds, and the rest of the pipeline streams on.",
+     "Mend what the message names; the resync goes on by itself."},
+    {"table-stopped", "A table that was being copied again was stopped by a change of its schema.",
+     "`tidegate status` says what changed and what to run."},
     {"stopping", "The daemon was stopped while it was at work on the request.", "Start it and ask again."},
     // What doctor and plan find about the source.
     {"no-such-source", "The source's file does not exist.",
@@ -498,11 +515,21 @@ constexpr Explanation explanations[] = {
      "Drop or rename it, or give the pipeline another name."},
     {"schema-changed",
      "A replicated table of a Postgres source changed in a way that the change stream does not show (rows "
-     "written anew, a column with a default, a partition attached or detached, another key), so nothing more "
-     "is captured.",
-     "Undo the change at the source where it can be undone; else fill a new target from the beginning, with "
-     "a "
-     "new state directory."},
+     "written anew, a column with a default, a partition attached or detached, another key). That table is "
+     "stopped, so that nothing false is written to it; all others stream on.",
+     "`tidegate resync TABLE` gives the target's table the new shape and copies it again. With "
+     "on_schema_change = \"carry\" that happens by itself."},
+    {"table-not-carried", "A table that a change of its schema stopped cannot be copied again by itself.",
+     "Do what the message says on the target or at the source, then `tidegate resync TABLE`."},
+    {"schema-existing",
+     "A table came to the source, and the target's tables are made by others (schema = \"existing\").",
+     "Make it there by a migration, and begin a new pipeline with it."},
+    {"table-gone", "A table that is to be copied again is not at the source any more.",
+     "Make it again at the source, or begin a new pipeline without it."},
+    {"column-gone", "The source dropped or renamed a column that the target still has.",
+     "Drop or rename the column on the target too, then `tidegate resync TABLE`."},
+    {"generated-column", "The expression of a generated column changed at the source.",
+     "Drop the column on the target and make it as it is at the source, then `tidegate resync TABLE`."},
     {"table-not-replicated",
      "A table that [tables] include takes in came to the source after the plan was approved.",
      "Nothing of it is lost at the source. To replicate it, fill a new target from the beginning; to be told "

@@ -50,10 +50,8 @@ void print_emptied(const std::vector<Emptied>& tables, bool as_json) {
 
 }  // namespace
 
-int reset(const Invocation& invocation) {
+int reset_target(const Invocation& invocation) {
   const Settings settings = settings_of(invocation, Purpose::run);
-  if (!invocation.empty_target)
-    throw Coded<Usage>("usage", "reset empties the target, and wants to be told so", "add --target");
   if (invocation.confirm != settings.pipeline)
     throw Coded<Refused>("not-confirmed", "reset takes all that the pipeline wrote out of the target",
                          "add --confirm " + settings.pipeline + " if you mean it");

@@ -22,7 +22,8 @@ int doctor(const Invocation& invocation);
 int events(const Invocation& invocation);
 int audit(const Invocation& invocation);
 int keys_export(const Invocation& invocation);
-int reset(const Invocation& invocation);
+int reset_target(const Invocation& invocation);
+int reset_source(const Invocation& invocation);
 
 // Written here.
 int init(const Invocation& invocation);
@@ -37,6 +38,8 @@ int login_check(const Invocation& invocation);
 // What the daemon is asked over its socket.
 int stop(const Invocation& invocation);
 int sync(const Invocation& invocation);
+int resync(const Invocation& invocation);
+int reset(const Invocation& invocation);
 int pause(const Invocation& invocation);
 int resume(const Invocation& invocation);
 int throttle(const Invocation& invocation);

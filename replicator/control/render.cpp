@@ -191,7 +191,7 @@ class Picture {
   bool data_is_copied() const { return s_.stages.data == "completed"; }
 
   static int urgency(const TableStatus& t) {
-    if (t.state == "failed") return 0;
+    if (t.state == "failed" || t.state == "stopped") return 0;
     if (t.state == "copying" || t.state == "indexing" || t.state == "resync") return 1;
     if (t.rows_quarantined > 0) return 2;
     return t.state == "pending" ? 3 : 4;
@@ -208,7 +208,7 @@ class Picture {
   }
 
   static Ink state_ink(const std::string& state) {
-    if (state == "failed") return Ink::red;
+    if (state == "failed" || state == "stopped") return Ink::red;
     if (state == "pending") return Ink::dim;
     return state == "copying" || state == "indexing" || state == "resync" ? Ink::cyan : Ink::green;
   }

@@ -20,7 +20,8 @@ json::object json_of(const TableStatus& t) {
           {"state", t.state},
           {"rows_copied", t.rows_copied},
           {"rows_total", or_null(t.rows_total)},
-          {"rows_quarantined", t.rows_quarantined}};
+          {"rows_quarantined", t.rows_quarantined},
+          {"left_out", t.left_out}};
 }
 
 json::object json_of(const StatusError& e) {
@@ -101,6 +102,7 @@ TableStatus table_in(const json::value& value) {
   members.read("rows_copied", table.rows_copied);
   members.read("rows_total", table.rows_total);
   members.read("rows_quarantined", table.rows_quarantined);
+  members.read("left_out", table.left_out);
   return table;
 }
 

@@ -18,10 +18,11 @@ struct Lag {
 
 struct TableStatus {
   std::string source, target;
-  std::string state = "pending";  // pending, copying, copied, indexing, streaming, resync, failed
+  std::string state = "pending";  // pending, copying, copied, indexing, streaming, resync, stopped, failed
   std::uint64_t rows_copied = 0;
   std::optional<std::uint64_t> rows_total;  // as counted or estimated; absent before that
   std::uint64_t rows_quarantined = 0;
+  bool left_out = false;  // the stream does not write it just now: promise 2 does not hold for it
   bool operator==(const TableStatus&) const = default;
 };
 

@@ -34,14 +34,18 @@ void Applier::remove_ranges(Batch& batch, const Relation& relation, const std::v
   sink_.remove_ranges(relation, copied_.key_of_table(relation.table), ranges);
 }
 
+bool Applier::wants(const std::string& table) const {
+  return (!only_ || *only_ == table) && !left_out_.contains(table);
+}
+
 // A schema change comes first in its transaction: the tables are made to fit before its rows, in the same
 // target transaction.
 void Applier::take(Batch& batch, JournalReader::Entry entry) {
   batch.to.sequence = entry.sequence;
   batch.to.digest = std::move(entry.digest);
-  if (entry.part.schema_change) {
+  if (entry.part.schema_change && !only_) {
     spill(batch);
-    carry_(*entry.part.schema_change);
+    carry_(*entry.part.schema_change, entry.sequence);
     for (const auto& table : entry.part.schema_change->tables) copied_.forget(table.name);
   }
   std::unordered_map<std::uint32_t, const Relation*> relations;
@@ -49,6 +53,7 @@ void Applier::take(Batch& batch, JournalReader::Entry entry) {
   const std::uint64_t at = entry.part.stamp ? entry.part.stamp->commit_lsn : entry.sequence;
   for (Change& change : entry.part.changes) {
     const Relation& relation = *relations.at(change.relation);
+    if (!wants(relation.table)) continue;
     auto unseen = copied_.unseen(relation, std::move(change), at);
     if (!unseen.ranges.empty()) remove_ranges(batch, relation, unseen.ranges);
     if (!unseen.change) continue;

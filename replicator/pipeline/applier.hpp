@@ -3,6 +3,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <set>
+#include <string>
 
 #include "apply/chunk_map.hpp"
 #include "apply/postgres/quarantine.hpp"
@@ -24,8 +27,8 @@ struct BatchOutcome {
 class Applier {
  public:
   // `carry` makes the target follow a schema change: it runs in the open target transaction, and may change
-  // the plans.
-  using CarrySchema = std::function<void(const SchemaChange&)>;
+  // the plans. `sequence` is where it stands in the journal.
+  using CarrySchema = std::function<void(const SchemaChange&, std::uint64_t sequence)>;
   Applier(TargetSession& session, JournalReader& journal, Quarantine& quarantine, Sink& sink, ChunkMap copied,
           BatchLimits limits, CarrySchema carry);
 
@@ -36,6 +39,12 @@ class Applier {
   // the session must be given up; its position in the target says what was committed.
   bool step(BatchOutcome& outcome, const Limit& limit = {});
 
+  // Changes of this table are passed over from here on, or taken again. Not within a batch.
+  void leave_out(const std::string& table) { left_out_.insert(table); }
+  void take_again(const std::string& table) { left_out_.erase(table); }
+  // All other tables' changes are passed over, and changes of the schema.
+  void take_only(const std::string& table) { only_ = table; }
+
   // Tries a quarantined row again, as the source has it now (absent: it is gone there), at the session's
   // position. True where the row is in quarantine no more.
   bool retry(const QuarantineEntry& entry, const Relation& relation, std::optional<Row> row);
@@ -43,6 +52,7 @@ class Applier {
  private:
   struct Batch;
   void take(Batch& batch, JournalReader::Entry entry);
+  bool wants(const std::string& table) const;
   void spill(Batch& batch);
   void remove_ranges(Batch& batch, const Relation& relation, const std::vector<KeyRange>& ranges);
   bool full() const;
@@ -54,6 +64,8 @@ class Applier {
   ChunkMap copied_;
   BatchLimits limits_;
   CarrySchema carry_;
+  std::set<std::string> left_out_;
+  std::optional<std::string> only_;
 };
 
 }  // namespace tidegate

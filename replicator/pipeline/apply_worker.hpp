@@ -5,6 +5,7 @@
 #include <atomic>
 #include <future>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -42,8 +43,12 @@ class ApplyWorker {
   // counts.
   struct Retried {
     std::uint64_t retried = 0, applied = 0;
+    std::set<std::string> unreadable;  // tables that had rows which cannot be read again
   };
   std::future<Retried> retry_quarantined(std::vector<std::int64_t> ids);
+  // Has the table copied again while the others stream; the answer comes once that is recorded. Throws
+  // Refused in the answer where it cannot be.
+  std::future<void> resync(std::string table);
   // For who must have the target at a position that he chooses.
   ApplyHold& hold() { return hold_; }
   // The counts in status are to be read again.
@@ -57,6 +62,7 @@ class ApplyWorker {
     std::promise<Retried> answer;
   };
   void work(Session& session);
+  static void refuse_mapped(Session& session, const std::string& table, const std::string& why);
   static SchemaChange unmapped(Session& session, SchemaChange change);
   void check_position(Session& session);
   void create_tables(Session& session);
@@ -70,6 +76,10 @@ class ApplyWorker {
   void stream(Session& session);
   bool apply_once(Session& session);
   void serve_retries(Session& session);
+  void follow_source(Session& session);
+  void retry_table(Session& session, const std::string& table);
+  void show_streaming(Session& session);
+  void serve_resyncs(Session& session);
   Retried retry(Session& session, const std::vector<std::int64_t>& ids);
   void retry_conflicts(Session& session);
   static bool others_may_have_come(Session& session);
@@ -86,6 +96,11 @@ class ApplyWorker {
   ApplyHold hold_;
   std::mutex retries_mutex_;
   std::vector<RetryOrder> retries_;
+  struct ResyncOrder {
+    std::string table;
+    std::promise<void> answer;
+  };
+  std::vector<ResyncOrder> resync_orders_;
   std::atomic<bool> quarantine_changed_ = false;
   bool in_trouble_ = false;  // since the last failure nothing has been applied
 };

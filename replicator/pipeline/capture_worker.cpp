@@ -169,7 +169,7 @@ void CaptureWorker::trim_now_and_then() {
   auto now = std::chrono::steady_clock::now();
   if (now - trimmed_ < trim_interval) return;
   trimmed_ = now;
-  journal_->trim(coordination_.applied(),
+  journal_->trim(coordination_.needed_no_more(),
                  std::chrono::duration_cast<std::chrono::seconds>(settings_.journal.retention));
 }
 

@@ -88,6 +88,16 @@ std::uint64_t Coordination::applied() const {
   return applied_;
 }
 
+void Coordination::keep_from(std::optional<std::uint64_t> sequence) {
+  std::lock_guard lock(mutex_);
+  kept_from_ = sequence;
+}
+
+std::uint64_t Coordination::needed_no_more() const {
+  std::lock_guard lock(mutex_);
+  return std::min(applied_, kept_from_.value_or(applied_));
+}
+
 bool Coordination::wait_for_applied(std::uint64_t sequence, Clock::time_point until, std::stop_token stop) {
   std::unique_lock lock(mutex_);
   return wake_.wait_until(lock, stop, until, [&] { return streaming_ && applied_ >= sequence; });

@@ -42,6 +42,10 @@ class Coordination {
   // --- apply ---
   void applied(std::uint64_t sequence);
   std::uint64_t applied() const;
+  // Somebody reads the journal from here on, though more is applied; nothing: nobody does.
+  void keep_from(std::optional<std::uint64_t> sequence);
+  // Up to here the journal may be trimmed.
+  std::uint64_t needed_no_more() const;
   bool wait_for_applied(std::uint64_t sequence, Clock::time_point until, std::stop_token stop);
   // Sleeps until something was captured or asked for since `known` was taken, or the time is up. Who takes it
   // before he looks for work misses none.
@@ -71,6 +75,7 @@ class Coordination {
   std::stop_source stop_;
   Status status_;
   std::uint64_t cuts_wanted_ = 0, cuts_served_ = 0, captured_ = 0, applied_ = 0, work_ = 0;
+  std::optional<std::uint64_t> kept_from_;
   bool streaming_ = false, paused_ = false;
   std::optional<std::uint64_t> throttle_;
   std::exception_ptr failure_;

@@ -74,8 +74,30 @@ double seconds_since_us(std::int64_t then) {
   return std::max(0.0, static_cast<double>(now - then) / 1e6);
 }
 
+std::string text_of(const json::value& value) {
+  return std::string(value.get_string());
+}
+
+// By its full name, or by the part behind the schema where only one table has that.
+std::string replicated_table(const Status& status, const std::string& name) {
+  std::vector<std::string> found;
+  for (const auto& table : status.tables) {
+    if (table.source == name) return name;
+    if (table.source.ends_with("." + name)) found.push_back(table.source);
+  }
+  if (found.size() == 1) return found.front();
+  throw Coded<Usage>("no-such-table",
+                     found.empty() ? "no table " + name + " is replicated"
+                                   : "more than one table is called " + name + "; say which with its schema",
+                     "`tidegate status` lists the tables");
+}
+
 std::vector<std::string> next_steps(const Status& status) {
   if (status.phase == "paused") return {"tidegate resume"};
+  for (const auto& table : status.tables) {
+    if (table.state == "stopped")
+      return {"tidegate resync " + table.source, "tidegate explain schema-changed"};
+  }
   if (status.quarantined > 0) return {"tidegate quarantine list"};
   if (status.phase == "streaming") return {"tidegate sync", "tidegate status --watch"};
   return {"tidegate status --watch"};
@@ -128,7 +150,11 @@ control::Response DaemonApi::sync(const control::Request& request) {
     throw Coded<std::runtime_error>("timed-out", "the time is up and the target is not there yet",
                                     "`tidegate status` shows what it waits for", Exit::timed_out);
   }
-  return ok({{"position", std::to_string(*captured)}});
+  json::array excepted;
+  for (const auto& table : coordination_.status().tables) {
+    if (table.left_out) excepted.push_back(json::value(table.source));
+  }
+  return ok({{"position", std::to_string(*captured)}, {"excepted", excepted}});
 }
 
 control::Response DaemonApi::pause(const control::Request& request, bool paused) {
@@ -195,9 +221,34 @@ control::Response DaemonApi::retry(const control::Request& request) {
       throw Coded<Refused>("stopping", "the daemon is stopping", "start it again, then retry");
   }
   auto counts = answer.get();
+  if (counts.retried == 0 && !counts.unreadable.empty()) {
+    const std::string& table = *counts.unreadable.begin();
+    throw Coded<Refused>("no-key",
+                         "rows of table " + table + " have no key by which they could be read again",
+                         "tidegate resync " + table);
+  }
   return ok({{"retried", counts.retried},
              {"applied", counts.applied},
-             {"remaining", counts.retried - counts.applied}});
+             {"remaining", counts.retried - counts.applied},
+             {"unreadable", json::array(counts.unreadable.begin(), counts.unreadable.end())}});
+}
+
+control::Response DaemonApi::resync(const control::Request& request) {
+  auto body = body_of(request);
+  const json::value* given = body.if_contains("table");
+  std::string table = replicated_table(status(), given && given->is_string() ? text_of(*given) : "");
+  if (!coordination_.is_streaming()) {
+    throw Coded<Refused>("not-streaming", "a table can be copied again once the pipeline is streaming",
+                         "`tidegate status` shows its phase");
+  }
+  audit("resync", request);
+  auto answer = apply_.resync(table);
+  while (answer.wait_for(50ms) != std::future_status::ready) {
+    if (request.stop.stop_requested())
+      throw Coded<Refused>("stopping", "the daemon is stopping", "start it again, then resync");
+  }
+  answer.get();
+  return ok({{"table", table}});
 }
 
 control::Response DaemonApi::verify(const control::Request& request) {
@@ -229,6 +280,7 @@ control::Response DaemonApi::answer(const control::Request& request) {
     if (path == "/v1/pause" || path == "/v1/resume") return pause(request, path == "/v1/pause");
     if (path == "/v1/throttle") return throttle(request);
     if (path == "/v1/stop") return stop(request);
+    if (path == "/v1/resync") return resync(request);
     if (path == "/v1/verify" || path == "/v1/verify/stop") return verify(request);
     if (path == "/v1/quarantine/retry") return retry(request);
     if (path == "/v1/quarantine/accept") return accept(request);

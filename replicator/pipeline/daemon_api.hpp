@@ -30,6 +30,7 @@ class DaemonApi {
   control::Response quarantine(const control::Request& request);
   control::Response accept(const control::Request& request);
   control::Response retry(const control::Request& request);
+  control::Response resync(const control::Request& request);
   control::Response verify(const control::Request& request);
   control::Response sync(const control::Request& request);
   control::Response pause(const control::Request& request, bool paused);

@@ -5,10 +5,16 @@
 
 #include "apply/postgres/chunk_ledger.hpp"
 #include "apply/postgres/native/native_sink.hpp"
+#include "apply/postgres/resync_ledger.hpp"
+#include "apply/postgres/row_errors.hpp"
 #include "apply/postgres/sequences.hpp"
 #include "apply/schema/native/native_plan.hpp"
+#include "capture/postgres/publication.hpp"
 #include "capture/postgres/watch.hpp"
 #include "replicator/log.hpp"
+#include "replicator/pipeline/ddl_store.hpp"
+#include "replicator/pipeline/new_shape.hpp"
+#include "replicator/pipeline/planning.hpp"
 #include "replicator/pipeline/postgres_snapshot.hpp"
 #include "replicator/pipeline/source_rows.hpp"
 #include "replicator/server_access.hpp"
@@ -35,7 +41,8 @@ std::vector<std::string> columns_of(const capture::PostgresTable& table, const T
 }
 
 SnapshotTable snapshot_table(const capture::PostgresTable& table, const TablePlan& plan) {
-  return {table.source, table.schema, table.name, columns_of(table, plan), table.identity, table.partitioned};
+  const std::string& name = plan.from.empty() ? plan.source : table.source;
+  return {name, table.schema, table.name, columns_of(table, plan), table.identity, table.partitioned};
 }
 
 // As the stream would describe it, with a number that no relation of the stream reaches.
@@ -76,11 +83,12 @@ std::unique_ptr<Sink> PostgresView::sink(const TargetScene& scene) {
 }
 
 void PostgresView::show_progress(const std::string& table, std::uint64_t rows, bool whole) {
+  const std::string name = without_staging(table);
   source_.coordination.update([&](Status& status) {
     for (auto& each : status.tables) {
-      if (each.source != table) continue;
+      if (each.source != name) continue;
       each.rows_copied = rows;
-      each.state = whole ? "copied" : "copying";
+      if (name == table) each.state = whole ? "copied" : "copying";
     }
   });
 }
@@ -96,6 +104,20 @@ PostgresSnapshotTable PostgresView::mapped_table(const capture::PostgresTable& t
 }
 
 bool PostgresView::load(const TargetScene& scene) {
+  if (!copy(scene, source_.coordination.stop_token())) return false;
+  build_keys(scene);
+  return true;
+}
+
+// A table without rows and one that is not there must not be taken for each other.
+bool PostgresView::copy_again(const TargetScene& scene, const std::stop_token& stop) {
+  for (const auto& [name, plan] : scene.plans) {
+    if (!source_.tables.find(name)) throw Error("table " + name + " is not at the source", "", Advice::stop);
+  }
+  return copy(scene, stop);
+}
+
+bool PostgresView::copy(const TargetScene& scene, const std::stop_token& stop) {
   const Settings& settings = source_.settings;
   PostgresSnapshotOptions options;
   options.source = source_options(settings, "tidegate snapshot " + settings.pipeline);
@@ -118,9 +140,7 @@ bool PostgresView::load(const TargetScene& scene) {
     if (auto table = source_.tables.find(name)) tables.push_back(mapped_table(*table, scene));
   }
   PostgresSnapshot snapshot(std::move(options), std::move(tables), scene.session, scene.quarantine);
-  if (!snapshot.copy(source_.coordination.stop_token())) return false;
-  build_keys(scene);
-  return true;
+  return snapshot.copy(stop);
 }
 
 // Upserts need them; the rest waits until the stream has left the snapshot behind.
@@ -184,6 +204,89 @@ bool PostgresView::retry(const QuarantineEntry& entry, Applier& applier, const T
   return false;
 }
 
+// The change may not have reached the stream yet; what the watch knew of the table before is what the target
+// has.
+NewShape PostgresView::shape_now(const TargetScene& scene, const TablePlan& plan) {
+  auto found = capture::read_catalog(source(), {plan.source}, {});
+  if (found.size() != 1) {
+    throw Refused("table-gone", "table " + plan.source + " is not at the source any more",
+                  "leave it out of a new pipeline, or make it again");
+  }
+  auto known = source_.schema->known(plan.source);
+  // Columns that others made keep their types.
+  bool ours = source_.settings.target.schema == TargetSchema::create;
+  NewShape shape = new_shape(ours && known ? *known : found.front(), found.front(), plan);
+  for (const auto& column : columns_that_went(plan, found.front())) {
+    bool there = scene.session.connection()
+                     .run(
+                         "SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = "
+                         "$1::pg_catalog.regclass AND attname = $2 AND NOT attisdropped)",
+                         {quoted_name(plan), column})
+                     .boolean(0, 0);
+    if (!there) continue;
+    throw Refused("column-gone",
+                  "column " + column + " of table " + plan.source + " is not at the source any more",
+                  "drop or rename it on the target too, then: tidegate resync " + plan.source);
+  }
+  capture::add_to_publication(source(), publication_name(source_.settings), found.front());
+  seen_ = found.front();
+  return shape;
+}
+
+// Its objects are among those to build before the table is made, so that no crash comes between; what is not
+// recorded as made by us is not built.
+NewTable PostgresView::new_table(const TargetScene& scene, const std::string& name) {
+  if (source_.settings.target.schema == TargetSchema::existing) {
+    throw Refused("schema-existing", "the target's tables are made by others",
+                  "make it there, and begin a new pipeline with it");
+  }
+  auto found = capture::read_catalog(source(), {name}, {});
+  if (found.size() != 1) throw Refused("table-gone", "it is not at the source any more", "");
+  auto others = source_.tables.all();
+  std::erase_if(others,
+                [&](const auto& each) { return each.source == name || !scene.plans.contains(each.source); });
+  auto planned = plan_new_table(source_.settings, others, found.front());
+  refuse_blocking(planned.findings);
+  auto& objects = source_.ddl.after_load;
+  std::erase_if(objects, [&](const DdlObject& object) { return object.table == name; });
+  objects.insert(objects.end(), planned.ddl.after_load.begin(), planned.ddl.after_load.end());
+  source_.store->set_fact("native_ddl", ddl_to_json(source_.ddl));
+  capture::add_to_publication(source(), publication_name(source_.settings), found.front());
+  seen_ = found.front();
+  return {planned.plans.front(), planned.ddl};
+}
+
+// The target may have had one by this name, or have its own: what it refuses is reported when a row comes for
+// it.
+std::vector<std::string> PostgresView::make_partitions(const TargetScene& scene) {
+  std::vector<std::string> roots;
+  for (const auto& [root, file] : source_.schema->take_new_partitions()) {
+    if (!scene.plans.contains(root)) continue;
+    auto statement = capture::partition_statement(source(), file.oid);
+    if (!statement) continue;
+    TargetTransaction transaction(scene.session);
+    bool made = attempt_ddl(scene.session.connection(), *statement);
+    transaction.commit();
+    std::string name = file.schema + "." + file.name;
+    if (made) {
+      log_info("partition {} was made on the target", name);
+      roots.push_back(root);
+    } else {
+      source_.coordination.report(
+          "table-not-replicated",
+          "partition " + name +
+              " came to the source and could not be made on the target: its rows go to "
+              "the quarantine until the target has one for them",
+          root);
+    }
+  }
+  return roots;
+}
+
+void PostgresView::accept_shape(const std::string& table) {
+  if (seen_ && seen_->source == table) source_.schema->accept(*seen_);
+}
+
 postgres::Connection& PostgresView::source() {
   if (!connection_)
     connection_ = std::make_unique<postgres::Connection>(
@@ -213,8 +316,8 @@ void PostgresView::tend(const TargetScene& scene) {
   }
 }
 
-ChunkMap PostgresView::copied(TargetSession& session) {
-  return chunk_map_of(read_ledger(session));
+ChunkMap PostgresView::copied(TargetSession& session, const Plans& plans) {
+  return chunk_map_of(read_ledger(session), plans);
 }
 
 // A marker that is written after the last chunk was read comes behind all that any chunk shows.

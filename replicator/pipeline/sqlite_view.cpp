@@ -1,8 +1,11 @@
 #include "replicator/pipeline/sqlite_view.hpp"
 
+#include <algorithm>
 #include <deque>
+#include <map>
 
 #include "apply/postgres/net_sink.hpp"
+#include "apply/postgres/resync_ledger.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/planning.hpp"
 
@@ -32,7 +35,7 @@ std::unique_ptr<Sink> SqliteView::sink(const TargetScene& scene) {
 
 bool SqliteView::load(const TargetScene& scene) {
   for (const ShadowTable& table : tables_to_load(scene)) {
-    if (!load_table(scene, table)) return false;
+    if (!load_table(scene, table, coordination_.stop_token())) return false;
     if (pace_.stopped()) return false;
   }
   return true;
@@ -53,12 +56,28 @@ std::vector<ShadowTable> SqliteView::tables_to_load(const TargetScene& scene) {
   return tables;
 }
 
-ChunkMap SqliteView::copied(TargetSession& session) {
+bool SqliteView::copy_again(const TargetScene& scene, const std::stop_token& stop) {
+  for (const auto& [name, plan] : scene.plans) {
+    const auto& tables = shadow_.tables();
+    auto table = std::find_if(tables.begin(), tables.end(),
+                              [&](const ShadowTable& each) { return each.source().name == name; });
+    if (table == tables.end()) throw Error("table " + name + " is not in the shadow", "", Advice::stop);
+    if (!load_table(scene, *table, stop)) return false;
+  }
+  return true;
+}
+
+ChunkMap SqliteView::copied(TargetSession& session, const Plans& plans) {
   ChunkMap copied;
   auto chunks = loaded_chunks(session);
-  for (auto& chunk : chunks) copied.add(chunk.table, std::move(chunk.up_to), chunk.sequence);
-  for (const auto& chunk : chunks) {
-    if (!chunk.complete) copied.forget(chunk.table);
+  for (const auto& [name, recorded] : chunk_names(plans)) {
+    bool complete = true;
+    for (auto& chunk : chunks) {
+      if (chunk.table != recorded) continue;
+      copied.add(name, std::move(chunk.up_to), chunk.sequence);
+      complete = complete && chunk.complete;
+    }
+    if (!complete) copied.forget(name);
   }
   return copied;
 }
@@ -77,7 +96,8 @@ void SqliteView::set_sequences(const TargetScene& scene) {
 
 // A table being copied: into one target table, or into those of its maps.
 struct SqliteView::Loading {
-  std::string table;
+  std::string table;  // of the source
+  std::string name;   // under which its chunks are recorded
   MappedTable* mapped = nullptr;
   std::deque<RowMapper> mappers;
   std::uint64_t rows = 0;                // of the source
@@ -87,14 +107,16 @@ struct SqliteView::Loading {
 };
 
 SqliteView::Loading SqliteView::begin_loading(const TargetScene& scene, const ShadowTable& table) {
-  Loading loading{table.source().name, nullptr, {}, 0, {}};
+  Loading loading{table.source().name, table.source().name, nullptr, {}, 0, {}};
   if (scene.mapping.maps(loading.table)) {
     loading.mapped = &scene.mapping.table(table.relation());
     for (std::size_t i = 0; i < loading.mapped->size(); ++i)
       loading.mappers.emplace_back(scene.plans.at(loading.mapped->output(i).name),
                                    loading.mapped->relation(i));
   } else {
-    loading.mappers.emplace_back(scene.plans.at(loading.table), table.relation());
+    const TablePlan& plan = scene.plans.at(loading.table);
+    loading.name = plan.source;
+    loading.mappers.emplace_back(plan, table.relation());
   }
   loading.in_target.resize(loading.mappers.size());
   return loading;
@@ -133,14 +155,14 @@ void SqliteView::show_progress(const TargetScene& scene, const Loading& loading,
   }
   coordination_.update([&](Status& status) {
     for (auto& each : status.tables) {
-      if (each.source != loading.table) continue;
+      if (each.source != without_staging(loading.name)) continue;
       each.rows_copied = loading.rows;
-      each.state = chunk.up_to.empty() ? "copied" : "copying";
+      if (each.source == loading.name) each.state = chunk.up_to.empty() ? "copied" : "copying";
     }
   });
 }
 
-bool SqliteView::load_table(const TargetScene& scene, const ShadowTable& table) {
+bool SqliteView::load_table(const TargetScene& scene, const ShadowTable& table, const std::stop_token& stop) {
   Loading loading = begin_loading(scene, table);
   auto complete = [&](int chunks) {
     for (std::size_t i = 0; i < loading.mappers.size(); ++i)
@@ -149,9 +171,9 @@ bool SqliteView::load_table(const TargetScene& scene, const ShadowTable& table) 
   };
   const OrphanGuard orphans(scene.session.connection(), scene.session.replica_mode(), scene.plans);
   ChunkLoader loader(scene.session, scene.quarantine, scene.widen, &orphans);
-  LoadedChunk chunk{loading.table, 0, {}, 0, 0};
+  LoadedChunk chunk{loading.name, 0, {}, 0, 0};
   for (const auto& done : loaded_chunks(scene.session)) {
-    if (done.table != loading.table) continue;
+    if (done.table != loading.name) continue;
     loading.rows += done.rows;
     for (auto& count : loading.in_target) count += done.rows;
     if (done.up_to.empty()) return complete(done.number);
@@ -162,14 +184,14 @@ bool SqliteView::load_table(const TargetScene& scene, const ShadowTable& table) 
   auto table_began = Coordination::Clock::now();
   auto coming = prepare_chunk(loading, chunk.up_to);
   do {
-    if (!pace_.wait_while_paused()) return false;
+    if (!pace_.wait_while_paused() || stop.stop_requested()) return false;
     auto began = Coordination::Clock::now();
     PreparedChunk prepared = coming.get();
     const Chunk& read = prepared.chunk;
     for (std::size_t i = 0; i < prepared.parts.size(); ++i)
       loader.fit(loading.mappers[i], prepared.rows(i), prepared.parts[i].lines);
     if (!read.to.empty()) coming = prepare_chunk(loading, read.to);
-    chunk = {loading.table, chunk.number + 1, read.to, read.position, loading.mapped ? read.rows.size() : 0};
+    chunk = {loading.name, chunk.number + 1, read.to, read.position, loading.mapped ? read.rows.size() : 0};
     loader.load(prepared.parts, chunk);
     loading.rows += loading.mapped ? read.rows.size() : prepared.parts.front().loaded;
     for (std::size_t i = 0; i < prepared.parts.size(); ++i) loading.in_target[i] += prepared.parts[i].loaded;

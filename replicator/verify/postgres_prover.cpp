@@ -181,7 +181,7 @@ class PostgresProver : public Prover {
     scene.target = std::make_unique<SnapshotConnection>(connect_options(settings_, scene.application()));
     if (!open_both(scene, stop)) return nullptr;
     scene.state = read_state(scene.target->connection(), settings_.pipeline);
-    if (scene.state.sequence != scene.sequence) return nullptr;
+    if (scene.state.sequence != scene.sequence || !scene.state.one_position) return nullptr;
     scene.same_encoding = encoding_of(scene.source->connection()) == encoding_of(scene.target->connection());
     return std::make_unique<PostgresMeeting>(std::move(scene));
   }

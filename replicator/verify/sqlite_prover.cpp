@@ -277,7 +277,7 @@ class SqliteProver : public Prover {
     scene.target = std::make_unique<SnapshotConnection>(scene.target_options());
     if (!open_both(scene, jobs, stop)) return nullptr;
     scene.state = read_state(scene.target->connection(), settings_.pipeline);
-    if (scene.state.sequence != scene.cut->sequence) return nullptr;
+    if (scene.state.sequence != scene.cut->sequence || !scene.state.one_position) return nullptr;
     scene.tables = Shadow::load(*scene.cut->shadows.front());
     return std::make_unique<SqliteMeeting>(std::move(scene));
   }
