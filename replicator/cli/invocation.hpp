@@ -27,8 +27,14 @@ struct Invocation {
   bool force = false;                                // init
   std::optional<std::chrono::milliseconds> timeout;  // sync, stop
   std::optional<std::uint64_t> rate;                 // throttle: rows per second; absent: off
-  std::vector<std::string> ids;                      // quarantine show, retry, accept
-  std::string word;                                  // explain CODE; try DB ("" where it was not given)
+  struct Cutover {
+    bool dry_run = false, rehearse = false, go_on = false, no_way_back = false, accept_failed_writes = false;
+    std::string confirm;
+    std::optional<std::chrono::milliseconds> max_hold, max_lag;
+    std::optional<std::uint64_t> attempts;
+  } cutover;
+  std::vector<std::string> ids;  // quarantine show, retry, accept
+  std::string word;              // explain CODE; try DB ("" where it was not given)
 };
 
 // The settings in force, with the verb's purpose; see config/load.hpp.

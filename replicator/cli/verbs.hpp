@@ -36,6 +36,8 @@ int sync(const Invocation& invocation);
 int pause(const Invocation& invocation);
 int resume(const Invocation& invocation);
 int throttle(const Invocation& invocation);
+int cutover(const Invocation& invocation);
+int abort(const Invocation& invocation);
 int quarantine_list(const Invocation& invocation);
 int quarantine_show(const Invocation& invocation);
 int quarantine_retry(const Invocation& invocation);

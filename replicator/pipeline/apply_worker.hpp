@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <future>
 #include <memory>
 #include <string>
@@ -40,6 +41,10 @@ class ApplyWorker {
     std::uint64_t retried = 0, applied = 0;
   };
   std::future<Retried> retry_quarantined(std::vector<std::int64_t> ids);
+  // Runs `work` on the apply thread between two batches, once it streams. What it throws is in the future; an
+  // Error also gives the connection up. Left undone where the daemon ends first.
+  using Work = std::function<void(SourceView&, const TargetScene&)>;
+  std::future<void> at_rest(Work work);
   // The counts in status are to be read again.
   void refresh_quarantine() { quarantine_changed_ = true; }
 
@@ -50,9 +55,14 @@ class ApplyWorker {
     std::vector<std::int64_t> ids;
     std::promise<Retried> answer;
   };
+  struct Order {
+    Work work;
+    std::promise<void> answer;
+  };
   void work(Session& session);
   void check_position(Session& session);
   void create_tables(Session& session);
+  void fence(Session& session);
   void load_or_say_why(Session& session);
   void load(Session& session);
   void catch_up(Session& session);
@@ -63,6 +73,7 @@ class ApplyWorker {
   void stream(Session& session);
   bool apply_once(Session& session);
   void serve_retries(Session& session);
+  void serve_orders(Session& session);
   Retried retry(Session& session, const std::vector<std::int64_t>& ids);
   void retry_conflicts(Session& session);
   void enter_phase(Session& session, TargetPhase phase);
@@ -76,6 +87,7 @@ class ApplyWorker {
   Pace pace_;
   std::mutex retries_mutex_;
   std::vector<RetryOrder> retries_;
+  std::vector<Order> orders_;  // under the same mutex
   std::atomic<bool> quarantine_changed_ = false;
   bool in_trouble_ = false;  // since the last failure nothing has been applied
 };

@@ -5,6 +5,7 @@
 
 #include "replicator/control/api.hpp"
 #include "replicator/control/store.hpp"
+#include "replicator/cutover/cutover.hpp"
 #include "replicator/pipeline/apply_worker.hpp"
 #include "replicator/pipeline/coordination.hpp"
 
@@ -12,9 +13,14 @@ namespace tidegate {
 
 class DaemonApi {
  public:
-  DaemonApi(Coordination& coordination, ControlStore& store, ApplyWorker& apply, const TargetOptions& target,
-            const std::string& state_path)
-      : coordination_(coordination), store_(store), apply_(apply), target_(target), state_path_(state_path) {}
+  DaemonApi(Coordination& coordination, ControlStore& store, ApplyWorker& apply, cutover::Cutover& cutover,
+            const TargetOptions& target, const std::string& state_path)
+      : coordination_(coordination),
+        store_(store),
+        apply_(apply),
+        cutover_(cutover),
+        target_(target),
+        state_path_(state_path) {}
 
   control::Response answer(const control::Request& request);
   // With lag, journal and next steps as of now.
@@ -29,11 +35,13 @@ class DaemonApi {
   control::Response throttle(const control::Request& request);
   control::Response stop(const control::Request& request);
   control::Response health(bool ready);
+  std::optional<control::Response> post(const control::Request& request);
   void audit(const char* action, const control::Request& request);
 
   Coordination& coordination_;
   ControlStore& store_;
   ApplyWorker& apply_;
+  cutover::Cutover& cutover_;
   TargetOptions target_;
   std::string state_path_;
 };
