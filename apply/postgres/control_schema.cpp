@@ -221,6 +221,7 @@ void install_control_schema(postgres::Connection& target) {
   if (target.run("SELECT pg_catalog.to_regclass('tidegate.live_side') IS NULL").boolean(0, 0)) {
     target.run(cutover_objects);
   }
+  target.run("ALTER TABLE tidegate.pipelines ADD COLUMN IF NOT EXISTS audit_head text");
   transaction.commit();
 }
 

@@ -115,7 +115,7 @@ TEST(CommandLine, WhatIsMissingOrWrongIsUsage) {
 TEST(CommandLine, LaterVerbsAreKnownAndRefused) {
   for (const char* verb :
        {"schema", "backup", "verify", "repair", "resync", "reset", "keys", "credentials", "login-check",
-        "rollback", "finalize", "report", "audit", "support-bundle"}) {
+        "rollback", "finalize", "report", "support-bundle"}) {
     EXPECT_NE(complaint<Refused>({verb}).message.find("not in this release"), std::string::npos);
     complaint<Refused>({verb, "--dry-run", "TABLE"});
   }
