@@ -260,6 +260,7 @@ void ApplyWorker::stream(Session& session) {
     serve_orders(session);
     if (!coordination_.parked() && apply_once(session)) continue;
     if (coordination_.parked() || session.target.is_open()) {
+      if (session.target.is_open()) keep_audit_head(session);
       coordination_.wait_for_work(known, longest_idle, coordination_.stop_token());
       continue;
     }
@@ -278,10 +279,10 @@ void ApplyWorker::keep_audit_head(Session& session) {
   session.next_audit_look = Coordination::Clock::now() + audit_look;
   auto head = store_.audit_head();
   if (head == session.audit_head) return;
-  TargetTransaction transaction(session.target);
-  session.target.connection().run("UPDATE tidegate.pipelines SET audit_head = $2 WHERE pipeline = $1",
-                                  {session.target.pipeline(), to_text(*head)});
-  transaction.commit();
+  // Once the target is live, forward transactions are refused; this is none.
+  session.target.connection().run(
+      "UPDATE tidegate.pipelines SET audit_head = $2 WHERE pipeline = $1 AND epoch = $3",
+      {session.target.pipeline(), to_text(*head), std::to_string(session.target.epoch())});
   session.audit_head = head;
 }
 
