@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +12,10 @@
 #include <cstring>
 
 #include "db/error.hpp"
+
+extern "C" {  // glibc 2.36 leaves that out
+#include <sys/pidfd.h>
+}
 
 extern char** environ;
 
