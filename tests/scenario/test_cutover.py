@@ -16,6 +16,8 @@ from stage import SEED, WAIT, Stage, judge, query                               
 from proxy import wait_until                                                                                         # noqa: E402
 from support.cutover import configure, cutover, fence_of, forward, legacy_takes_writes, name_of, target_takes_writes   # noqa: E402
 from support.compare import Comparison                                                                               # noqa: E402
+from support.tidegate import BIN                                                                                     # noqa: E402
+import ledger                                                                                                        # noqa: E402
 import psycopg2                                                                                                      # noqa: E402
 
 stage = None
@@ -115,18 +117,12 @@ class Rehearsal(Cutovers):
         pipeline = self.streaming()
         other = sqlite3.connect(stage.app.path, isolation_level=None)
         self.addCleanup(other.close)
-        held = threading.Event()
-
-        def hold():
-            wait_until(lambda: pipeline.status()["step"] == "prepare", "the preparation")
-        ended = {}
         other.execute("BEGIN IMMEDIATE")
         ended = cutover(pipeline, "--rehearse", "--no-way-back", "--max-hold", "400ms", "--attempts", "2", code=1)
         other.execute("ROLLBACK")
         self.assertEqual((ended["outcome"], ended["attempt"]), ("aborted", 2))
         self.assertIn("write lock", ended["reason"])
         self.assertEqual(cutover(pipeline, "--rehearse", "--no-way-back")["outcome"], "rehearsed")
-        del held, hold
 
     def test_hooks_are_told_that_it_was_let_go(self):
         seen = pathlib.Path(stage.app.dir) / "seen"
@@ -151,7 +147,7 @@ class Rehearsal(Cutovers):
         self.assertEqual(pipeline.verb("abort").code, 2)
 
 
-class Forward(Cutovers):
+class TheCutover(Cutovers):
     def judge_moved(self, pipeline):
         """Whatever the app wrote is on the target, and the two sides are as they have to be."""
         self.assertFalse(legacy_takes_writes(stage.app.path))
@@ -181,7 +177,7 @@ class Forward(Cutovers):
         # Without a proxy the old app goes on asking: all that it was refused says why, and nothing it was told is missing.
         for error in summary["errors"]:
             self.assertIn("tidegate", error)
-        verdict = stage.app.verdict(__import__("ledger").TargetRows(psycopg2.connect(pipeline.target_url)))
+        verdict = stage.app.verdict(ledger.TargetRows(psycopg2.connect(pipeline.target_url)))
         self.assertTrue(verdict.clean, str(verdict))
         status = pipeline.status()
         self.assertEqual((status["live"], status["phase"]), ("target", "reversed"))
@@ -222,11 +218,7 @@ class Forward(Cutovers):
         for name, script in (("fails", "#!/bin/sh\nexit 7\n"), ("hangs", "#!/bin/sh\ntrap '' TERM\nsleep 100\n")):
             with self.subTest(hook=name):
                 stage.app.unfence()
-                pipeline = self.streaming(hooks={"on-switch": script}, more='[hooks.timeouts]\n"on-switch" = "1s"\n' if False else "")
-                file = pathlib.Path(pipeline.base) / "tidegate.toml"
-                file.write_text(file.read_text() + '[hooks.timeouts]\non-switch = "1s"\n')
-                pipeline.restart()
-                pipeline.wait_phase("streaming", timeout=WAIT)
+                pipeline = self.streaming(hooks={"on-switch": script}, hook_more='[hooks.timeouts]\non-switch = "1s"\n')
                 ended = forward(pipeline, code=1)
                 self.assertEqual(ended["outcome"], "done")
                 self.assertIn("on-switch", ended["reason"])
@@ -268,7 +260,6 @@ class Forward(Cutovers):
         self.judge_moved(pipeline)
 
     def verb_words(self, pipeline):
-        from support.tidegate import BIN
         return [BIN / "tidegate", "cutover", "--json", "--confirm", name_of(pipeline), "--no-way-back", "--state", str(pipeline.state)]
 
     def test_a_fence_that_nobody_intended_stops_the_daemon(self):

@@ -2,8 +2,10 @@
 """kill -9 at every step of a cutover, of the daemon or of the process that holds the source: afterwards one side takes writes, it holds every
 acknowledged write, and one command goes on. TIDEGATE_SEED repeats a run."""
 import json
+import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -150,8 +152,6 @@ class Kills(unittest.TestCase):
 
     def test_frozen_within_the_hold(self):
         """SIGSTOP of the daemon: the watchdog lets the writers go on, and the daemon finds out when it wakes up."""
-        import os
-        import signal
         stage.app.unfence()
         load = stage.load()
         self.addCleanup(load.stopping.set)

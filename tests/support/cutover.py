@@ -1,6 +1,5 @@
 """A pipeline that is about to be cut over, and what must be true of both databases at any time."""
 import json
-import os
 import pathlib
 import sqlite3
 
@@ -16,17 +15,17 @@ calm = "300ms"
 """
 
 
-def configure(pipeline, hooks=None, more=""):
+def configure(pipeline, hooks=None, hook_more=""):
     """Gives the pipeline a configuration file, and hooks by name (scripts)."""
     folder = pathlib.Path(pipeline.base)
-    text = CONFIG + more
+    text = CONFIG
     if hooks:
         (folder / "hooks").mkdir(exist_ok=True)
         for name, script in hooks.items():
             file = folder / "hooks" / name
             file.write_text(script)
             file.chmod(0o755)
-        text += '[hooks]\ndir = "hooks"\ntimeout = "10s"\n'
+        text += '[hooks]\ndir = "hooks"\ntimeout = "10s"\n' + hook_more
     (folder / "tidegate.toml").write_text(text)
     pipeline.flags = ["--allow-wal", "--config", str(folder / "tidegate.toml")]
     return pipeline
@@ -85,6 +84,3 @@ def fence_of(path):
     finally:
         connection.close()
 
-
-def exists(pid):
-    return os.path.exists(f"/proc/{pid}")
