@@ -83,7 +83,7 @@ std::vector<std::string> unfenced_tables(sqlite::Database& live) {
 
 std::optional<std::string> settle_fence(const std::string& path, std::chrono::milliseconds wait) {
   sqlite::Database live(path, sqlite::Database::Mode::read_write, std::chrono::milliseconds(0));
-  live.execute("PRAGMA synchronous = FULL");
+  live.execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0");
   auto lock = take_write_lock(live, wait);
   if (!lock)
     throw Error("the write lock of " + path + " was not to be had: another program holds it", "SQLITE_BUSY",

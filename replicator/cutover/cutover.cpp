@@ -133,15 +133,15 @@ void Cutover::look_back() {
   step_ = last->step;
 }
 
+// What was done outside is undone before the journal says that it is over: a crash in between does it again.
 void Cutover::give_up_after_crash(Run run) {
   const Order order = usual_order();
-  const bool had_hooks = run.step >= Step::prepare;
-  run.step = Step::aborted;
   run.reason = "the daemon ended before the point of no return";
+  if (run.step >= Step::prepare) Executor(parts_, order, abort_).let_go(run);
+  run.step = Step::aborted;
   journal_->enter(run);
   failpoint("cutover-given-up");
   note(run, nullptr);
-  if (had_hooks) Executor(parts_, order, abort_).let_go(run);
 }
 
 // --- the thread ---

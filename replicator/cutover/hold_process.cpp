@@ -39,7 +39,7 @@ class Holder {
  public:
   Holder(const std::string& path, int watchdog)
       : live_(path, sqlite::Database::Mode::read_write, milliseconds(0)), watchdog_(watchdog) {
-    live_.execute("PRAGMA synchronous = FULL");
+    live_.execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0");  // the app does that
     capture::prime(live_);
     say(fmt::format("ready {}", getpid()));
   }
