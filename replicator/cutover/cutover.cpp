@@ -225,7 +225,7 @@ bool Cutover::make_move(Run& run, const Move& move, Executor& executor, std::sto
   } else {
     run.step = move.to;
   }
-  if (run.step != Step::aborted && run.step != Step::switching) run.reason.clear();
+  if (!is_end(run.step)) run.reason.clear();
   journal_->enter(run);
   failpoint("cutover-entered");
   return true;

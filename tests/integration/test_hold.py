@@ -26,9 +26,9 @@ class HoldProcess:
         read, self.life = os.pipe()
         env = {"PATH": os.environ["PATH"], **({"TIDEGATE_FAILPOINT": failpoint} if failpoint else {})}
         program = BIN / ("tidegate-fault" if failpoint else "tidegate")
-        self.process = subprocess.Popen([program, "hold-process", path, str(max_hold), *([hook] if hook else [])], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, pass_fds=[read], env=env, text=True, bufsize=1, start_new_session=True,
-                                        preexec_fn=lambda: os.dup2(read, 3))
+        command = ["sh", "-c", f'exec "$0" "$@" 3<&{read}', program, "hold-process", path, str(max_hold), *([hook] if hook else [])]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[read], env=env, text=True, bufsize=1,
+                                        start_new_session=True)
         os.close(read)
         self.holder = int(self.line().split()[1])
 
@@ -62,7 +62,10 @@ class HoldProcess:
                 pass
         self.process.wait(10)
         self.process.stdout.close()
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
 
 
 class Holds(unittest.TestCase):

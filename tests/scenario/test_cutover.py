@@ -52,6 +52,12 @@ class Cutovers(unittest.TestCase):
         pipeline.wait_phase("streaming", timeout=WAIT)
         return pipeline
 
+    def user_of_the_file(self):
+        """A program that keeps the file open; the app opens it for each request."""
+        connection = sqlite3.connect(stage.app.path)
+        connection.execute("SELECT count(*) FROM school")
+        self.addCleanup(connection.close)
+
     def codes(self, pipeline, *flags, code):
         return {finding["code"]: finding["level"] for finding in cutover(pipeline, "--dry-run", *flags, code=code)["findings"]}
 
@@ -65,8 +71,9 @@ class DryRun(Cutovers):
         pipeline.verb("pause")
         self.assertIn("cutover-paused", self.codes(pipeline, "--no-way-back", code=2))
         pipeline.verb("resume")
+        self.user_of_the_file()
         text = pipeline.verb("cutover", "--dry-run", "--no-way-back")
-        self.assertIn("gunicorn", text.out)
+        self.assertIn(f"pid {os.getpid()}", text.out)
         self.assertIn("nothing blocks a cutover", text.out)
         self.assertEqual(fence_of(stage.app.path), (0, None))
 
@@ -182,7 +189,8 @@ class TheCutover(Cutovers):
         status = pipeline.status()
         self.assertEqual((status["live"], status["phase"]), ("target", "reversed"))
         self.assertEqual(fence_of(stage.app.path)[1], ended["run"])
-        wait_until(lambda: any("gunicorn" in user for user in pipeline.status()["cutover"]["source_open_by"]), "who has not moved")
+        self.user_of_the_file()
+        wait_until(lambda: any(f"pid {os.getpid()}" in user for user in pipeline.status()["cutover"]["source_open_by"]), "who has not moved")
         self.verbs_are_refused(pipeline)
         self.survives_restarts(pipeline)
 

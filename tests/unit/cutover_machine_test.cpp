@@ -17,6 +17,7 @@ namespace tidegate::cutover {
 namespace {
 
 using testing_support::Scratch;
+using ARun = Run;  // within a test, Run is the framework's
 
 constexpr Step steps[] = {Step::guard,     Step::prepare, Step::hold,      Step::drain,
                           Step::prove,     Step::reverse, Step::intent,    Step::open,
@@ -34,7 +35,7 @@ Run at(Step step, Mode mode = Mode::cutover, std::uint64_t attempt = 1) {
 
 std::vector<Step> path(Mode mode) {
   std::vector<Step> path;
-  for (Run run = at(Step::guard, mode); !is_end(run.step); run.step = after(run, Outcome::done, {}).to)
+  for (ARun run = at(Step::guard, mode); !is_end(run.step); run.step = after(run, Outcome::done, {}).to)
     path.push_back(run.step);
   return path;
 }
@@ -112,7 +113,7 @@ using Kind = Decision::Kind;
 
 TEST(CutoverDecision, WithoutARunBothMustBeUntouched) {
   for (const auto& last :
-       {std::optional<Run>(), std::optional(at(Step::aborted)), std::optional(at(Step::rehearsed))}) {
+       {std::optional<ARun>(), std::optional(at(Step::aborted)), std::optional(at(Step::rehearsed))}) {
     EXPECT_EQ(decide(last, no_fence, not_live).kind, Kind::nothing);
     EXPECT_EQ(decide(last, our_fence, not_live).kind, Kind::half_done);
     EXPECT_EQ(decide(last, no_fence, live_by_other).kind, Kind::half_done);
@@ -161,7 +162,7 @@ TEST(RunJournal, TheLastStepOfTheLastRunIsReadBack) {
     RunJournal journal(file);
     EXPECT_FALSE(journal.last());
     journal.begin(at(Step::guard));
-    Run second = at(Step::guard, Mode::rehearse);
+    ARun second = at(Step::guard, Mode::rehearse);
     second.id = "r2";
     journal.begin(second);
     second.step = Step::reverse;
