@@ -1,5 +1,6 @@
 #include "replicator/cutover/guard.hpp"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -11,6 +12,7 @@
 #include "capture/sqlite/fence.hpp"
 #include "capture/sqlite/users_of_file.hpp"
 #include "replicator/failure.hpp"
+#include "replicator/verify/store.hpp"
 
 namespace tidegate::cutover {
 namespace {
@@ -21,6 +23,7 @@ using std::chrono::milliseconds;
 constexpr auto target_time = 10s;  // for a look at the target that changes nothing
 constexpr auto between_round_trips = 200ms;
 constexpr int least_round_trips = 3;
+constexpr auto verify_age = 1h;
 
 class Guard {
  public:
@@ -30,6 +33,7 @@ class Guard {
     source();
     hooks();
     if (pipeline()) {
+      verification();
       target();
       lag(calm, stop);
       way_back(stop);
@@ -125,6 +129,27 @@ class Guard {
         find(Finding::Level::warn, "object-not-built", error.message, "build it on the target by hand");
     }
     return true;
+  }
+
+  // A rehearsal changes nothing, so it is only told.
+  void verification() {
+    verify::Store store((std::filesystem::path(parts_.state_path).parent_path() / "control.db").string());
+    const auto report = store.report(0);
+    const auto level = order_.mode == Mode::rehearse ? Finding::Level::warn : Finding::Level::block;
+    if (report && report->run.state == "running")
+      return block("verify-running", "a verify is under way, which makes the apply thread wait at times",
+                   "let it end, or: tidegate verify stop");
+    const auto& request = report ? report->run.request : verify::Request{};
+    const bool is_whole = request.tables.empty() && !request.sample && !request.counts;
+    const auto oldest = fmt::format(
+        "{:%Y-%m-%dT%H:%M:%S}",
+        fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now() - verify_age)));
+    if (!report || !is_whole || report->run.state != "completed" || report->run.ended_at < oldest)
+      return find(level, "verify-not-fresh", "no verify of all tables has come through within the last hour",
+                  "tidegate verify");
+    if (!report->is_equal())
+      block("verify-differs", "the last verify found differences",
+            "`tidegate verify status` names them; mend them first");
   }
 
   struct Seen {

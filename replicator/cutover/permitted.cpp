@@ -31,6 +31,7 @@ const std::vector<Line>& lines() {
       {"throttle", {"", "", "", "", "", runs, live, live, runs, gone, failed}},
       {"quarantine retry", {copying, copying, copying, "", paused, runs, live, live, runs, gone, failed}},
       {"quarantine accept", {"", "", "", "", "", runs, live, live, runs, gone, failed}},
+      {"verify", {copying, copying, copying, "", paused, runs, live, live, runs, gone, failed}},
       {"repair", {copying, copying, copying, "", paused, runs, live, live, runs, gone, failed}},
       {"resync", {copying, copying, copying, "", paused, runs, live, live, runs, gone, failed}},
       {"reset", {"", "", "", "", "", runs, live, live, runs, gone, ""}},

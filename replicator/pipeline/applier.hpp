@@ -29,10 +29,12 @@ class Applier {
   Applier(TargetSession& session, JournalReader& journal, Quarantine& quarantine, Sink& sink, ChunkMap copied,
           BatchLimits limits, CarrySchema carry);
 
-  // Applies whole source transactions from the session's position on, as many as the limits allow. False
-  // where nothing waits. After an Error the session must be given up; its position in the target says what
-  // was committed.
-  bool step(BatchOutcome& outcome);
+  // Whether a source transaction may be applied now; asked with its first part.
+  using Limit = std::function<bool(const JournalReader::Entry&)>;
+  // Applies whole source transactions from the session's position on, as many as the limits allow, and none
+  // from the first on that `limit` (where there is one) refuses. False where nothing waits. After an Error
+  // the session must be given up; its position in the target says what was committed.
+  bool step(BatchOutcome& outcome, const Limit& limit = {});
 
   // Tries a quarantined row again, as the source has it now (absent: it is gone there), at the session's
   // position. True where the row is in quarantine no more.

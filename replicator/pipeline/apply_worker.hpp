@@ -13,6 +13,7 @@
 #include "apply/postgres/widening.hpp"
 #include "replicator/control/store.hpp"
 #include "replicator/pipeline/applier.hpp"
+#include "replicator/pipeline/apply_hold.hpp"
 #include "replicator/pipeline/coordination.hpp"
 #include "replicator/pipeline/source_worker.hpp"
 
@@ -45,6 +46,8 @@ class ApplyWorker {
   // Error also gives the connection up. Left undone where the daemon ends first.
   using Work = std::function<void(SourceView&, const TargetScene&)>;
   std::future<void> at_rest(Work work);
+  // For who must have the target at a position that he chooses.
+  ApplyHold& hold() { return hold_; }
   // The counts in status are to be read again.
   void refresh_quarantine() { quarantine_changed_ = true; }
 
@@ -86,6 +89,7 @@ class ApplyWorker {
   Coordination& coordination_;
   ControlStore& store_;
   Pace pace_;
+  ApplyHold hold_;
   std::mutex retries_mutex_;
   std::vector<RetryOrder> retries_;
   std::vector<Order> orders_;  // under the same mutex

@@ -21,6 +21,7 @@
 #include "replicator/registry.hpp"
 #include "replicator/server_access.hpp"
 #include "replicator/state_dir.hpp"
+#include "replicator/verify/job.hpp"
 #include "replicator/version.hpp"
 #include "replicator/who.hpp"
 
@@ -178,7 +179,8 @@ class Daemon {
         apply_(options_, *source_, coordination_, store_),
         cutover_(settings, state_dir.path(), state_path_, coordination_, store_, apply_,
                  cutover::no_way_back()),
-        api_(coordination_, store_, apply_, cutover_, options_.target, state_path_) {
+        verify_(settings, *source_, apply_.hold(), coordination_, state_dir.file("control.db")),
+        api_(coordination_, store_, apply_, cutover_, verify_, options_.target, state_path_) {
     show_identity(coordination_, settings);
     store_.set_fact("last_status", "");
   }
@@ -232,6 +234,7 @@ class Daemon {
     std::jthread capturing = worker(coordination_, [&] { source_->run(); });
     std::jthread applying = worker(coordination_, [&] { apply_.run(); });
     cutover_.start();
+    verify_.resume();
     std::jthread showing([&] {
       if (hooks.show) hooks.show([&] { return sample(); });
     });
@@ -260,6 +263,7 @@ class Daemon {
   std::unique_ptr<SourceWorker> source_;
   ApplyWorker apply_;
   cutover::Cutover cutover_;
+  verify::Job verify_;
   DaemonApi api_;
 };
 

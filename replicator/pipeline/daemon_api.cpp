@@ -205,6 +205,16 @@ control::Response DaemonApi::retry(const control::Request& request) {
              {"remaining", counts.retried - counts.applied}});
 }
 
+control::Response DaemonApi::verify(const control::Request& request) {
+  if (request.path.ends_with("/stop")) {
+    audit("verify stop", request);
+    return ok({{"stopped", verify_.stop()}});
+  }
+  auto run = verify_.start(verify::request_from_json(request.body), request.by);
+  audit("verify", request);
+  return ok({{"run", run.id}});
+}
+
 control::Response DaemonApi::health(bool ready) {
   if (!ready || coordination_.is_streaming()) return ok({{"ok", true}});
   return {503, "application/json",
@@ -222,6 +232,8 @@ std::optional<control::Response> DaemonApi::post(const control::Request& request
   if (path == "/v1/pause") return permit("pause"), pause(request, true);
   if (path == "/v1/resume") return permit("resume"), pause(request, false);
   if (path == "/v1/throttle") return permit("throttle"), throttle(request);
+  if (path == "/v1/verify") return permit("verify"), verify(request);
+  if (path == "/v1/verify/stop") return verify(request);
   if (path == "/v1/quarantine/retry") return retry(request);
   if (path == "/v1/quarantine/accept") return permit("quarantine accept"), accept(request);
   return std::nullopt;
@@ -233,6 +245,7 @@ control::Response DaemonApi::answer(const control::Request& request) {
     if (path == "/v1/status") return {200, "application/json", to_json(status())};
     if (path == "/metrics") return {200, "text/plain; version=0.0.4", metrics_text(status())};
     if (path == "/healthz" || path == "/readyz") return health(path == "/readyz");
+    if (path == "/v1/verify") return {200, "application/json", verify_.progress_json()};
     if (path.starts_with("/v1/quarantine")) return quarantine(request);
   }
   if (request.method == "POST") {

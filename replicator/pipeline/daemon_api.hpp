@@ -8,17 +8,19 @@
 #include "replicator/cutover/cutover.hpp"
 #include "replicator/pipeline/apply_worker.hpp"
 #include "replicator/pipeline/coordination.hpp"
+#include "replicator/verify/job.hpp"
 
 namespace tidegate {
 
 class DaemonApi {
  public:
   DaemonApi(Coordination& coordination, ControlStore& store, ApplyWorker& apply, cutover::Cutover& cutover,
-            const TargetOptions& target, const std::string& state_path)
+            verify::Job& verify, const TargetOptions& target, const std::string& state_path)
       : coordination_(coordination),
         store_(store),
         apply_(apply),
         cutover_(cutover),
+        verify_(verify),
         target_(target),
         state_path_(state_path) {}
 
@@ -30,6 +32,7 @@ class DaemonApi {
   control::Response quarantine(const control::Request& request);
   control::Response accept(const control::Request& request);
   control::Response retry(const control::Request& request);
+  control::Response verify(const control::Request& request);
   control::Response sync(const control::Request& request);
   control::Response pause(const control::Request& request, bool paused);
   control::Response throttle(const control::Request& request);
@@ -42,6 +45,7 @@ class DaemonApi {
   ControlStore& store_;
   ApplyWorker& apply_;
   cutover::Cutover& cutover_;
+  verify::Job& verify_;
   TargetOptions target_;
   std::string state_path_;
 };

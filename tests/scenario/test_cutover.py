@@ -14,7 +14,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import SEED, WAIT, Stage, judge, query                                                                  # noqa: E402
 from proxy import wait_until                                                                                         # noqa: E402
-from support.cutover import configure, cutover, fence_of, forward, legacy_takes_writes, name_of, target_takes_writes   # noqa: E402
+from support.cutover import configure, cutover, fence_of, forward, legacy_takes_writes, name_of, target_takes_writes, verified   # noqa: E402
 from support.compare import Comparison                                                                               # noqa: E402
 from support.tidegate import BIN                                                                                     # noqa: E402
 import ledger                                                                                                        # noqa: E402
@@ -50,6 +50,7 @@ class Cutovers(unittest.TestCase):
     def streaming(self, **options):
         pipeline = configure(stage.pipeline(), **options).start()
         pipeline.wait_phase("streaming", timeout=WAIT)
+        verified(pipeline)
         return pipeline
 
     def user_of_the_file(self):
@@ -94,6 +95,7 @@ class DryRun(Cutovers):
         file = pathlib.Path(pipeline.base) / "tidegate.toml"
         file.write_text(file.read_text().replace('"waits"', '"upgrades"'))
         pipeline.start().wait_phase("streaming", timeout=WAIT)
+        verified(pipeline)
         self.assertIn("hold-fails-writers", self.codes(pipeline, "--no-way-back", code=2))
         self.codes(pipeline, "--no-way-back", "--accept-failed-writes", code=0)
 
@@ -165,8 +167,11 @@ class TheCutover(Cutovers):
         finally:
             connection.close()
 
-    def test_it_wants_the_name(self):
-        pipeline = self.streaming()
+    def test_it_wants_the_name_and_a_verify(self):
+        pipeline = configure(stage.pipeline()).start()
+        pipeline.wait_phase("streaming", timeout=WAIT)
+        self.assertIn("verify-not-fresh", self.codes(pipeline, "--no-way-back", code=2))
+        self.assertEqual(forward(pipeline, code=2)["outcome"], "refused")
         self.assertEqual(pipeline.verb("cutover", "--no-way-back").code, 2)
         self.assertEqual(pipeline.verb("cutover", "--no-way-back", "--confirm", "other").code, 2)
 
@@ -255,6 +260,7 @@ class TheCutover(Cutovers):
     def test_the_target_is_away_between_fence_and_open(self):
         pipeline = configure(stage.pipeline()).start(failpoint="cutover-before-open=stop")
         pipeline.wait_phase("streaming", timeout=WAIT)
+        verified(pipeline)
         running = subprocess.Popen([*self.verb_words(pipeline)], env=pipeline.env(), cwd=pipeline.base, stdout=subprocess.PIPE, text=True)
         wait_until(lambda: fence_of(stage.app.path)[1], "the fence")
         wait_until(lambda: pathlib.Path(f"/proc/{pipeline.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", "the stop")

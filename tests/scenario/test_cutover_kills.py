@@ -14,7 +14,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import CUTOVER, ROOT, SEED, WAIT, Stage, process_state                                             # noqa: E402
 from proxy import wait_until                                                                                    # noqa: E402
-from support.cutover import configure, fence_of, forward, legacy_takes_writes, target_takes_writes             # noqa: E402
+from support.cutover import configure, fence_of, forward, legacy_takes_writes, target_takes_writes, verified   # noqa: E402
 from support.compare import Comparison                                                                          # noqa: E402
 from support.tidegate import BIN                                                                                # noqa: E402
 import ledger                                                                                                   # noqa: E402
@@ -55,6 +55,7 @@ class Kills(unittest.TestCase):
         pipeline = configure(stage.pipeline()).start(failpoint=failpoint)
         self.addCleanup(pipeline.kill)
         pipeline.wait_phase("streaming", timeout=WAIT)
+        verified(pipeline)
         name = pipeline.status()["pipeline"]
         words = ["--rehearse"] if rehearse else ["--confirm", name]
         command = subprocess.Popen([BIN / "tidegate", "cutover", "--json", "--no-way-back", *words, "--state", str(pipeline.state)],
@@ -141,6 +142,7 @@ class Kills(unittest.TestCase):
         pipeline = configure(stage.pipeline()).start(failpoint=first)
         self.addCleanup(pipeline.kill)
         pipeline.wait_phase("streaming", timeout=WAIT)
+        verified(pipeline)
         name = pipeline.status()["pipeline"]
         pipeline.verb("cutover", "--json", "--no-way-back", "--confirm", name)
         self.assertEqual(pipeline.wait(), -9)
@@ -158,6 +160,7 @@ class Kills(unittest.TestCase):
         pipeline = configure(stage.pipeline()).start(failpoint="cutover-proven=stop")
         self.addCleanup(pipeline.kill)
         pipeline.wait_phase("streaming", timeout=WAIT)
+        verified(pipeline)
         command = subprocess.Popen([BIN / "tidegate", "cutover", "--json", "--no-way-back", "--attempts", "1", "--confirm",
                                     pipeline.status()["pipeline"], "--state", str(pipeline.state)],
                                    env=pipeline.env(), cwd=pipeline.base, stdout=subprocess.PIPE, text=True)

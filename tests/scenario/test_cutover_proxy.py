@@ -10,7 +10,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import SEED, THREADS, WAIT, Stage                                                             # noqa: E402
-from support.cutover import configure, cutover, forward, legacy_takes_writes, target_takes_writes      # noqa: E402
+from support.cutover import configure, cutover, forward, legacy_takes_writes, target_takes_writes, verified   # noqa: E402
 from support.haproxy import HaProxy                                                                      # noqa: E402
 from support.new_app import NewApp                                                                       # noqa: E402
 from load import Load                                                                                    # noqa: E402
@@ -43,6 +43,7 @@ class BehindAProxy(unittest.TestCase):
 
     def test_no_request_fails(self):
         self.pipeline.start().wait_phase("streaming", timeout=WAIT)
+        verified(self.pipeline)
         self.new_app.start()
         proxy = self.start_proxy()
         load = Load(proxy.url, self.stage.app.ledger, rate=RATE, threads=THREADS, seed=SEED).start()

@@ -38,6 +38,11 @@ def cutover(pipeline, *flags, code=0, timeout=120):
     return json.loads(done.out) if done.out.strip() else json.loads(done.err)
 
 
+def verified(pipeline):
+    done = pipeline.verb("verify")
+    assert done.code == 0, done.out + done.err
+
+
 def forward(pipeline, *flags, **options):
     return cutover(pipeline, "--confirm", name_of(pipeline), "--no-way-back", *flags, **options)
 
