@@ -214,6 +214,40 @@ CREATE TABLE tidegate.keys (
 REVOKE ALL ON tidegate.keys FROM PUBLIC;
 )sql";
 
+// What a cutover needs, also missing in the first version: who is live, the fence's function, and a control row that
+// refuses forward transactions once the target is live.
+constexpr const char* cutover_objects = R"sql(
+CREATE TABLE tidegate.live_side (
+  pipeline text PRIMARY KEY REFERENCES tidegate.pipelines ON DELETE CASCADE,
+  run text NOT NULL,
+  live text NOT NULL CHECK (live IN ('source', 'target')),
+  since timestamptz NOT NULL DEFAULT now());
+REVOKE ALL ON tidegate.live_side FROM PUBLIC;
+
+CREATE FUNCTION tidegate.refuse_write() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'table %.% still follows another database, which tidegate replicates', TG_TABLE_SCHEMA, TG_TABLE_NAME
+    USING ERRCODE = '25006', HINT = 'It takes writes after the cutover; tidegate status says which side is live.';
+END $$;
+
+CREATE OR REPLACE FUNCTION tidegate.enter(p text, my_epoch bigint, my_sequence bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE now_is tidegate.pipelines;
+BEGIN
+  SELECT * INTO now_is FROM tidegate.pipelines WHERE pipeline = p FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the control row of pipeline % is gone', p USING ERRCODE = 'TG002';
+  ELSIF now_is.epoch <> my_epoch THEN
+    RAISE EXCEPTION 'another tidegate has taken over pipeline % (epoch %, ours is %)', p, now_is.epoch, my_epoch
+      USING ERRCODE = 'TG001';
+  ELSIF now_is.direction <> 'forward' THEN
+    RAISE EXCEPTION 'the target of pipeline % is live: nothing is applied to it', p USING ERRCODE = 'TG004';
+  ELSIF now_is.sequence <> my_sequence THEN
+    RAISE EXCEPTION 'pipeline % is at position %, not at %', p, now_is.sequence, my_sequence USING ERRCODE = 'TG003';
+  END IF;
+END $$;
+)sql";
+
 }  // namespace
 
 void install_control_schema(postgres::Connection& target) {
@@ -232,6 +266,9 @@ void install_control_schema(postgres::Connection& target) {
     target.run("INSERT INTO tidegate.version VALUES (" + std::to_string(schema_version) + ")");
   }
   if (target.run("SELECT pg_catalog.to_regclass('tidegate.keys') IS NULL").boolean(0, 0)) target.run(keys);
+  if (target.run("SELECT pg_catalog.to_regclass('tidegate.live_side') IS NULL").boolean(0, 0)) {
+    target.run(cutover_objects);
+  }
   transaction.commit();
 }
 

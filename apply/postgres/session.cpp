@@ -101,8 +101,8 @@ void TargetSession::take_lease(const std::string& incarnation) {
       "INSERT INTO tidegate.pipelines(pipeline, incarnation) VALUES ($1, $2) ON CONFLICT DO NOTHING",
       {options_.pipeline, incarnation});
   auto row = connection_.run(
-      "SELECT incarnation, epoch, sequence, digest, phase FROM tidegate.pipelines WHERE pipeline = $1 FOR "
-      "UPDATE",
+      "SELECT incarnation, epoch, sequence, digest, phase, direction <> 'forward' FROM tidegate.pipelines "
+      "WHERE pipeline = $1 FOR UPDATE",
       {options_.pipeline});
   if (row.text(0, 0) != incarnation) {
     throw other_state_directory(options_.pipeline);
@@ -110,6 +110,7 @@ void TargetSession::take_lease(const std::string& incarnation) {
   epoch_ = row.integer(0, 1) + 1;
   position_ = {incarnation, static_cast<std::uint64_t>(row.integer(0, 2)), std::string(row.text(0, 3))};
   phase_ = phase_named(row.text(0, 4));
+  is_open_ = row.boolean(0, 5);
   connection_.run("UPDATE tidegate.pipelines SET epoch = $2, updated_at = now() WHERE pipeline = $1",
                   {options_.pipeline, std::to_string(epoch_)});
   transaction.commit();

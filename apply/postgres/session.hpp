@@ -43,6 +43,9 @@ class TargetSession {
   TargetPhase phase() const { return phase_; }
   // May this role switch triggers and foreign keys off for its session?
   bool replica_mode() const { return replica_mode_; }
+  // The target is live: whatever enters is refused.
+  bool is_open() const { return is_open_; }
+  void opened() { is_open_ = true; }
   std::int64_t epoch() const { return epoch_; }
   const TargetOptions& options() const { return options_; }
 
@@ -69,7 +72,7 @@ class TargetSession {
   Position position_;
   TargetPhase phase_ = TargetPhase::fresh;
   std::int64_t epoch_ = 0;
-  bool replica_mode_ = false;
+  bool replica_mode_ = false, is_open_ = false;
   KeyOutbox* keys_ = nullptr;
 };
 

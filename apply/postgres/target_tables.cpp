@@ -7,6 +7,7 @@
 
 #include "apply/postgres/object_builder.hpp"
 #include "apply/postgres/row_errors.hpp"
+#include "apply/postgres/target_fence.hpp"
 #include "apply/postgres/widening.hpp"
 #include "db/failpoint.hpp"
 
@@ -51,6 +52,7 @@ void TargetTables::create(const std::vector<SourceTable>& tables, std::vector<Ta
     session_.connection().run(statement);
   }
   for (std::size_t i = 0; i < plans.size(); ++i) record(plans[i], !there[i], "pending");
+  fence_target(session_, plans);
   auto phase = session_.change_phase(TargetPhase::loading);
   session_.connection().run(phase.sql, phase.parameters);
   failpoint("schema-before-commit");
@@ -169,7 +171,7 @@ std::vector<Finding> TargetTables::carry(const std::vector<SourceTable>& changed
   for (const SourceTable& table : changed) {
     auto planned = plan_table(table, {}, options_.plan);
     auto [known, is_new] = plans.emplace(table.name, planned.plan);
-    if (is_new) make(table, planned.plan);
+    if (is_new) make(table, planned.plan), fence_target(session_, {planned.plan});
     for (const ColumnPlan& column : planned.plan.columns) {
       auto& columns = known->second.columns;
       bool there = std::any_of(columns.begin(), columns.end(),

@@ -67,7 +67,8 @@ class Reader {
         database_.prepare("SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main'");
     while (listed.step()) {
       Listed object{listed.text(0), listed.text(1), listed.integer(2) != 0};
-      if (!has_prefix(object, "sqlite_")) objects_.emplace(ascii_lower(object.name), object);
+      if (!has_prefix(object, "sqlite_") && !has_prefix(object, "_tidegate_"))
+        objects_.emplace(ascii_lower(object.name), object);
     }
   }
 

@@ -18,7 +18,7 @@ namespace {
 
 // Words that are turned into something else after the line is read.
 struct Raw {
-  std::optional<std::string> tables, timeout, rate;
+  std::optional<std::string> tables, timeout, rate, max_hold, max_lag;
 };
 
 struct VerbWords {
@@ -56,6 +56,10 @@ constexpr VerbWords verb_words[] = {
     {"audit", "Watch", "Who did what, when and why; and whether that record is whole",
      "tidegate audit --json > audit.jsonl"},
     {"quarantine", "Mend", "Rows that did not fit: list, show, retry, accept", "tidegate quarantine list"},
+    {"cutover", "Switch", "Make the target live: --dry-run, --rehearse, or --confirm NAME",
+     "tidegate cutover --rehearse"},
+    {"abort", "Switch", "Give a cutover up, before its point of no return",
+     "tidegate abort --reason 'not today'"},
     {"login-check", "Mend",
      "Would Supabase Auth accept a login? The password comes from the terminal or standard input",
      "tidegate login-check ann@example.org"},
@@ -70,8 +74,8 @@ constexpr VerbWords verb_words[] = {
     {"version", "Mend", "The program's version", "tidegate version --json"},
 };
 
-constexpr const char* later_verbs[] = {"schema", "backup",   "repair",   "credentials", "cutover",
-                                       "abort",  "rollback", "finalize", "report",      "support-bundle"};
+constexpr const char* later_verbs[] = {"schema",   "backup",   "repair", "credentials",
+                                       "rollback", "finalize", "report", "support-bundle"};
 
 constexpr VerbWords config_words[] = {
     {"check", "", "Validate the configuration", "tidegate config check"},
@@ -122,6 +126,29 @@ void add_common_flags(CLI::App& app, Invocation& into, Raw& raw) {
   app.add_flag("-v,--verbose", into.verbose, "More; twice for still more")->group("Common flags");
 }
 
+void add_cutover_flags(CLI::App& verb, Invocation::Cutover& into, Raw& raw) {
+  auto* dry_run =
+      verb.add_flag("--dry-run", into.dry_run, "Check all that is asked beforehand; change nothing");
+  auto* rehearse =
+      verb.add_flag("--rehearse", into.rehearse, "All steps but the last on the live source, then let go");
+  auto* confirm = verb.add_option("--confirm", into.confirm, "NAME of the pipeline: do it")->type_name("");
+  auto* go_on =
+      verb.add_flag("--continue", into.go_on, "Run the hooks of the switch again, once the target is live");
+  for (auto* one : {dry_run, rehearse, go_on}) one->excludes(confirm);
+  rehearse->excludes(dry_run)->excludes(go_on);
+  go_on->excludes(dry_run);
+  verb.add_option("--max-hold", raw.max_hold, "How long writers may be kept waiting, like 500ms")
+      ->type_name("");
+  verb.add_option("--max-lag", raw.max_lag, "How old the target may be beforehand, like 1s")->type_name("");
+  verb.add_option("--attempts", into.attempts, "How often to try where the hold was too short")
+      ->type_name("")
+      ->check(CLI::Range(1, 100));
+  verb.add_flag("--no-way-back", into.no_way_back,
+                "Go on without a way back: a rollback then loses what came after");
+  verb.add_flag("--accept-failed-writes", into.accept_failed_writes,
+                "Go on though transactions that read first would fail during the hold");
+}
+
 void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw& raw) {
   if (name == "try")
     verb.add_option("DB", into.word, "The SQLite file; without it, the sample app")->type_name("");
@@ -138,7 +165,8 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
         ->check(CLI::Range(1, 64));
   }
   if (name == "status") verb.add_flag("--watch", into.watch, "Draw again every second");
-  if (name == "sync" || name == "stop")
+  if (name == "cutover") add_cutover_flags(verb, into.cutover, raw);
+  if (name == "sync" || name == "stop" || name == "cutover")
     verb.add_option("--timeout", raw.timeout, "Seconds, or a duration like 2m (exit 5 when it passes)")
         ->type_name("");
   if (name == "throttle")
@@ -338,6 +366,15 @@ void read_timeout(const Raw& raw, Invocation& into) {
   if (!into.timeout) refuse("--timeout is not a duration", "write seconds, or a duration like 500ms or 2m");
 }
 
+std::optional<std::chrono::milliseconds> duration_of(const std::optional<std::string>& text,
+                                                     const char* flag) {
+  if (!text) return {};
+  const auto time = parse_duration(*text);
+  if (!time || time->count() <= 0)
+    refuse(fmt::format("{} is not a duration", flag), "write one like 500ms or 2s");
+  return time;
+}
+
 void read_rate(const Raw& raw, Invocation& into) {
   if (!raw.rate || *raw.rate == "off") return;
   std::string_view text = *raw.rate;
@@ -399,6 +436,8 @@ std::variant<Invocation, Help> read_command_line(int argc, const char* const* ar
   refuse_incomplete(path);
   invocation.verb = words_of(path);
   read_timeout(raw, invocation);
+  invocation.cutover.max_hold = duration_of(raw.max_hold, "--max-hold");
+  invocation.cutover.max_lag = duration_of(raw.max_lag, "--max-lag");
   read_rate(raw, invocation);
   read_tables(raw, invocation);
   check_quarantine(invocation);

@@ -43,6 +43,8 @@ int reset(const Invocation& invocation);
 int pause(const Invocation& invocation);
 int resume(const Invocation& invocation);
 int throttle(const Invocation& invocation);
+int cutover(const Invocation& invocation);
+int abort(const Invocation& invocation);
 int verify(const Invocation& invocation);
 int verify_status(const Invocation& invocation);
 int verify_stop(const Invocation& invocation);

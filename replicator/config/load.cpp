@@ -1,4 +1,5 @@
 #include "replicator/config/load.hpp"
+#include "replicator/config/load_cutover.hpp"
 
 #include <fmt/format.h>
 
@@ -136,6 +137,7 @@ void read_source(Section section, Loading& loading) {
     source.writers = static_cast<Writers>(*word);
   if (const auto word = section.choice("on_schema_change", {"carry", "pause"}))
     source.on_schema_change = static_cast<OnSchemaChange>(*word);
+  source.busy_timeout = section.duration("busy_timeout").value_or(source.busy_timeout);
   source.allow_wal = section.boolean("allow_wal").value_or(false);
   read_postgres_source(section, loading);
   section.finish();
@@ -240,7 +242,9 @@ void read_file(Loading& loading, const Table& table) {
     section->finish();
   }
   if (auto section = root.section("log")) read_log(*section, loading);
-  for (const char* key : {"cutover", "hooks", "check"}) root.later(key);
+  if (auto section = root.section("cutover")) read_cutover(*section, loading.settings.cutover);
+  if (auto section = root.section("hooks")) read_hooks(*section, loading.file_folder, loading.settings.hooks);
+  root.later("check");
   root.finish();
 }
 

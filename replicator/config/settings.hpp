@@ -37,6 +37,8 @@ struct PostgresSourceSettings {
 struct SourceSettings {
   Endpoint end;
   Writers writers = Writers::upgrades;
+  std::chrono::milliseconds busy_timeout{
+      5000};  // the application's own: how long its writers wait for a lock
   OnSchemaChange on_schema_change = OnSchemaChange::carry;
   bool allow_wal = false;  // consent to switch the file to WAL
   PostgresSourceSettings postgres;
@@ -72,6 +74,23 @@ struct JournalSettings {
   std::chrono::milliseconds retention = std::chrono::hours(24);
 };
 
+struct CutoverSettings {
+  std::chrono::milliseconds max_hold{500};  // from the first request of the lock to its end
+  std::chrono::milliseconds max_lag{1000};  // a nonce's round trip, for GUARD
+  std::chrono::milliseconds calm{60'000};   // for how long the lag has to stay below that
+  std::chrono::milliseconds timeout = std::chrono::minutes(10);  // all attempts together
+  std::uint64_t attempts = 3;
+};
+
+enum class HookPolicy { fail, retry, warn };
+
+struct HookSettings {
+  std::filesystem::path dir;  // empty: no hooks
+  std::chrono::milliseconds timeout{30'000};
+  std::map<std::string, std::chrono::milliseconds> timeouts;  // by event, where it differs
+  std::map<std::string, HookPolicy> policies;
+};
+
 struct LogSettings {
   LogFormat format = LogFormat::text;
   LogLevel level = LogLevel::info;
@@ -93,6 +112,8 @@ struct Settings {
   std::vector<MapDefinition> maps;
   ApplySettings apply;
   JournalSettings journal;
+  CutoverSettings cutover;
+  HookSettings hooks;
   LogSettings log;
   std::filesystem::path
       state_dir;       // absolute; empty only where load() could not know the pipeline (Purpose::find)

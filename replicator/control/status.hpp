@@ -55,6 +55,31 @@ struct SlotStatus {
   bool operator==(const SlotStatus&) const = default;
 };
 
+struct CutoverStep {
+  std::string step;
+  std::uint64_t attempt = 1;
+  double milliseconds = 0;  // how long it took, or goes on already
+  bool operator==(const CutoverStep&) const = default;
+};
+
+struct CutoverFinding {
+  std::string level, code, message, mend;
+  bool operator==(const CutoverFinding&) const = default;
+};
+
+// The last cutover, rehearsal or rollback: under way, or how it ended.
+struct CutoverStatus {
+  std::string run, mode, step;  // mode: rehearse, cutover; step: as cutover/README.md names them
+  std::uint64_t attempt = 1;
+  std::string outcome;  // empty while it runs; done, rehearsed, aborted, refused
+  std::string reason;
+  std::optional<double> hold_ms;  // how long writers had to wait, from the lock's first request
+  std::vector<CutoverStep> steps;
+  std::vector<CutoverFinding> findings;     // of GUARD
+  std::vector<std::string> source_open_by;  // programs that have the fenced source open: they have not moved
+  bool operator==(const CutoverStatus&) const = default;
+};
+
 struct StatusError {
   std::string at, code, message, table;  // no row value
   bool operator==(const StatusError&) const = default;
@@ -91,6 +116,7 @@ struct Status {
   std::optional<std::uint64_t> throttle_rows_per_second;
   JournalStatus journal;
   std::optional<SlotStatus> slot;  // Postgres sources only
+  std::optional<CutoverStatus> cutover;
 
   bool operator==(const Status&) const = default;
 };

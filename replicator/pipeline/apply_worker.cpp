@@ -8,6 +8,7 @@
 
 #include "apply/mapping/mapping_sink.hpp"
 #include "apply/postgres/chunk_loader.hpp"
+#include "apply/postgres/target_fence.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/resyncs.hpp"
 
@@ -24,6 +25,13 @@ constexpr auto audit_look = 1s;
 
 bool worth_another_try(const Error& error) {
   return error.advice() != Advice::stop;
+}
+
+// Nothing but a cutover's journal may say that the target is live.
+void refuse_unknown_cutover(bool target_is_open, bool parked) {
+  if (!target_is_open || parked) return;
+  throw Refused("half-done", "the target says that it is live, and this state directory knows of no cutover",
+                "change nothing; the runbook half-done says how to find out which side has the newest rows");
 }
 
 }  // namespace
@@ -164,10 +172,12 @@ void ApplyWorker::work(Session& session) {
     memory->meet(session.target.connection(), session.target.phase() == TargetPhase::fresh);
     session.target.carry(memory.get());
   }
+  refuse_unknown_cutover(session.target.is_open(), coordination_.parked());
   show_tables(session);
   if (session.target.phase() == TargetPhase::fresh) create_tables(session);
   if (!store_.fact("target_filled")) store_.set_fact("target_filled", iso_now());
   if (session.target.phase() == TargetPhase::loading) load_or_say_why(session);
+  fence(session);
   session.copied = session.view->copied(session.target, session.plans);
   auto carry = [&](const SchemaChange& change, std::uint64_t sequence) {
     for (const auto& finding :
@@ -191,6 +201,14 @@ void ApplyWorker::work(Session& session) {
   if (session.target.phase() == TargetPhase::catching_up) catch_up(session);
   if (session.target.phase() == TargetPhase::building) build(session);
   if (session.target.phase() == TargetPhase::streaming) stream(session);
+}
+
+// Also tables that an earlier version of tidegate has filled without one.
+void ApplyWorker::fence(Session& session) {
+  if (session.target.is_open()) return;
+  TargetTransaction transaction(session.target);
+  fence_target(session.target, session.plans_in_order());
+  transaction.commit();
 }
 
 Widen ApplyWorker::widener(Session& session) {
@@ -300,10 +318,16 @@ void ApplyWorker::stream(Session& session) {
   coordination_.applied(session.target.position().sequence);
   coordination_.streaming(true);
   while (!pace_.stopped()) {
-    if (session.objects_pending) build_objects(session);
-    follow_source(session);
+    if (session.objects_pending && !session.target.is_open()) build_objects(session);
+    if (!coordination_.parked() && !session.target.is_open()) follow_source(session);
     auto known = coordination_.work_so_far();
-    if (apply_once(session)) continue;
+    serve_orders(session);
+    if (!coordination_.parked() && apply_once(session)) continue;
+    if (coordination_.parked() || session.target.is_open()) {
+      if (session.target.is_open()) keep_audit_head(session);
+      coordination_.wait_for_work(known, longest_idle, coordination_.stop_token());
+      continue;
+    }
     session.view->tend(scene(session));
     serve_retries(session);
     retry_conflicts(session);
@@ -319,10 +343,10 @@ void ApplyWorker::keep_audit_head(Session& session) {
   session.next_audit_look = Coordination::Clock::now() + audit_look;
   auto head = store_.audit_head();
   if (head == session.audit_head) return;
-  TargetTransaction transaction(session.target);
-  session.target.connection().run("UPDATE tidegate.pipelines SET audit_head = $2 WHERE pipeline = $1",
-                                  {session.target.pipeline(), to_text(*head)});
-  transaction.commit();
+  // Once the target is live, forward transactions are refused; this is none.
+  session.target.connection().run(
+      "UPDATE tidegate.pipelines SET audit_head = $2 WHERE pipeline = $1 AND epoch = $3",
+      {session.target.pipeline(), to_text(*head), std::to_string(session.target.epoch())});
   session.audit_head = head;
 }
 
@@ -330,10 +354,14 @@ void ApplyWorker::keep_audit_head(Session& session) {
 void ApplyWorker::follow_source(Session& session) {
   auto before = session.plans.size();
   session.resyncs->take_in_new(*session.applier);
-  if (session.plans.size() != before) show_streaming(session);
+  if (session.plans.size() != before) {
+    fence(session);
+    show_streaming(session);
+  }
   for (const auto& table : session.view->make_partitions(scene(session))) retry_table(session, table);
   session.resyncs->tend(*session.applier);
   if (session.resyncs->take_ended()) {
+    fence(session);
     session.objects_pending = true;
     show_quarantine(session);
   }
@@ -411,6 +439,33 @@ void ApplyWorker::show_quarantine(Session& session) {
       status.quarantined += table.rows_quarantined;
     }
   });
+}
+
+std::future<void> ApplyWorker::at_rest(Work work) {
+  std::unique_lock lock(retries_mutex_);
+  auto answer = orders_.emplace_back(Order{std::move(work), {}}).answer.get_future();
+  lock.unlock();
+  coordination_.wake_apply();
+  return answer;
+}
+
+void ApplyWorker::serve_orders(Session& session) {
+  std::vector<Order> orders;
+  {
+    std::lock_guard lock(retries_mutex_);
+    orders.swap(orders_);
+  }
+  for (auto& order : orders) {
+    try {
+      order.work(*session.view, scene(session));
+      order.answer.set_value();
+    } catch (const Error&) {
+      order.answer.set_exception(std::current_exception());
+      throw;
+    } catch (...) {
+      order.answer.set_exception(std::current_exception());
+    }
+  }
 }
 
 std::future<ApplyWorker::Retried> ApplyWorker::retry_quarantined(std::vector<std::int64_t> ids) {

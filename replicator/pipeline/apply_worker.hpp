@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <future>
 #include <memory>
 #include <set>
@@ -49,6 +50,10 @@ class ApplyWorker {
   // Has the table copied again while the others stream; the answer comes once that is recorded. Throws
   // Refused in the answer where it cannot be.
   std::future<void> resync(std::string table);
+  // Runs `work` on the apply thread between two batches, once it streams. What it throws is in the future; an
+  // Error also gives the connection up. Left undone where the daemon ends first.
+  using Work = std::function<void(SourceView&, const TargetScene&)>;
+  std::future<void> at_rest(Work work);
   // For who must have the target at a position that he chooses.
   ApplyHold& hold() { return hold_; }
   // The counts in status are to be read again.
@@ -61,11 +66,16 @@ class ApplyWorker {
     std::vector<std::int64_t> ids;
     std::promise<Retried> answer;
   };
+  struct Order {
+    Work work;
+    std::promise<void> answer;
+  };
   void work(Session& session);
   static void refuse_mapped(Session& session, const std::string& table, const std::string& why);
   static SchemaChange unmapped(Session& session, SchemaChange change);
   void check_position(Session& session);
   void create_tables(Session& session);
+  void fence(Session& session);
   void load_or_say_why(Session& session);
   void load(Session& session);
   void catch_up(Session& session);
@@ -80,6 +90,7 @@ class ApplyWorker {
   void retry_table(Session& session, const std::string& table);
   void show_streaming(Session& session);
   void serve_resyncs(Session& session);
+  void serve_orders(Session& session);
   Retried retry(Session& session, const std::vector<std::int64_t>& ids);
   void retry_conflicts(Session& session);
   static bool others_may_have_come(Session& session);
@@ -101,6 +112,7 @@ class ApplyWorker {
     std::promise<void> answer;
   };
   std::vector<ResyncOrder> resync_orders_;
+  std::vector<Order> orders_;  // under the same mutex
   std::atomic<bool> quarantine_changed_ = false;
   bool in_trouble_ = false;  // since the last failure nothing has been applied
 };

@@ -59,6 +59,7 @@ class CaptureWorker : public SourceWorker {
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<JournalReader> reader_;
   std::unique_ptr<SqliteCapture> capture_;
+  std::chrono::microseconds last_cut_took_{0};
   std::chrono::steady_clock::time_point rested_by_{};  // when all owed rest will be over
   std::chrono::steady_clock::time_point trimmed_{};
   std::mutex order_mutex_;

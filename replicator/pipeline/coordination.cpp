@@ -3,6 +3,7 @@
 #include <fmt/chrono.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace tidegate {
 namespace {
@@ -45,6 +46,19 @@ std::uint64_t Coordination::want_cut() {
   ++work_;
   changed();
   return ++cuts_wanted_;
+}
+
+std::uint64_t Coordination::want_full_cut() {
+  std::lock_guard lock(mutex_);
+  ++work_;
+  full_wanted_ = true;
+  changed();
+  return ++cuts_wanted_;
+}
+
+bool Coordination::take_full_wish() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(full_wanted_, false);
 }
 
 bool Coordination::cut_wanted() const {
@@ -122,6 +136,36 @@ void Coordination::streaming(bool is) {
 bool Coordination::is_streaming() const {
   std::lock_guard lock(mutex_);
   return streaming_;
+}
+
+void Coordination::wake_apply() {
+  std::lock_guard lock(mutex_);
+  ++work_;
+  changed();
+}
+
+void Coordination::park(bool parked) {
+  std::unique_lock lock(mutex_);
+  parked_ = parked;
+  changed();
+  wake_.wait(lock, stop_.get_token(), [&] { return !in_cut_; });
+}
+
+bool Coordination::parked() const {
+  std::lock_guard lock(mutex_);
+  return parked_;
+}
+
+bool Coordination::enter_cut() {
+  std::lock_guard lock(mutex_);
+  in_cut_ = !parked_;
+  return in_cut_;
+}
+
+void Coordination::leave_cut() {
+  std::lock_guard lock(mutex_);
+  in_cut_ = false;
+  changed();
 }
 
 void Coordination::pause(bool paused) {

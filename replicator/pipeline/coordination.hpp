@@ -29,6 +29,9 @@ class Coordination {
 
   // --- cuts: `sync` wants one that begins after it was called ---
   std::uint64_t want_cut();
+  // The same, and that cut compares every row.
+  std::uint64_t want_full_cut();
+  bool take_full_wish();
   bool cut_wanted() const;
   std::uint64_t begin_cut();                                     // the newest wish that this cut serves
   void cut_done(std::uint64_t wish, std::uint64_t journal_end);  // everything up to journal_end is captured
@@ -54,6 +57,17 @@ class Coordination {
   void streaming(bool is);
   bool is_streaming() const;
 
+  // Wakes the apply thread, which then serves what it was asked.
+  void wake_apply();
+
+  // The cutover has the word: while parked nothing is captured and nothing applied; what is asked of the
+  // apply thread is still done. Returns once no cut is under way.
+  void park(bool parked);
+  bool parked() const;
+  // False: parked. Who got true says when his cut is over.
+  bool enter_cut();
+  void leave_cut();
+
   void pause(bool paused);
   bool paused() const;
   void throttle(std::optional<std::uint64_t> rows_per_second);
@@ -76,7 +90,7 @@ class Coordination {
   Status status_;
   std::uint64_t cuts_wanted_ = 0, cuts_served_ = 0, captured_ = 0, applied_ = 0, work_ = 0;
   std::optional<std::uint64_t> kept_from_;
-  bool streaming_ = false, paused_ = false;
+  bool streaming_ = false, paused_ = false, parked_ = false, in_cut_ = false, full_wanted_ = false;
   std::optional<std::uint64_t> throttle_;
   std::exception_ptr failure_;
 };

@@ -6,6 +6,8 @@
 #include <filesystem>
 
 #include "replicator/control/metrics.hpp"
+#include "replicator/cutover/cutover_api.hpp"
+#include "replicator/cutover/permitted.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/server_access.hpp"
 
@@ -128,6 +130,7 @@ Status DaemonApi::status() {
   }
   if (!status.tables.empty()) status.totals.rows_total = total;
   status.next_steps = next_steps(status);
+  cutover_.show(status);
   return status;
 }
 
@@ -210,6 +213,8 @@ control::Response DaemonApi::accept(const control::Request& request) {
 }
 
 control::Response DaemonApi::retry(const control::Request& request) {
+  if (coordination_.is_streaming())
+    cutover::require_permitted("quarantine retry", cutover_.permission_phase(status().phase));
   if (!coordination_.is_streaming()) {
     throw Coded<Refused>("not-streaming", "quarantined rows can be retried once the pipeline is streaming",
                          "`tidegate status` shows its phase");
@@ -267,6 +272,25 @@ control::Response DaemonApi::health(bool ready) {
           json::serialize(json::value{{"ok", false}, {"phase", coordination_.status().phase}})};
 }
 
+// Each verb by the table of cutover/permitted.hpp; `stop` is always allowed.
+std::optional<control::Response> DaemonApi::post(const control::Request& request) {
+  const std::string& path = request.path;
+  if (path == "/v1/stop") return stop(request);
+  const std::string phase = cutover_.permission_phase(status().phase);
+  if (auto response = cutover::answer(cutover_, request, phase, target_.pipeline)) return response;
+  const auto permit = [&](const char* verb) { cutover::require_permitted(verb, phase); };
+  if (path == "/v1/sync") return permit("sync"), sync(request);
+  if (path == "/v1/pause") return permit("pause"), pause(request, true);
+  if (path == "/v1/resume") return permit("resume"), pause(request, false);
+  if (path == "/v1/throttle") return permit("throttle"), throttle(request);
+  if (path == "/v1/resync") return permit("resync"), resync(request);
+  if (path == "/v1/verify") return permit("verify"), verify(request);
+  if (path == "/v1/verify/stop") return verify(request);
+  if (path == "/v1/quarantine/retry") return retry(request);
+  if (path == "/v1/quarantine/accept") return permit("quarantine accept"), accept(request);
+  return std::nullopt;
+}
+
 control::Response DaemonApi::answer(const control::Request& request) {
   const std::string& path = request.path;
   if (request.method == "GET") {
@@ -275,15 +299,9 @@ control::Response DaemonApi::answer(const control::Request& request) {
     if (path == "/healthz" || path == "/readyz") return health(path == "/readyz");
     if (path == "/v1/verify") return {200, "application/json", verify_.progress_json()};
     if (path.starts_with("/v1/quarantine")) return quarantine(request);
-  } else if (request.method == "POST") {
-    if (path == "/v1/sync") return sync(request);
-    if (path == "/v1/pause" || path == "/v1/resume") return pause(request, path == "/v1/pause");
-    if (path == "/v1/throttle") return throttle(request);
-    if (path == "/v1/stop") return stop(request);
-    if (path == "/v1/resync") return resync(request);
-    if (path == "/v1/verify" || path == "/v1/verify/stop") return verify(request);
-    if (path == "/v1/quarantine/retry") return retry(request);
-    if (path == "/v1/quarantine/accept") return accept(request);
+  }
+  if (request.method == "POST") {
+    if (auto response = post(request)) return *response;
   }
   return control::not_found(request);
 }

@@ -226,7 +226,7 @@ class Verbs(unittest.TestCase):
         self.assertNotIn("\x1b", line)
 
     def test_verbs_that_are_later_or_unknown(self):
-        self.said("cutover", code=REFUSED)
+        self.said("rollback", code=REFUSED)
         self.assertIn("did you mean 'status'", self.said("statsu", code=USAGE).err)
 
 

@@ -13,6 +13,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOL = ROOT / "deploy" / "supabase-local" / "supabase-local"
 
 
+# For a test that writes to a target before its cutover, whose tables only sessions in replica mode may change.
+PAST_THE_FENCE = "SET LOCAL session_replication_role = replica; "
+
+
 def run_once(connection, text, parameters=None):
     """In a transaction of its own, on a connection that is closed afterwards; the last statement's rows, if it has some."""
     try:
