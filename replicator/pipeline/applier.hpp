@@ -1,4 +1,5 @@
-// From the journal to the target, one target transaction at a time.
+// From a journal to what takes its changes, one transaction there at a time: the target, or on the way back
+// the legacy database.
 #pragma once
 
 #include <cstdint>
@@ -26,17 +27,15 @@ class Applier {
   // `carry` makes the target follow a schema change: it runs in the open target transaction, and may change
   // the plans.
   using CarrySchema = std::function<void(const SchemaChange&)>;
-  Applier(TargetSession& session, JournalReader& journal, Quarantine& quarantine, Sink& sink, ChunkMap copied,
-          BatchLimits limits, CarrySchema carry);
+  Applier(JournalReader& journal, Sink& sink, ChunkMap copied, BatchLimits limits, CarrySchema carry);
 
-  // Applies whole source transactions from the session's position on, as many as the limits allow. False
-  // where nothing waits. After an Error the session must be given up; its position in the target says what
-  // was committed.
+  // Applies whole source transactions from the sink's position on, as many as the limits allow. False where
+  // nothing waits. After an Error the sink must be given up; the position in the target says what was
+  // committed.
   bool step(BatchOutcome& outcome);
 
-  // Tries a quarantined row again, as the source has it now (absent: it is gone there), at the session's
-  // position. True where the row is in quarantine no more.
-  bool retry(const QuarantineEntry& entry, const Relation& relation, std::optional<Row> row);
+ protected:
+  Sink& sink() { return sink_; }
 
  private:
   struct Batch;
@@ -45,13 +44,29 @@ class Applier {
   void remove_ranges(Batch& batch, const Relation& relation, const std::vector<KeyRange>& ranges);
   bool full() const;
 
-  TargetSession& session_;
   JournalReader& journal_;
-  Quarantine& quarantine_;
   Sink& sink_;
   ChunkMap copied_;
   BatchLimits limits_;
   CarrySchema carry_;
+};
+
+// Towards a Postgres target, which has a quarantine.
+class TargetApplier : public Applier {
+ public:
+  TargetApplier(TargetSession& session, Quarantine& quarantine, JournalReader& journal, Sink& sink,
+                ChunkMap copied, BatchLimits limits, CarrySchema carry)
+      : Applier(journal, sink, std::move(copied), limits, std::move(carry)),
+        session_(session),
+        quarantine_(quarantine) {}
+
+  // Tries a quarantined row again, as the source has it now (absent: it is gone there), at the session's
+  // position. True where the row is in quarantine no more.
+  bool retry(const QuarantineEntry& entry, const Relation& relation, std::optional<Row> row);
+
+ private:
+  TargetSession& session_;
+  Quarantine& quarantine_;
 };
 
 }  // namespace tidegate

@@ -44,7 +44,7 @@ struct ApplyWorker::Session {
   Plans plans;
   ChunkMap copied;
   std::unique_ptr<Sink> sink;
-  std::unique_ptr<Applier> applier;
+  std::unique_ptr<TargetApplier> applier;
   std::uint64_t quarantine_seen = 0;  // Quarantine::changes() when retries were last considered
   bool objects_pending = true;        // indexes and constraints that the target may lack yet
 
@@ -124,8 +124,8 @@ void ApplyWorker::work(Session& session) {
     session.objects_pending = true;
   };
   session.sink = session.view->sink(scene(session));
-  session.applier = std::make_unique<Applier>(session.target, session.journal, session.quarantine,
-                                              *session.sink, session.copied, options_.limits, carry);
+  session.applier = std::make_unique<TargetApplier>(session.target, session.quarantine, session.journal,
+                                                    *session.sink, session.copied, options_.limits, carry);
   if (session.target.phase() == TargetPhase::catching_up) catch_up(session);
   if (session.target.phase() == TargetPhase::building) build(session);
   if (session.target.phase() == TargetPhase::streaming) stream(session);

@@ -142,7 +142,7 @@ void PostgresView::bring_stream_here(const TargetScene& scene, const std::functi
 
 // The row is written only once the stream has passed the place at which it was read, and only if it is still
 // the same then: so the target never shows a row from its future, nor goes back to an old one.
-bool PostgresView::retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
+bool PostgresView::retry(const QuarantineEntry& entry, TargetApplier& applier, const TargetScene& scene,
                          const std::function<void()>& apply_once) {
   auto table = source_.tables.find(entry.source_table);
   if (!table || table->identity.empty()) return false;

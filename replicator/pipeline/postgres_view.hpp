@@ -33,7 +33,7 @@ class PostgresView : public SourceView {
   std::vector<Finding> carry(const TargetScene& scene, const SchemaChange& change, Plans& plans) override;
   void set_sequences(const TargetScene& scene) override;
   void tend(const TargetScene& scene) override;
-  bool retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
+  bool retry(const QuarantineEntry& entry, TargetApplier& applier, const TargetScene& scene,
              const std::function<void()>& apply_once) override;
 
  private:
