@@ -18,9 +18,9 @@ enum class Advice {
 // primary part is kept where the SQLSTATE is known to quote no data, else the SQLSTATE's condition name.
 class Error : public std::runtime_error {
  public:
-  Error(std::string message, std::string code, Advice advice,
+  Error(const std::string& message, std::string code, Advice advice,
         std::source_location where = std::source_location::current())
-      : std::runtime_error(std::move(message)), code_(std::move(code)), advice_(advice), where_(where) {}
+      : std::runtime_error(message), code_(std::move(code)), advice_(advice), where_(where) {}
 
   const std::string& code() const { return code_; }  // SQLSTATE, or "SQLITE_…"; empty where there is none
   Advice advice() const { return advice_; }

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,9 @@ struct sqlite3_session;
 namespace tidegate::sqlite {
 
 class Statement;
+
+// What SQL calls as a function. The arguments are valid during the call only.
+using Function = std::function<Value(std::span<const Value> arguments)>;
 
 class Database {
  public:
@@ -48,6 +52,13 @@ class Database {
   // `check` is called about every 1,000 steps of the virtual machine; true makes the running statement fail
   // with SQLITE_INTERRUPT. An empty function takes it away.
   void set_progress_check(std::function<bool()> check);
+
+  static constexpr int any_number = -1;
+  // Makes SQL's `name(…)` with that many arguments call `function`, which gives the same for the same
+  // arguments: SQLite may call it once where a statement has it twice. What it throws fails the statement
+  // that called it, with the exception's text as the cause: throw nothing that quotes a value. Kept until the
+  // connection ends.
+  void create_function(const std::string& name, int arguments, Function function);
 
   struct ColumnFacts {
     std::string collation;

@@ -19,7 +19,7 @@ bool is_digit(char c) {
 std::size_t plain_run(std::string_view text, std::size_t at) {
   const std::size_t start = at;
   while (at + 8 <= text.size()) {
-    std::uint64_t word;
+    std::uint64_t word = 0;
     std::memcpy(&word, text.data() + at, 8);
     if ((word | (word - kLowBits)) & kHighBits) break;
     at += 8;

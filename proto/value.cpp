@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
-#include <cstring>
+#include <cstdint>
 
 namespace tidegate {
 namespace {
@@ -64,7 +65,8 @@ bool identical(const Value& a, const Value& b) {
   const auto* a_real = std::get_if<double>(&a);
   const auto* b_real = std::get_if<double>(&b);
   if (!a_real || !b_real) return a == b;
-  return std::memcmp(a_real, b_real, sizeof(double)) == 0 || (std::isnan(*a_real) && std::isnan(*b_real));
+  return std::bit_cast<std::uint64_t>(*a_real) == std::bit_cast<std::uint64_t>(*b_real) ||
+         (std::isnan(*a_real) && std::isnan(*b_real));
 }
 
 bool identical(const Row& a, const Row& b) {

@@ -4,12 +4,14 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
+long=OFF
 if [ "${1:-}" = --long ]; then
   export TIDEGATE_LONG=1
+  long=ON
   shift
 fi
 
 deploy/packages.sh build test
-cmake --preset release >/dev/null
+cmake --preset release -DTIDEGATE_LONG=$long >/dev/null
 cmake --build --preset release
 exec ctest --preset release -j "$(nproc)" "$@"

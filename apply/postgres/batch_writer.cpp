@@ -266,7 +266,7 @@ void BatchWriter::delete_carefully(const Part& part, std::uint64_t sequence) {
         std::vector<postgres::Command> commands;
         references_.before_delete(part.plan(), keys, commands);
         commands.push_back({delete_sql(part.plan()), {keys.begin(), keys.end()}});
-        write_and_release(part, part.removes, first, last, std::move(commands));
+        write_and_release(part, part.removes, first, last, commands);
       },
       [&](std::size_t i, const Error& error) {
         const NetRow& row = part.net->rows()[part.removes[i]];
@@ -298,7 +298,7 @@ void BatchWriter::upsert_carefully(const Part& part, std::uint64_t sequence) {
 // Rows that the target takes leave the quarantine; those that it refuses have never left it.
 void BatchWriter::write_and_release(const Part& part, const std::vector<std::size_t>& places,
                                     std::size_t first, std::size_t last,
-                                    std::vector<postgres::Command> commands) {
+                                    const std::vector<postgres::Command>& commands) {
   session_.connection().pipeline(commands);
   if (quarantine_.empty()) return;
   std::vector<postgres::Command> releases;

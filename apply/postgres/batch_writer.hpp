@@ -40,7 +40,7 @@ class BatchWriter {
   void lift_sequence(const Part& part, std::vector<postgres::Command>& out);
   void write_carefully(const std::vector<Part>& parts, std::uint64_t sequence);
   void write_and_release(const Part& part, const std::vector<std::size_t>& places, std::size_t first,
-                         std::size_t last, std::vector<postgres::Command> commands);
+                         std::size_t last, const std::vector<postgres::Command>& commands);
   void remember_sequences(const std::vector<Part>& parts);
   void forget_older(const std::vector<Part>& parts);
   void delete_carefully(const Part& part, std::uint64_t sequence);

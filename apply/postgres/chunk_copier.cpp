@@ -12,7 +12,7 @@
 namespace tidegate {
 namespace {
 
-constexpr std::size_t piece = 256 * 1024;  // of a COPY: libpq keeps a copy until it is sent
+constexpr std::size_t piece = 256UL * 1024;  // of a COPY: libpq keeps a copy until it is sent
 constexpr std::size_t careful_rows = 5000, careful_bytes = 8 << 20;
 
 // A row without a key is named by where it was met.

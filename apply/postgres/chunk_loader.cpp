@@ -41,7 +41,7 @@ ChunkLoader::Lines ChunkLoader::encode_lines(const RowMapper& mapper, const std:
 }
 
 void ChunkLoader::copy(const RowMapper& mapper, const Lines& lines, std::size_t first, std::size_t last) {
-  constexpr std::size_t piece = 256 * 1024;  // a CopyData message; libpq keeps a copy until it is sent
+  constexpr std::size_t piece = 256UL * 1024;  // a CopyData message; libpq keeps a copy until it is sent
   auto& target = session_.connection();
   target.copy_begin(copy_sql(mapper.plan()));
   for (std::size_t at = lines.starts[first]; at < lines.starts[last];) {

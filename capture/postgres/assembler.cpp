@@ -139,7 +139,7 @@ void Assembler::take(std::string_view bytes) {
 }
 
 void Assembler::handle(pgoutput::Message&& message) {
-  std::visit([this](auto&& it) { on(std::move(it)); }, std::move(message));
+  std::visit([this](auto&& it) { on(std::forward<decltype(it)>(it)); }, std::move(message));
 }
 
 // Rows go to the spool as they are: they are decoded once, when it is known that they were committed.

@@ -129,7 +129,7 @@ void Composer::release_if_held(const Table& table, const Row& row, Commands& out
 
 // --- keys that change ---
 
-void Composer::move_columns(const Step& step, Columns columns, bool counted, Commands& out) {
+void Composer::move_columns(const Step& step, const Columns& columns, bool counted, Commands& out) {
   Statements& statements = *step.target->statements;
   auto before = statements.generate_key("BY DEFAULT"), after = statements.generate_key("ALWAYS");
   for (auto& sql : before) out.push_back({std::move(sql), {}, true});
@@ -265,13 +265,14 @@ Composer::Refusal Composer::refuse(const Step& step, const Error& error, std::ui
   Reject why = rejected_by_target(error, table.named(step.change.row));
   if (missing) why.reason = name_of(Misfit::row_missing);
   if (missing) why.sqlstate.clear();
-  if (step.moves_key()) return refuse_move(step, std::move(why), missing, sequence);
+  if (step.moves_key()) return refuse_move(step, why, missing, sequence);
   bool may_be_in_target = step.operation() != Operation::insert && !missing;
   return {{}, {}, {quarantine_.hold(table.plan(), why, sequence, may_be_in_target)}};
 }
 
 // What the target has under the old key must not stay there, where nothing of the source would ever touch it.
-Composer::Refusal Composer::refuse_move(const Step& step, Reject why, bool missing, std::uint64_t sequence) {
+Composer::Refusal Composer::refuse_move(const Step& step, const Reject& why, bool missing,
+                                        std::uint64_t sequence) {
   Refusal refusal;
   const Table& table = step.table();
   release_if_held(table, step.change.before, refusal.finally);

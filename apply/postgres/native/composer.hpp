@@ -44,7 +44,7 @@ class Composer {
   void of_held_row(const Step& step, Commands& out);
   void truncate(const Step& step, Commands& out);
   void move(const Step& step, std::uint64_t sequence, Commands& out);
-  void move_columns(const Step& step, Columns columns, bool counted, Commands& out);
+  void move_columns(const Step& step, const Columns& columns, bool counted, Commands& out);
   void without_key(const Step& step, Commands& out);
   void update_without_key(const Step& step, Commands& out);
   void remove_one(const Step& step, const Row& row, Commands& out);
@@ -56,7 +56,7 @@ class Composer {
   void delete_all(const Target& target, bool restart_sequences, Commands& out);
   void release(const Table& table, const std::string& key, Commands& out);
   void release_if_held(const Table& table, const Row& row, Commands& out);
-  Refusal refuse_move(const Step& step, Reject why, bool missing, std::uint64_t sequence);
+  Refusal refuse_move(const Step& step, const Reject& why, bool missing, std::uint64_t sequence);
   Refusal refuse_keyless(const Step& step, const Error& error, bool missing, std::uint64_t sequence);
 
   TargetSession& session_;

@@ -200,14 +200,17 @@ class Selector {
            "replicate that table too ([tables] include)");
     } else if (is_one_of(entry.type, table_extra_types) && is_made(entry.subject)) {
       tell_not_carried(Level::warn, entry, joined(selection_.roots.at(entry.subject)));
-    } else if (is_one_of(entry.type, lone_types) && !entry.name.starts_with("tidegate")) {
-      tell_not_carried(Level::note, entry, "");
-    } else if (is_one_of(entry.type, provider_types) && !is_identity(entry) &&
-               !told_.contains(entry.subject) && !is_owned(entry)) {
-      tell_not_carried(Level::note, entry, "");
-    } else if (entry.type == "EXTENSION" && !selection_.extensions.contains(entry.name)) {
+    } else if (is_left_behind(entry)) {
       tell_not_carried(Level::note, entry, "");
     }
+  }
+
+  // An object of no table that is not made on the target.
+  bool is_left_behind(const DumpEntry& entry) const {
+    if (is_one_of(entry.type, lone_types)) return !entry.name.starts_with("tidegate");
+    if (is_one_of(entry.type, provider_types))
+      return !is_identity(entry) && !told_.contains(entry.subject) && !is_owned(entry);
+    return entry.type == "EXTENSION" && !selection_.extensions.contains(entry.name);
   }
 
   void tell_not_carried(Level level, const DumpEntry& entry, const std::string& table) {

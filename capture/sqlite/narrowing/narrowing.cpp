@@ -14,7 +14,7 @@ constexpr std::size_t max_keyed_pages = 2'000'000;  // of all tables WITHOUT ROW
 // The parts of page 1 that ordinary writes leave alone: page size to reserved bytes, the schema's cookie and
 // format, auto-vacuum and text encoding, and all of sqlite_schema's root.
 bool same_schema_page(Bytes before, Bytes after) {
-  constexpr std::pair<std::size_t, std::size_t> fixed[] = {{0, 24}, {40, 48}, {52, 60}, {64, 68}};
+  constexpr std::pair<std::ptrdiff_t, std::ptrdiff_t> fixed[] = {{0, 24}, {40, 48}, {52, 60}, {64, 68}};
   for (auto [from, to] : fixed) {
     if (!std::equal(before.begin() + from, before.begin() + to, after.begin() + from)) return false;
   }

@@ -20,7 +20,7 @@ struct WalIsAnother : Unsure {
 
 // The index is in the machine's own byte order.
 std::uint32_t native32(Bytes bytes, std::size_t at) {
-  std::uint32_t value;
+  std::uint32_t value = 0;
   std::memcpy(&value, bytes.data() + at, sizeof value);
   return value;
 }
@@ -43,7 +43,7 @@ bool lacks_salts_and_checksum(Bytes frame_header) {
 }
 
 std::uint32_t decoded_page_size(Bytes header) {
-  std::uint16_t stored;
+  std::uint16_t stored = 0;
   std::memcpy(&stored, header.data() + 14, sizeof stored);
   return stored == 1 ? 65536 : stored;
 }

@@ -1,0 +1,55 @@
+// The stream from the target back to the legacy database, as the cutover needs it: there before the point of
+// no return, running after it. README.md says where each call stands in the protocol.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "apply/plan.hpp"
+#include "replicator/control/status.hpp"
+
+namespace tidegate::cutover {
+
+class WayBack {
+ public:
+  using Clock = std::chrono::steady_clock;
+  virtual ~WayBack() = default;
+
+  // GUARD. Makes on the target what the way back reads from (publication, slot), where it is not there yet,
+  // and begins to consume it on a thread of its own: transactions of tidegate are skipped, any other is a
+  // foreign writer's. May wait for every open transaction of the server, until the stop. Can be repeated; a
+  // crash leaves a slot and a publication that the next call finds again. Throws Refused or Error.
+  virtual void prepare(std::stop_token stop) = 0;
+
+  // GUARD. What keeps a cutover from beginning: one blocking finding for each reason (slot or stream not
+  // there, the legacy database does not take our canary, a foreign writer was seen on the target since
+  // prepare()). Changes nothing that lasts. Empty: the way back is proven.
+  virtual std::vector<Finding> ready() = 0;
+
+  // REVERSE, within the hold, before the target takes writes: where the reverse stream starts, as a text
+  // that only the way back reads. The cutover journals it with its intent. Returns by `until` or throws.
+  virtual std::string record_start(Clock::time_point until) = 0;
+
+  // From OPEN on, on the caller's thread, until the stop: brings what is committed on the target after
+  // `start` into the legacy database. After a crash it is called with the same `start` again, and goes on
+  // where the legacy database says it is. Failures that may pass are tried again with growing pauses; throws
+  // what an operator must decide.
+  virtual void run(const std::string& start, std::stop_token stop) = 0;
+
+  // From any thread, while run() is at work: what a rollback would lose at this moment.
+  virtual Lag lag() = 0;
+
+  // Commits a marker on the target and waits until the legacy database has all that stands before it. False
+  // where the time or the stop came first.
+  virtual bool caught_up(Clock::time_point until, std::stop_token stop) = 0;
+};
+
+// Blocks GUARD with "way-back-not-configured": `cutover --no-way-back` goes on without, and then a rollback
+// loses all that is written to the target.
+std::unique_ptr<WayBack> no_way_back();
+
+}  // namespace tidegate::cutover
