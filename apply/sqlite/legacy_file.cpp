@@ -42,6 +42,10 @@ void LegacyFile::begin(const Position& start) {
                       " holds the position of another way back, of another pipeline or state directory",
                   "run the pipeline that it belongs to, with its state directory");
   }
+  if (position_.sequence < start.sequence) {
+    advance_to(start);
+    position_ = start;
+  }
   failpoint("back-before-begin-commit");
   transaction.commit();
   failpoint("back-after-begin-commit");
@@ -88,6 +92,13 @@ void LegacyFile::release(const std::string& table, const std::string& key) {
 void LegacyFile::read_rejects() {
   rejected_.clear();
   for (const auto& reject : list_rejects(database_)) rejected_.emplace(reject.table, reject.key);
+}
+
+std::optional<Position> position_in(sqlite::Database& legacy) {
+  if (!has_tables(legacy)) return std::nullopt;
+  auto row = legacy.prepare("SELECT incarnation, sequence, digest FROM _tidegate_position");
+  if (!row.step()) return std::nullopt;
+  return Position{row.text(0), static_cast<std::uint64_t>(row.integer(1)), row.text(2)};
 }
 
 std::vector<LegacyReject> list_rejects(sqlite::Database& legacy) {

@@ -4,7 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
-#include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -54,7 +54,8 @@ class LegacyFile {
   std::set<std::pair<std::string, std::string>> rejected_;  // table and key
 };
 
-// Of any legacy file; empty where tidegate has not written to it.
+// Of any legacy file; absent or empty where tidegate has not written to it.
+std::optional<Position> position_in(sqlite::Database& legacy);
 std::vector<LegacyReject> list_rejects(sqlite::Database& legacy);
 // Takes tidegate's tables out of the file, in the caller's transaction.
 void drop_legacy_tables(sqlite::Database& legacy);
