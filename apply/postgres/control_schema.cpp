@@ -196,6 +196,7 @@ void install_control_schema(postgres::Connection& target) {
   if (target.run("SELECT pg_catalog.to_regproc('tidegate.expect_rows') IS NULL").boolean(0, 0)) {
     target.run(expect_rows);
   }
+  target.run("ALTER TABLE tidegate.pipelines ADD COLUMN IF NOT EXISTS audit_head text");
   transaction.commit();
 }
 

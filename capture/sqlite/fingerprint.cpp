@@ -1,7 +1,7 @@
-#include <openssl/evp.h>
 
 #include "capture/sqlite/catalog.hpp"
 #include "capture/sqlite/sql_tokens.hpp"
+#include "db/digest.hpp"
 #include "db/error.hpp"
 
 namespace tidegate::capture {
@@ -55,20 +55,6 @@ class Canonical {
   }
   std::string bytes_;
 };
-
-std::string hex_sha256(std::string_view bytes) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  if (EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_sha256(), nullptr) != 1) {
-    throw Error("compute SHA-256: OpenSSL refused", "", Advice::stop);
-  }
-  std::string hex;
-  for (unsigned i = 0; i < size; ++i) {
-    hex += "0123456789abcdef"[digest[i] >> 4];
-    hex += "0123456789abcdef"[digest[i] & 15];
-  }
-  return hex;
-}
 
 }  // namespace
 

@@ -31,6 +31,7 @@ constexpr VerbEntry verbs[] = {
     {"resume", resume, false},
     {"throttle", throttle, false},
     {"events", events, false},
+    {"audit", audit, false},
     {"quarantine list", quarantine_list, false},
     {"quarantine show", quarantine_show, false},
     {"quarantine retry", quarantine_retry, false},

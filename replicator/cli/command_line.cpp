@@ -51,15 +51,17 @@ constexpr VerbWords verb_words[] = {
     {"sync", "Watch", "Wait until all that was committed before this call is in the target",
      "tidegate sync --timeout 30"},
     {"events", "Watch", "The journal as JSON lines", "tidegate events --follow"},
+    {"audit", "Watch", "Who did what, when and why; and whether that record is whole",
+     "tidegate audit --json > audit.jsonl"},
     {"quarantine", "Mend", "Rows that did not fit: list, show, retry, accept", "tidegate quarantine list"},
     {"explain", "Mend", "What a finding or error code means and what to do",
      "tidegate explain transaction-pooler"},
     {"version", "Mend", "The program's version", "tidegate version --json"},
 };
 
-constexpr const char* later_verbs[] = {
-    "schema",      "backup",  "verify", "repair",   "resync",   "reset",  "keys",  "credentials",
-    "login-check", "cutover", "abort",  "rollback", "finalize", "report", "audit", "support-bundle"};
+constexpr const char* later_verbs[] = {"schema", "backup",   "verify",      "repair",      "resync",
+                                       "reset",  "keys",     "credentials", "login-check", "cutover",
+                                       "abort",  "rollback", "finalize",    "report",      "support-bundle"};
 
 constexpr VerbWords config_words[] = {
     {"check", "", "Validate the configuration", "tidegate config check"},

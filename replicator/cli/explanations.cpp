@@ -511,6 +511,14 @@ constexpr Explanation explanations[] = {
     {"no-such-file", "A file that was named does not exist or cannot be read.", "Check the path."},
     {"file-exists", "A file that would be written is there already.", "Move it away, or give --force."},
     {"log-file", "The log file cannot be written.", "Check its folder and rights."},
+    {"no-audit", "The state directory has no audit yet.",
+     "Check which pipeline is meant: tidegate list, --state DIR."},
+    {"audit-broken",
+     "The audit's entries do not follow from each other, or are not those that the target knows: somebody "
+     "changed or removed "
+     "entries, or put back an older control.db.",
+     "Copy control.db away as it is. Compare it with a backup of the state directory, and ask who may write "
+     "there; the daemon goes on."},
     {"no-journal", "The state directory has no journal yet.",
      "Check which pipeline is meant: tidegate list, --state DIR."},
     {"no-pipeline", "No pipeline was found here.",

@@ -64,6 +64,7 @@ void show_in_terminal(const Settings& settings, const std::function<std::optiona
 // `said_no` tells an answer from a stop before there was one.
 DaemonHooks hooks_for(const Settings& settings, const Invocation& invocation, bool& said_no) {
   DaemonHooks hooks;
+  hooks.reason = invocation.flags.reason.value_or("");
   hooks.can_ask = invocation.yes || isatty(STDIN_FILENO);
   hooks.approve = [&](const PlannedPipeline& planned, std::stop_token stop) {
     fmt::print("{}", invocation.json ? plan_json(planned, settings) : plan_text(planned, settings));

@@ -20,6 +20,7 @@ int run(const Invocation& invocation);
 int plan(const Invocation& invocation);
 int doctor(const Invocation& invocation);
 int events(const Invocation& invocation);
+int audit(const Invocation& invocation);
 
 // Written here.
 int init(const Invocation& invocation);

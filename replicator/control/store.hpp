@@ -10,6 +10,7 @@
 
 #include "apply/plan.hpp"
 #include "db/sqlite.hpp"
+#include "replicator/control/audit.hpp"
 
 namespace tidegate {
 
@@ -24,11 +25,17 @@ class ControlStore {
   std::optional<std::string> fact(const std::string& name);
   void set_fact(const std::string& name, const std::string& value);
 
-  // One line of the audit: a command that changed something, by whom, and why. Durable when it returns.
+  // One entry of the audit: a command that changes something, by whom, and why; chained to the one before,
+  // which another process may have written. Durable when it returns.
   void audit(const std::string& action, const std::string& by, const std::string& reason,
-             const std::string& detail);
+             const std::string& detail, const std::string& before = "", const std::string& after = "");
+  std::vector<AuditEntry> audit_entries();
+  // Of the newest entry; absent where there is none.
+  std::optional<AuditHead> audit_head();
 
  private:
+  void chain_older_entries();
+
   std::mutex mutex_;
   sqlite::Database database_;
 };

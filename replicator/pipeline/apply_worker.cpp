@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 constexpr auto first_pause = 100ms, longest_pause = 5000ms;
 constexpr std::string_view unique_violation = "23505", broken_reference = "23503";
 constexpr auto longest_idle = 200ms;
+constexpr auto audit_look = 1s;
 
 bool worth_another_try(const Error& error) {
   return error.advice() != Advice::stop;
@@ -45,8 +46,10 @@ struct ApplyWorker::Session {
   ChunkMap copied;
   std::unique_ptr<Sink> sink;
   std::unique_ptr<TargetApplier> applier;
-  std::uint64_t quarantine_seen = 0;  // Quarantine::changes() when retries were last considered
-  bool objects_pending = true;        // indexes and constraints that the target may lack yet
+  std::uint64_t quarantine_seen = 0;    // Quarantine::changes() when retries were last considered
+  std::optional<AuditHead> audit_head;  // as the target has it
+  Coordination::Clock::time_point next_audit_look;
+  bool objects_pending = true;  // indexes and constraints that the target may lack yet
 
   // Those that are replicated.
   std::vector<SourceTable> sources() {
@@ -241,8 +244,22 @@ void ApplyWorker::stream(Session& session) {
     serve_retries(session);
     retry_conflicts(session);
     if (quarantine_changed_.exchange(false)) show_quarantine(session);
+    keep_audit_head(session);
     coordination_.wait_for_work(known, longest_idle, coordination_.stop_token());
   }
+}
+
+// So that entries cannot vanish from the audit's end unseen.
+void ApplyWorker::keep_audit_head(Session& session) {
+  if (Coordination::Clock::now() < session.next_audit_look) return;
+  session.next_audit_look = Coordination::Clock::now() + audit_look;
+  auto head = store_.audit_head();
+  if (head == session.audit_head) return;
+  TargetTransaction transaction(session.target);
+  session.target.connection().run("UPDATE tidegate.pipelines SET audit_head = $2 WHERE pipeline = $1",
+                                  {session.target.pipeline(), to_text(*head)});
+  transaction.commit();
+  session.audit_head = head;
 }
 
 bool ApplyWorker::apply_once(Session& session) {

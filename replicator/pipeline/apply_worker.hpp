@@ -68,6 +68,7 @@ class ApplyWorker {
   void enter_phase(Session& session, TargetPhase phase);
   void show_tables(Session& session);
   void show_quarantine(Session& session);
+  void keep_audit_head(Session& session);
 
   ApplyWorkerOptions options_;
   SourceWorker& source_;

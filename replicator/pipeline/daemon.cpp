@@ -20,6 +20,7 @@
 #include "replicator/server_access.hpp"
 #include "replicator/state_dir.hpp"
 #include "replicator/version.hpp"
+#include "replicator/who.hpp"
 
 namespace tidegate {
 namespace {
@@ -211,6 +212,7 @@ class Daemon {
     }
     try {
       if (!settle_plan(*source_, settings_, store_, coordination_, hooks)) return false;
+      store_.audit("run", who_runs_this(), hooks.reason, "");
       source_->prepare();
     } catch (const std::exception&) {
       if (coordination_.stop_token().stop_requested()) return false;  // it ends since it was told to

@@ -13,6 +13,7 @@
 namespace tidegate {
 
 struct DaemonHooks {
+  std::string reason;    // why it is run, for the audit
   bool can_ask = false;  // there is somebody, or a flag, to approve a plan
   // Asked once per state directory, after the source was read and before anything is written to the target;
   // false ends the run. Must return soon after the token stops.

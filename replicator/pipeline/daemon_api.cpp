@@ -47,6 +47,10 @@ std::string reason_of(const json::object& body) {
   return reason && reason->is_string() ? std::string(reason->get_string()) : "";
 }
 
+std::string shown(const std::optional<std::uint64_t>& rows_per_second) {
+  return rows_per_second ? std::to_string(*rows_per_second) + " rows/s" : "off";
+}
+
 json::object shown(const QuarantineEntry& entry) {
   json::object out{{"id", std::to_string(entry.id)},
                    {"table", entry.source_table},
@@ -128,7 +132,8 @@ control::Response DaemonApi::sync(const control::Request& request) {
 }
 
 control::Response DaemonApi::pause(const control::Request& request, bool paused) {
-  audit(paused ? "pause" : "resume", request);
+  store_.audit(paused ? "pause" : "resume", request.by, reason_of(body_of(request)), "", status().phase,
+               paused ? "paused" : "applying");
   coordination_.pause(paused);
   return ok({{"phase", status().phase}});
 }
@@ -138,7 +143,7 @@ control::Response DaemonApi::throttle(const control::Request& request) {
   const json::value* rate = body.if_contains("rows_per_second");
   std::optional<std::uint64_t> limit;
   if (rate && !rate->is_null()) limit = rate->to_number<std::uint64_t>();
-  audit("throttle", request);
+  store_.audit("throttle", request.by, reason_of(body), "", shown(coordination_.throttle()), shown(limit));
   coordination_.throttle(limit);
   return ok({{"rows_per_second", limit ? json::value(*limit) : json::value(nullptr)}});
 }

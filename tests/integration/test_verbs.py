@@ -98,9 +98,49 @@ class Verbs(unittest.TestCase):
         self.said("resume")
         self.tide.sync()
         self.assertIn("Paula", self.names())
-        action, by, reason = next(line for line in self.audit() if line[0] == "pause")
+        action, by, reason = next(line for line in self.audit() if line[0] == "pause" and line[2] != "for the audit")
         self.assertEqual(reason, "the target is being looked at")
         self.assertEqual(by, f"{getpass.getuser()}@{os.uname().nodename}")
+
+    def test_audit(self):
+        self.said("pause", "--reason", "for the audit")
+        self.said("resume")
+        lines = [json.loads(line) for line in self.said("audit", "--json").out.splitlines()]
+        self.assertEqual([line["id"] for line in lines], list(range(1, len(lines) + 1)))
+        self.assertEqual(lines[0]["action"], "run")
+        paused = next(line for line in lines if line["reason"] == "for the audit")
+        self.assertEqual((paused["action"], paused["before"], paused["after"]), ("pause", "streaming", "paused"))
+        last = max(line["id"] for line in lines)
+        self.wait_for_witness(last)
+
+    def wait_for_witness(self, last):
+        deadline = time.monotonic() + 20
+        while f"the target knows entry {last}" not in self.said("audit").out:
+            self.assertLess(time.monotonic(), deadline, "the target keeps the newest hash")
+            time.sleep(0.2)
+
+    def broken_audit(self, sql):
+        """What `audit` says of a copy of the state directory in which `sql` was run."""
+        with tempfile.TemporaryDirectory(prefix="tidegate-audit-") as folder:
+            state = pathlib.Path(folder) / "state"
+            shutil.copytree(self.tide.state, state, ignore=shutil.ignore_patterns("*.sock*", "*.lock"))
+            with contextlib.closing(sqlite3.connect(state / "control.db")) as connection:
+                connection.executescript(sql)
+            done = self.tide.verb("audit", "--state", state, state=False)
+            self.assertEqual(done.code, FAILED, done)
+            return done.err
+
+    def test_a_changed_audit_is_found(self):
+        for _ in range(2):
+            self.said("resume", "--reason", "twice")
+        last = len(self.audit())
+        self.wait_for_witness(last)
+        self.assertIn("broken at entry 2", self.broken_audit("UPDATE audit SET reason = 'another' WHERE id = 2"))
+        self.assertIn("broken at entry 3", self.broken_audit("DELETE FROM audit WHERE id = 2"))
+        self.assertIn(f"the target knows of entry {last}", self.broken_audit(f"DELETE FROM audit WHERE id = {last}"))
+        again = "INSERT INTO audit SELECT id, at, action, by, 'x', detail, before, after, hash FROM gone"
+        self.assertIn("broken at entry", self.broken_audit(
+            f"CREATE TABLE gone AS SELECT * FROM audit WHERE id = {last}; DELETE FROM audit WHERE id = {last}; {again}"))
 
     def test_throttle(self):
         self.assertEqual(self.as_json("throttle", "50"), {"rows_per_second": 50})

@@ -1,27 +1,17 @@
 #include "apply/postgres/native/keyless.hpp"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
-#include <array>
-#include <stdexcept>
-
+#include "db/digest.hpp"
 #include "proto/change.hpp"
 
 namespace tidegate::native {
 namespace {
 
-constexpr std::size_t hash_bytes = 16;  // of SHA-256: enough that two rows never share it
+constexpr std::size_t hash_digits = 32;  // of SHA-256: enough that two rows never share it
 
 std::string hash_of(const Row& row) {
-  std::string bytes = encode(row);
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-  if (!EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, EVP_sha256(), nullptr)) {
-    throw std::runtime_error("SHA-256 is not available");
-  }
-  std::string hex;
-  for (std::size_t i = 0; i < hash_bytes; ++i) hex += fmt::format("{:02x}", digest[i]);
-  return hex;
+  return hex_sha256(encode(row)).substr(0, hash_digits);
 }
 
 std::string_view name_of(KeylessState state) {
