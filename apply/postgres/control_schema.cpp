@@ -128,7 +128,8 @@ END $$;
 // rows came from the legacy database.
 constexpr const char* functions_of_entry = R"sql(
 -- Every transaction of tidegate begins with this: it waits for a transaction of an older session that is still open,
--- and refuses when another session has taken over or the position is not the one that the caller believes in.
+-- and refuses when another session has taken over, when the target is live, or when the position is not the one that the
+-- caller believes in.
 CREATE OR REPLACE FUNCTION tidegate.enter(p text, my_epoch bigint, my_sequence bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE now_is tidegate.pipelines;
@@ -140,6 +141,8 @@ BEGIN
   ELSIF now_is.epoch <> my_epoch THEN
     RAISE EXCEPTION 'another tidegate has taken over pipeline % (epoch %, ours is %)', p, now_is.epoch, my_epoch
       USING ERRCODE = 'TG001';
+  ELSIF now_is.direction <> 'forward' THEN
+    RAISE EXCEPTION 'the target of pipeline % is live: nothing is applied to it', p USING ERRCODE = 'TG004';
   ELSIF now_is.sequence <> my_sequence THEN
     RAISE EXCEPTION 'pipeline % is at position %, not at %', p, now_is.sequence, my_sequence USING ERRCODE = 'TG003';
   END IF;
@@ -176,8 +179,8 @@ END $$;
 )sql";
 
 constexpr const char* marks_its_transactions =
-    "SELECT EXISTS (SELECT FROM pg_catalog.pg_proc WHERE oid = pg_catalog.to_regproc('tidegate.enter_shared')"
-    " AND prosrc LIKE '%pg_logical_emit_message%')";
+    "SELECT count(*) = 2 FROM pg_catalog.pg_proc WHERE oid IN (pg_catalog.to_regproc('tidegate.enter'),"
+    " pg_catalog.to_regproc('tidegate.enter_shared')) AND prosrc LIKE '%pg_logical_emit_message%'";
 
 }  // namespace
 
@@ -192,7 +195,6 @@ void install_control_schema(postgres::Connection& target) {
     throw Refused("target-newer", "the target's schema tidegate was made by a newer tidegate",
                   "use that version");
   }
-  if (!target.run(marks_its_transactions).boolean(0, 0)) target.run(functions_of_entry);
   if (target.run("SELECT pg_catalog.to_regproc('tidegate.expect_rows') IS NULL").boolean(0, 0)) {
     target.run(expect_rows);
   }
