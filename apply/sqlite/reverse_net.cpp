@@ -71,15 +71,12 @@ void ReverseNet::add(const Relation& relation, const Change& change) {
     truncated_ = true;
     rows_.clear();
     now_at_.clear();
+    removed_.clear();
     return;
   }
   Row row = in_layout(layout, change.row);
   if (change.operation == Operation::remove) return remove(key_of(row));
-  if (change.operation == Operation::insert) {
-    now_at_[encode(key_of(row))] = rows_.size();
-    rows_.push_back({std::nullopt, false, std::move(row), std::vector<bool>(table_->columns.size())});
-    return;
-  }
+  if (change.operation == Operation::insert) return insert(std::move(row));
   const Row before = change.before.empty() ? Row() : in_layout(layout, change.before);
   std::vector<bool> absent(table_->columns.size());
   for (std::size_t i = 0; i < absent.size(); ++i) {
@@ -93,9 +90,29 @@ void ReverseNet::add(const Relation& relation, const Change& change) {
   update(before.empty() ? key : key_of(before), key, std::move(row), std::move(absent));
 }
 
+// A row that was deleted and comes again under its key is the same row: what did not change keeps its
+// spelling.
+void ReverseNet::insert(Row row) {
+  const Row key = key_of(row);
+  const std::string at = encode(key);
+  std::vector<bool> absent(table_->columns.size());
+  const auto removed = removed_.find(at);
+  if (removed != removed_.end()) {
+    rows_[removed->second] = {key, false, std::move(row), std::move(absent)};
+    now_at_[at] = removed->second;
+    removed_.erase(removed);
+    return;
+  }
+  now_at_[at] = rows_.size();
+  rows_.push_back({std::nullopt, false, std::move(row), std::move(absent)});
+}
+
 void ReverseNet::remove(const Row& key) {
-  row_at(key).remove = true;
-  now_at_.erase(encode(key));
+  const std::string at = encode(key);
+  ReverseRow& row = row_at(key);
+  row.remove = true;
+  if (row.found_by == key) removed_[at] = static_cast<std::size_t>(&row - rows_.data());
+  now_at_.erase(at);
 }
 
 void ReverseNet::update(const Row& from, const Row& to, Row row, std::vector<bool> absent) {

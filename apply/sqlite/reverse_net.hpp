@@ -46,6 +46,7 @@ class ReverseNet {
   const Layout& layout_of(const Relation& relation);
   Row in_layout(const Layout& layout, const Row& row) const;
   ReverseRow& row_at(const Row& key);
+  void insert(Row row);
   void remove(const Row& key);
   void update(const Row& from, const Row& to, Row row, std::vector<bool> absent);
 
@@ -55,6 +56,8 @@ class ReverseNet {
   bool truncated_ = false;
   std::vector<ReverseRow> rows_;
   std::unordered_map<std::string, std::size_t> now_at_;  // by the key of now, encoded
+  std::unordered_map<std::string, std::size_t>
+      removed_;  // that lay in the legacy under the key they had last
 };
 
 }  // namespace tidegate

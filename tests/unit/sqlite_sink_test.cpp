@@ -139,6 +139,18 @@ TEST(SqliteSink, KeysThatMoveInChainsAndCircles) {
   EXPECT_THAT(rig.rejects(), IsEmpty());
 }
 
+TEST(SqliteSink, ARowThatIsDeletedAndComesAgainIsTheSame) {
+  Rig rig;
+  rig.app.execute("UPDATE user SET at = '2026-01-01T00:00+00:00' WHERE id = 1");
+  rig.remove("1");
+  rig.insert({text("1"), text("bob"), text("2026-01-01 00:00:00+00"), Null{}});
+  rig.remove("2");
+  rig.update(Rig::row("2", "moved"), "3");
+  rig.write();
+  EXPECT_THAT(rig.users(), ElementsAre("1 bob", "2 moved"));
+  EXPECT_EQ(rig.app.text("SELECT at FROM user WHERE id = 1"), "2026-01-01T00:00+00:00");
+}
+
 TEST(SqliteSink, AValueThatWasNotSentStaysWhereverTheRowMoves) {
   Rig rig;
   Change change{Operation::update, 1, Rig::row("7", "", "12"), {}, {}};
