@@ -25,6 +25,12 @@ std::string name_in(const ReverseTable& table, const ReverseColumn& column) {
   return column.forward.source == kRidSource ? table.rowid_name : sqlite::quoted(column.forward.source);
 }
 
+// Of what is no moment only the storage class is asked, so that large values are not read.
+std::string seen_of(const ReverseColumn& column, const std::string& name) {
+  if (column.is_time()) return name;
+  return "CASE typeof(" + name + ") WHEN 'text' THEN '' WHEN 'blob' THEN x'' ELSE " + name + " END";
+}
+
 }  // namespace
 
 LegacyTable::LegacyTable(sqlite::Database& legacy, const ReverseTable& table, std::vector<std::size_t> key)
@@ -120,7 +126,7 @@ void LegacyTable::remove_all() {
 
 void learn_forms(sqlite::Database& legacy, ReverseTable& table) {
   std::string columns;
-  for (const auto& column : table.columns) append(columns, name_in(table, column));
+  for (const auto& column : table.columns) append(columns, seen_of(column, name_in(table, column)));
   std::string newest = table.rowid_name.empty() ? "" : " ORDER BY " + table.rowid_name + " DESC";
   auto rows =
       legacy.prepare("SELECT " + columns + " FROM " + sqlite::quoted(table.legacy) + newest + " LIMIT 1000");

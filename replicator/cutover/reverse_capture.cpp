@@ -83,6 +83,15 @@ void ReverseCapture::start() {
   thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
 }
 
+void ReverseCapture::remove() {
+  thread_ = {};
+  auto target = connect_target(connect_options(settings_, "tidegate way back"));
+  drop_slot(connect_options(settings_, "tidegate way back"), reverse_slot_name(settings_));
+  failpoint("back-after-slot-dropped");
+  capture::drop_publication(target, reverse_publication_name(settings_));
+  for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(journal_path_ + suffix);
+}
+
 PostgresCaptureOptions ReverseCapture::options() const {
   PostgresCaptureOptions options;
   options.connection = connect_options(settings_, "tidegate way back " + settings_.pipeline);

@@ -41,6 +41,10 @@ class ReverseCapture {
   // Begins to consume on a thread of its own; once is enough. Failures that may pass are tried again.
   void start();
 
+  // Takes all of it away again: the slot, the publication, the journal. Can be repeated. Throws Error where
+  // the target is away.
+  void remove();
+
   // Commits a marker on the target: its number. Throws Error where the target is away.
   std::uint64_t mark();
   // The journal's sequence up to which all is captured that was committed before the marker; absent where the

@@ -9,6 +9,7 @@
 
 #include "apply/postgres/target_tables.hpp"
 #include "capture/sqlite/catalog.hpp"
+#include "db/failpoint.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/applier.hpp"
 #include "replicator/server_access.hpp"
@@ -266,6 +267,15 @@ bool SqliteWayBack::caught_up(Clock::time_point until, std::stop_token stop) {
   const auto sequence = capture_.wait_for(capture_.mark(), until, stop);
   std::unique_lock lock(mutex_);
   return sequence && moved_.wait_until(lock, stop, until, [&] { return applied_ >= *sequence; });
+}
+
+void SqliteWayBack::remove() {
+  capture_.remove();
+  LegacyFile file(settings_.source.end.path, settings_.pipeline);
+  sqlite::Transaction transaction(file.database(), sqlite::Transaction::Kind::immediate);
+  drop_legacy_tables(file.database());
+  failpoint("back-before-removed");
+  transaction.commit();
 }
 
 std::vector<LegacyReject> SqliteWayBack::rejects() {

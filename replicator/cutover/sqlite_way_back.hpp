@@ -23,6 +23,10 @@ class SqliteWayBack : public WayBack {
   Lag lag() override;
   bool caught_up(Clock::time_point until, std::stop_token stop) override;
 
+  // Takes away what the way back has made on the target, in the state directory and, last, in the legacy
+  // file. run() must have ended. Can be repeated.
+  void remove();
+
   // Of the rows that the legacy file cannot hold: they keep a rollback from beginning.
   std::vector<LegacyReject> rejects();
 

@@ -23,9 +23,9 @@ from proxy import wait_until                 # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 POSTGRES_ONLY = re.compile(r"^capture/postgres/|^apply/postgres/(native/|chunk_copier|chunk_ledger)|^replicator/pipeline/postgres_"
-                           r"|^apply/sqlite/|^replicator/cutover/reverse_capture")   # the way back: test_way_back
+                           r"|^apply/sqlite/|^replicator/cutover/(reverse_capture|sqlite_way_back)")   # the way back: test_way_back
 SQLITE_ONLY = re.compile(r"^capture/sqlite/|^apply/postgres/(chunk_loader|batch_writer)|^replicator/pipeline/(capture_worker|sqlite_)"
-                         r"|^apply/sqlite/|^replicator/cutover/reverse_capture")
+                         r"|^apply/sqlite/|^replicator/cutover/(reverse_capture|sqlite_way_back)")
 SOURCES = ["db", "capture", "apply", "replicator"]
 LONG = os.environ.get("TIDEGATE_LONG") == "1"
 SEED = int(os.environ.get("TIDEGATE_SEED") or random.SystemRandom().randrange(10**9))

@@ -21,7 +21,8 @@ from support.legacy import APP                    # noqa: E402
 from support.target import run_once               # noqa: E402
 
 TOOL = tidegate.BIN / "tests" / "tidegate-way-back-tool"
-ON_THE_WAY = re.compile(r"^(?!apply/sqlite/|replicator/cutover/reverse_capture|replicator/journal/|capture/postgres/capture\.cpp)")
+ELSEWHERE = re.compile(r"^(?!apply/sqlite/|replicator/cutover/(reverse|sqlite)|replicator/journal/|capture/postgres/capture\.cpp)")
+AT_THE_END = ["back-after-slot-dropped", "back-before-removed"]
 LONG_TRANSACTION = 25_000   # rows: more than one part of a transaction in the journal
 
 
@@ -31,9 +32,9 @@ class WayBack:
     def __init__(self, source, pipeline, state, url):
         self.source, self.pipeline, self.state, self.url, self.process = source, pipeline, state, url, None
 
-    def start(self, failpoint=None, prepare_only=False):
+    def start(self, failpoint=None, mode=""):
         env = {"TIDEGATE_TARGET_URL": self.url, "PATH": "/usr/bin:/bin", **({"TIDEGATE_FAILPOINT": failpoint} if failpoint else {}),
-               **({"TIDEGATE_PREPARE_ONLY": "1"} if prepare_only else {})}
+               "TIDEGATE_WAY_BACK": mode}
         self.log = open(self.state / "tool.log", "ab")
         self.process = subprocess.Popen([TOOL, self.source, self.pipeline, self.state], env=env, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=self.log, text=True)
@@ -82,7 +83,7 @@ class WayBackTest(unittest.TestCase):
 
     def switch(self):
         """Forward goes on while the way back is made, and then stops for good; nothing of it may come back."""
-        self.back.start(prepare_only=True)
+        self.back.start(mode="prepare")
         self.assertEqual((self.back.lines(), self.back.end()), ([], 0))
         load = self.stage.app.load(rate=60, threads=3)
         time.sleep(2)
@@ -223,20 +224,20 @@ class Rows(WayBackTest):
         self.assert_same()
 
     def test_a_foreign_writer_is_reported(self):
-        self.back.start(prepare_only=True)
+        self.back.start(mode="prepare")
         self.assertEqual(self.back.lines(), [])
         self.back.end()
         (self.back.state / "start").unlink()
         self.query("""UPDATE "user" SET role = role""")
         self.assertIn("foreign-writer: somebody else than tidegate has written to the target: public.user",
-                      self.back.start(prepare_only=True).lines())
+                      self.back.start(mode="prepare").lines())
 
 
 class Kills(WayBackTest):
     """One batch of writes per failpoint: each of them is in the legacy file once."""
 
     def test_each_failpoint_is_reached_and_survived(self):
-        names = failpoints(elsewhere=ON_THE_WAY)
+        names = [name for name in failpoints(elsewhere=ELSEWHERE) if name not in AT_THE_END]
         self.assertGreater(len(names), 8, names)
         self.switch()
         for name in names:
@@ -247,6 +248,18 @@ class Kills(WayBackTest):
         self.assert_same()
         tokens = self.legacy("SELECT count(*), count(DISTINCT token) FROM audit_log WHERE action = 'killed'")
         self.assertEqual(tokens, [(len(names), len(names))])
+
+        self.remove()
+
+    def remove(self):
+        self.back.end()
+        for failpoint in [*AT_THE_END, None]:
+            said = self.back.start(failpoint=failpoint, mode="remove").lines()
+            self.assertEqual(self.back.end(), -signal.SIGKILL if failpoint else 0, said)
+        self.assertEqual(self.query("SELECT count(*) FROM pg_replication_slots")[0][0], 0)
+        self.assertEqual(self.query("SELECT count(*) FROM pg_publication WHERE pubname LIKE 'tidegate%'")[0][0], 0)
+        self.assertEqual(self.legacy("SELECT count(*) FROM sqlite_schema WHERE name LIKE '\\_tidegate%' ESCAPE '\\'"), [(0,)])
+        self.assert_same()
 
     def kill_at(self, name):
         self.back.start(failpoint=name)

@@ -43,9 +43,11 @@ int serve(char** arguments) {
   settings.target.end = tidegate::parse_endpoint(std::getenv("TIDEGATE_TARGET_URL"));
   const std::filesystem::path state = arguments[3];
   SqliteWayBack way_back(settings, state / "back.db");
+  const std::string mode = std::getenv("TIDEGATE_WAY_BACK") ? std::getenv("TIDEGATE_WAY_BACK") : "";
+  if (mode == "remove") return way_back.remove(), 0;
   way_back.prepare({});
   const std::string start = recorded_start(way_back, state / "start");
-  if (std::getenv("TIDEGATE_PREPARE_ONLY")) return 0;
+  if (mode == "prepare") return 0;
   std::jthread running([&](const std::stop_token& stop) {
     try {
       way_back.run(start, stop);
@@ -55,6 +57,7 @@ int serve(char** arguments) {
     }
   });
   std::cout << "running" << std::endl;
+  bool is_over = false;
   for (std::string line; std::getline(std::cin, line);) answer(way_back, line);
   return 0;
 }
