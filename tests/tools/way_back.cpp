@@ -57,7 +57,6 @@ int serve(char** arguments) {
     }
   });
   std::cout << "running" << std::endl;
-  bool is_over = false;
   for (std::string line; std::getline(std::cin, line);) answer(way_back, line);
   return 0;
 }
