@@ -430,8 +430,8 @@ void refuse_other_schema(const std::vector<ShadowTable>& before, const std::vect
 
 std::uint64_t SqliteCapture::absorb() {
   if (reached_.open) throw Error("a cut must end before the shadow takes anything over", "", Advice::retry);
+  chain_->release();  // so that everything is compared
   auto live = snapshot();
-  live.look.everything = true;
   Cut cut;
   Nowhere nowhere;
   sqlite::Transaction transaction(state_, sqlite::Transaction::Kind::immediate);
