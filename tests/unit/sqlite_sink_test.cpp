@@ -241,6 +241,7 @@ TEST(SqliteSink, AnotherWriterIsFoundOut) {
   rig.insert(Rig::row("4", "dan"));
   EXPECT_THROW(rig.write(), Error);
   EXPECT_EQ(rig.users().size(), 3u);
+  rig.sink.reset();
   EXPECT_THROW(LegacyFile(rig.live.path(), "p").begin({"journal-2", 0, ""}), Refused);
   EXPECT_THROW(LegacyFile(rig.live.path(), "other").begin({"journal-1", 0, ""}), Refused);
 }
