@@ -199,6 +199,7 @@ void install_control_schema(postgres::Connection& target) {
     target.run(expect_rows);
   }
   target.run("ALTER TABLE tidegate.pipelines ADD COLUMN IF NOT EXISTS audit_head text");
+  if (!target.run(marks_its_transactions).boolean(0, 0)) target.run(functions_of_entry);
   transaction.commit();
 }
 
