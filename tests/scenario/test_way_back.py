@@ -155,7 +155,7 @@ class Rows(WayBackTest):
         ids = [row[0] for row in self.query('SELECT id FROM "user" ORDER BY id LIMIT 3')]
         self.query("""CREATE TEMP TABLE was AS SELECT id, username FROM "user" WHERE id = ANY (%(ids)s);
                       UPDATE "user" SET username = 'parked ' || id WHERE id = ANY (%(ids)s);
-                      UPDATE "user" u SET username = was.username FROM was WHERE was.id = %(ids)s[1 + array_position(%(ids)s, u.id) %% 3]""",
+                      UPDATE "user" u SET username = was.username FROM was WHERE was.id = (%(ids)s)[1 + array_position(%(ids)s, u.id) %% 3]""",
                    {"ids": ids})
 
     def check_forms(self, before):
