@@ -93,6 +93,13 @@ class WayBackTest(unittest.TestCase):
         self.forward.stop()
         self.stage.app.stop()
 
+    def journalled(self):
+        connection = sqlite3.connect(f"file:{self.back.state / 'back.db'}?mode=ro", uri=True, timeout=30)
+        try:
+            return connection.execute("SELECT count(*) FROM journal").fetchone()[0]
+        finally:
+            connection.close()
+
     def assert_same(self):
         connection = psycopg2.connect(self.url)
         try:
@@ -117,7 +124,9 @@ class WayBackTest(unittest.TestCase):
 class Rows(WayBackTest):
     def test_what_the_new_app_writes_is_what_the_old_one_reads(self):
         self.switch()
-        self.assertEqual(self.back.start().lines(), [], "nothing of ours is taken for a foreign writer")
+        self.assertEqual(self.back.start().lines(), [])
+        self.assertEqual(self.back.ask("sync"), "synced")
+        self.assertEqual(self.journalled(), 0, "nothing that went forward comes back")
         before = self.legacy("SELECT id, email, username, created_at FROM user ORDER BY id LIMIT 5")
         self.write_as_a_new_app()
         self.assertEqual(self.back.ask("sync"), "synced")
