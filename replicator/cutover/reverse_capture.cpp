@@ -79,7 +79,12 @@ void ReverseCapture::make(const std::vector<std::string>& names, const std::stop
 }
 
 void ReverseCapture::start() {
-  if (thread_.joinable()) return;
+  {
+    std::lock_guard lock(mutex_);
+    if (thread_.joinable() && !failure_) return;
+    failure_ = nullptr;
+  }
+  thread_ = {};
   thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
 }
 

@@ -231,6 +231,7 @@ void SqliteWayBack::work(const Position& start, const std::stop_token& stop) {
 
 void SqliteWayBack::run(const std::string& text, std::stop_token stop) {
   const Position start = parse_start(text);
+  capture_.start();
   std::jthread pulsing([this](const std::stop_token& own) { pulse(own); });
   auto pause = std::chrono::milliseconds(first_pause);
   while (!stop.stop_requested()) {
