@@ -87,8 +87,11 @@ bool is_want_of_space(int code, const std::string& path) {
               advice_for(code), where);
 }
 
+// A file that is there is not opened: closing it would drop the locks that other connections of this process
+// have on it, and then another process that closes its last connection would delete the WAL under them.
 void make_private_file(const std::string& path) {
-  int file = open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+  int file = open(path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+  if (file < 0 && errno == EEXIST) return;
   if (file < 0)
     throw Error("create " + path + ": " + std::system_category().message(errno), "", Advice::stop);
   close(file);

@@ -178,6 +178,10 @@ BEGIN
 END $$;
 )sql";
 
+constexpr const char* has_audit_head =
+    "SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attname = 'audit_head' AND NOT attisdropped"
+    " AND attrelid = pg_catalog.to_regclass('tidegate.pipelines'))";
+
 constexpr const char* marks_its_transactions =
     "SELECT count(*) = 2 FROM pg_catalog.pg_proc WHERE oid IN (pg_catalog.to_regproc('tidegate.enter'),"
     " pg_catalog.to_regproc('tidegate.enter_shared')) AND prosrc LIKE '%pg_logical_emit_message%'";
@@ -198,7 +202,8 @@ void install_control_schema(postgres::Connection& target) {
   if (target.run("SELECT pg_catalog.to_regproc('tidegate.expect_rows') IS NULL").boolean(0, 0)) {
     target.run(expect_rows);
   }
-  target.run("ALTER TABLE tidegate.pipelines ADD COLUMN IF NOT EXISTS audit_head text");
+  if (!target.run(has_audit_head).boolean(0, 0))
+    target.run("ALTER TABLE tidegate.pipelines ADD COLUMN audit_head text");
   if (!target.run(marks_its_transactions).boolean(0, 0)) target.run(functions_of_entry);
   transaction.commit();
 }

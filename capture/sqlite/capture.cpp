@@ -97,8 +97,8 @@ std::chrono::microseconds SqliteCapture::poll_interval() const {
   return wal_ ? poll_with_wal : poll_without_wal;
 }
 
-sqlite_wal::SnapshotChain::Cut SqliteCapture::snapshot() {
-  auto cut = chain_->next();
+sqlite_wal::SnapshotChain::Cut SqliteCapture::snapshot(sqlite::Database* twin) {
+  auto cut = chain_->next(twin);
   wal_ = cut.wal;
   if (wal_) return cut;
   cut.connection.set_progress_check(
@@ -393,10 +393,11 @@ bool SqliteCapture::record(const sqlite_wal::SnapshotChain::Cut& live, Cut& cut)
   return changed;
 }
 
-SqliteCapture::Cut SqliteCapture::cut() {
+SqliteCapture::Cut SqliteCapture::cut(HeldCut* held) {
   Cut cut;
   auto began = steady_clock::now();
-  auto live = snapshot();
+  auto live = snapshot(held ? held->live.get() : nullptr);
+  if (held && (!live.wal || !live.twin)) held->live.reset();
   within_snapshot(options_.path, *chain_, live.connection, [&] {
     cut.everything_because = live.look.reason;
     carry_schema_changes(live.connection);
@@ -405,6 +406,21 @@ SqliteCapture::Cut SqliteCapture::cut() {
   if (chain_->holds_snapshot()) chain_->accept();
   cut.duration = std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - began);
   return cut;
+}
+
+// Nobody else writes to the state database, so what stands in it after the cut is the cut.
+std::unique_ptr<HeldCut> SqliteCapture::cut_and_hold(Cut& into, int readers) {
+  auto held = std::make_unique<HeldCut>();
+  held->live = std::make_unique<sqlite::Database>(open_read_only(options_.path));
+  into = cut(held.get());
+  if (wal_ && !held->live) return nullptr;
+  for (int i = 0; i < readers; ++i) {
+    auto& shadow = held->shadows.emplace_back(std::make_unique<sqlite::Database>(
+        state_.path(), sqlite::Database::Mode::read_write, shadow_busy_timeout));
+    shadow->execute("PRAGMA query_only = ON; PRAGMA cache_size = -16384; BEGIN");
+    held->sequence = static_cast<std::uint64_t>(shadow->integer("SELECT coalesce(max(seq), 0) FROM journal"));
+  }
+  return held;
 }
 
 namespace {

@@ -38,6 +38,15 @@ struct FilledTable {
 
 class Recorder;
 
+// The state of one cut, held open for somebody else: the live file and the shadow, which are alike if capture
+// was right. Used by one thread at a time.
+struct HeldCut {
+  std::unique_ptr<sqlite::Database> live;  // in a read transaction, query_only; null without WAL: there the
+                                           // cut itself has compared every row
+  std::vector<std::unique_ptr<sqlite::Database>> shadows;  // each in a read transaction on the state database
+  std::uint64_t sequence = 0;                              // the outbox' end in it
+};
+
 class SqliteCapture {
  public:
   // `state` is written by this object and by `outbox` only, both on this thread. Makes its tables there.
@@ -68,7 +77,10 @@ class SqliteCapture {
   // To be called while nothing moves: lets the application's WAL start over.
   void tend() { chain_->tend(); }
   // Throws SchemaNeedsOperator; Error with Advice::retry where the file could not be read just now.
-  Cut cut();
+  Cut cut() { return cut(nullptr); }
+  // A cut whose state is held. Null where the live file's snapshot could not be had at the very same commit:
+  // to be tried again. `readers`: how many connections to the shadow.
+  std::unique_ptr<HeldCut> cut_and_hold(Cut& cut, int readers);
 
   // While the application is fenced and the way back has come to rest: what that wrote into the live file
   // goes into the shadow without events, so that it does not come forward as an echo. Compares everything;
@@ -85,7 +97,8 @@ class SqliteCapture {
     std::uint64_t transaction = 0;
     bool open = false;
   };
-  sqlite_wal::SnapshotChain::Cut snapshot();
+  sqlite_wal::SnapshotChain::Cut snapshot(sqlite::Database* twin = nullptr);
+  Cut cut(HeldCut* held);
   using Batches = std::function<std::vector<PlacedRow>()>;
   struct ReadTable {
     FilledTable table;

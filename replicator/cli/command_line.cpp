@@ -50,6 +50,8 @@ constexpr VerbWords verb_words[] = {
     {"status", "Watch", "Phase, progress, lag, quarantine, next steps", "tidegate status --watch"},
     {"sync", "Watch", "Wait until all that was committed before this call is in the target",
      "tidegate sync --timeout 30"},
+    {"verify", "Prove", "Compare every row of both ends at one position; exit 3 on a difference",
+     "tidegate verify --html report.html"},
     {"events", "Watch", "The journal as JSON lines", "tidegate events --follow"},
     {"audit", "Watch", "Who did what, when and why; and whether that record is whole",
      "tidegate audit --json > audit.jsonl"},
@@ -59,13 +61,17 @@ constexpr VerbWords verb_words[] = {
     {"version", "Mend", "The program's version", "tidegate version --json"},
 };
 
-constexpr const char* later_verbs[] = {"schema", "backup",   "verify",      "repair",      "resync",
-                                       "reset",  "keys",     "credentials", "login-check", "cutover",
-                                       "abort",  "rollback", "finalize",    "report",      "support-bundle"};
+constexpr const char* later_verbs[] = {"schema",   "backup",      "repair",      "resync",        "reset",
+                                       "keys",     "credentials", "login-check", "cutover",       "abort",
+                                       "rollback", "finalize",    "report",      "support-bundle"};
 
 constexpr VerbWords config_words[] = {
     {"check", "", "Validate the configuration", "tidegate config check"},
     {"show", "", "Every setting, its value (secrets masked) and where it comes from", "tidegate config show"},
+};
+constexpr VerbWords verify_words[] = {
+    {"status", "", "How far it is, and what the newest run found", "tidegate verify status --json"},
+    {"stop", "", "End the run", "tidegate verify stop"},
 };
 constexpr VerbWords quarantine_words[] = {
     {"list", "", "Every row in quarantine: table, key, column, reason",
@@ -136,6 +142,33 @@ void add_config_verbs(CLI::App& config) {
   for (const auto& words : config_words) add_verb(config, words);
 }
 
+void add_verify_flags(CLI::App& verify, Invocation& into, Raw& raw) {
+  verify.add_option("--table", into.verify_tables, "TABLE of the source, or a pattern; may be repeated")
+      ->type_name("");
+  verify.add_option("--sample", into.sample, "N rows of each table instead of all")
+      ->type_name("")
+      ->check(CLI::Range(1, 10'000'000));
+  verify.add_flag("--counts", into.counts, "Only how many rows each table has");
+  verify.add_flag("--continuous", into.continuous, "Again and again at a limited rate, until `verify stop`");
+  verify.add_option("--rate", raw.rate, "Rows per second at most")->type_name("");
+  verify.add_option("--jobs", into.verify_jobs, "Tables and ranges at a time")
+      ->type_name("")
+      ->check(CLI::Range(1, 64));
+}
+
+void add_html_flag(CLI::App& verb, Invocation& into) {
+  verb.add_option("--html", into.html, "FILE: a page for a change ticket")->type_name("");
+}
+
+void add_verify_verbs(CLI::App& verify, Invocation& into, Raw& raw) {
+  add_verify_flags(verify, into, raw);
+  add_html_flag(verify, into);
+  for (const auto& words : verify_words) {
+    CLI::App* verb = add_verb(verify, words);
+    if (std::string(words.name) == "status") add_html_flag(*verb, into);
+  }
+}
+
 void add_quarantine_verbs(CLI::App& quarantine, Invocation& into) {
   for (const auto& words : quarantine_words) {
     CLI::App* verb = add_verb(quarantine, words);
@@ -154,6 +187,7 @@ void add_verbs(CLI::App& app, Invocation& into, Raw& raw) {
     CLI::App* verb = add_verb(app, words);
     add_flags_of(words.name, *verb, into, raw);
     if (std::string(words.name) == "config") add_config_verbs(*verb);
+    if (std::string(words.name) == "verify") add_verify_verbs(*verb, into, raw);
     if (std::string(words.name) == "quarantine") add_quarantine_verbs(*verb, into);
   }
   for (const char* name : later_verbs) app.add_subcommand(name, "Not in this release")->group("");
@@ -246,7 +280,8 @@ std::string words_of(const std::vector<const CLI::App*>& path) {
 void refuse_incomplete(const std::vector<const CLI::App*>& path) {
   if (path.empty()) refuse("no verb is given", way_out("", ""));
   const auto below = names_below(*path.back());
-  if (!below.empty())
+  const bool stands_alone = path.back()->get_name() == "verify";
+  if (!below.empty() && !stands_alone)
     refuse(fmt::format("{} wants one of: {}", words_of(path), fmt::join(below, ", ")),
            way_out("", words_of(path)));
 }

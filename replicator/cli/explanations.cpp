@@ -78,6 +78,17 @@ constexpr Explanation explanations[] = {
      "Set TIDEGATE_TARGET_URL or [target] url."},
     {"not-in-this-release", "The setting or verb is known, but this release does not do it yet.",
      "Take it out of the file, or use a later release."},
+    // verify.
+    {"verify-runs", "A run of verify is under way, and there is one at a time.",
+     "`tidegate verify status` shows how far it is; `tidegate verify stop` ends it."},
+    {"verify-no-meeting",
+     "verify compares both ends at one position, and apply did not come to rest at one within 1.5 s.",
+     "See the lag in `tidegate status`; while one large transaction is applied, or the target is slow, wait "
+     "for it."},
+    {"verify-no-table", "None of the replicated tables has the name or pattern that was given.",
+     "`tidegate status` lists the tables; --table takes the source's names."},
+    {"verify-never-ran", "There is nothing to report, since verify has not run with this state directory.",
+     "tidegate verify"},
     // The daemon.
     {"not-running", "No daemon runs on the state directory that is meant.",
      "Start it with `tidegate run`; `tidegate list` shows those that run."},
@@ -299,8 +310,9 @@ constexpr Explanation explanations[] = {
      "Change tidegate.toml and run again; nothing was written to the target."},
     {"no-such-entry", "The quarantine has no entry with that id.",
      "`tidegate quarantine list` prints the ids."},
-    {"not-streaming", "Rows of the quarantine can be read again once the pipeline is streaming.",
-     "Wait; `tidegate status` shows the phase."},
+    {"not-streaming",
+     "Rows of the quarantine can be read again, and both ends be compared, once the pipeline is streaming.",
+     "Wait; `tidegate status` shows the phase. After `tidegate pause`: tidegate resume."},
     {"stopping", "The daemon was stopped while it was at work on the request.", "Start it and ask again."},
     // What doctor and plan find about the source.
     {"no-such-source", "The source's file does not exist.",

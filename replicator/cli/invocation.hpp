@@ -26,7 +26,12 @@ struct Invocation {
   bool all = false;                                  // quarantine retry, accept
   bool force = false;                                // init
   std::optional<std::chrono::milliseconds> timeout;  // sync, stop
-  std::optional<std::uint64_t> rate;                 // throttle: rows per second; absent: off
+  std::optional<std::uint64_t> rate;                 // throttle, verify: rows per second; absent: off
+  std::vector<std::string> verify_tables;            // verify --table
+  std::optional<std::uint64_t> sample;               // verify
+  bool counts = false, continuous = false;           // verify
+  int verify_jobs = 0;                               // verify --jobs
+  std::string html;                                  // verify, verify status: FILE
   std::vector<std::string> ids;                      // quarantine show, retry, accept
   std::string word;                                  // explain CODE; try DB ("" where it was not given)
 };

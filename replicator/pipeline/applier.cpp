@@ -51,12 +51,13 @@ void Applier::take(Batch& batch, JournalReader::Entry entry) {
   if (entry.closes) ++batch.outcome.transactions;
 }
 
-bool Applier::step(BatchOutcome& outcome) {
+bool Applier::step(BatchOutcome& outcome, const Limit& limit) {
   Batch batch{sink_.position(), false, {}};
   bool at_boundary = true;
   while (auto entry = journal_.next(batch.to.sequence)) {
     bool begun = batch.to.sequence != sink_.position().sequence;
     if (at_boundary && begun && (entry->part.schema_change || full() || batch.is_long)) break;
+    if (at_boundary && limit && !limit(*entry)) break;
     if (full()) spill(batch);
     at_boundary = entry->closes;
     take(batch, std::move(*entry));

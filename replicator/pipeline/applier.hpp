@@ -29,10 +29,12 @@ class Applier {
   using CarrySchema = std::function<void(const SchemaChange&)>;
   Applier(JournalReader& journal, Sink& sink, ChunkMap copied, BatchLimits limits, CarrySchema carry);
 
-  // Applies whole source transactions from the sink's position on, as many as the limits allow. False where
-  // nothing waits. After an Error the sink must be given up; the position in the target says what was
-  // committed.
-  bool step(BatchOutcome& outcome);
+  // Whether a source transaction may be applied now; asked with its first part.
+  using Limit = std::function<bool(const JournalReader::Entry&)>;
+  // Applies whole source transactions from the sink's position on, as many as the limits allow, and none from
+  // the first on that `limit` (where there is one) refuses. False where nothing waits. After an Error the
+  // sink must be given up; the position in the target says what was committed.
+  bool step(BatchOutcome& outcome, const Limit& limit = {});
 
  protected:
   Sink& sink() { return sink_; }

@@ -267,8 +267,10 @@ bool ApplyWorker::apply_once(Session& session) {
   auto began = Coordination::Clock::now();
   auto changes_before = session.quarantine.changes();
   BatchOutcome outcome;
-  bool applied = session.applier->step(outcome);
+  auto order = hold_.order();
+  bool applied = session.applier->step(outcome, order.limit);
   out_of_trouble();
+  if (!applied && order.limit) hold_.rest(order, session.target.position());
   if (!applied) return false;
   auto sequence = session.target.position().sequence;
   coordination_.applied(sequence);

@@ -12,6 +12,7 @@
 #include "apply/postgres/widening.hpp"
 #include "replicator/control/store.hpp"
 #include "replicator/pipeline/applier.hpp"
+#include "replicator/pipeline/apply_hold.hpp"
 #include "replicator/pipeline/coordination.hpp"
 #include "replicator/pipeline/source_worker.hpp"
 
@@ -40,6 +41,8 @@ class ApplyWorker {
     std::uint64_t retried = 0, applied = 0;
   };
   std::future<Retried> retry_quarantined(std::vector<std::int64_t> ids);
+  // For who must have the target at a position that he chooses.
+  ApplyHold& hold() { return hold_; }
   // The counts in status are to be read again.
   void refresh_quarantine() { quarantine_changed_ = true; }
 
@@ -75,6 +78,7 @@ class ApplyWorker {
   Coordination& coordination_;
   ControlStore& store_;
   Pace pace_;
+  ApplyHold hold_;
   std::mutex retries_mutex_;
   std::vector<RetryOrder> retries_;
   std::atomic<bool> quarantine_changed_ = false;

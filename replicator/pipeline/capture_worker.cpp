@@ -10,6 +10,7 @@
 #include "replicator/failure.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/sqlite_view.hpp"
+#include "replicator/verify/sqlite_prover.hpp"
 
 namespace tidegate {
 namespace {
@@ -74,6 +75,10 @@ std::unique_ptr<SourceView> CaptureWorker::view() {
   return std::make_unique<SqliteView>(settings_, state_path_, coordination_);
 }
 
+std::unique_ptr<verify::Prover> CaptureWorker::prover(ApplyHold& hold) {
+  return verify::make_sqlite_prover(settings_, *this, hold);
+}
+
 std::optional<std::vector<FilledTable>> CaptureWorker::fill() {
   reopen();
   if (capture_->filled()) return std::nullopt;
@@ -93,10 +98,38 @@ std::optional<std::vector<FilledTable>> CaptureWorker::fill() {
   return filled;
 }
 
+// A cut for somebody who waits for one that is held. Where its snapshots could not be had at one commit, the
+// next cut tries again.
+SqliteCapture::Cut CaptureWorker::take_cut() {
+  std::lock_guard lock(order_mutex_);
+  if (!order_ || order_->done) return capture_->cut();
+  SqliteCapture::Cut cut;
+  order_->held = capture_->cut_and_hold(cut, order_->readers);
+  order_->done = order_->held != nullptr;
+  if (order_->done) order_->taken(*order_->held);
+  order_changed_.notify_all();
+  return cut;
+}
+
+std::unique_ptr<HeldCut> CaptureWorker::hold_cut(int readers, const Taken& taken,
+                                                 Coordination::Clock::time_point until,
+                                                 const std::stop_token& stop) {
+  CutOrder order{readers, taken, nullptr, false};
+  std::unique_lock lock(order_mutex_);
+  order_ = &order;
+  while (!order.done && !stop.stop_requested() && Coordination::Clock::now() < until) {
+    coordination_.want_cut();
+    auto next_wish = std::min(until, Coordination::Clock::now() + std::chrono::milliseconds(20));
+    order_changed_.wait_until(lock, stop, next_wish, [&] { return order.done; });
+  }
+  order_ = nullptr;
+  return std::move(order.held);
+}
+
 bool CaptureWorker::cut_if_due() {
   if (!coordination_.cut_wanted() && !capture_->source_moved()) return false;
   auto wish = coordination_.begin_cut();
-  auto cut = capture_->cut();
+  auto cut = take_cut();
   coordination_.cut_done(wish, reader_->end());
   coordination_.clear_report("capture");
   if (cut.changed || !cut.everything_because.empty()) {

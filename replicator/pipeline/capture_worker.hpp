@@ -1,9 +1,11 @@
 // A SQLite file as a source: the fill, then cut after cut, for as long as the daemon runs.
 #pragma once
 
+#include <condition_variable>
 #include <functional>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -25,8 +27,23 @@ class CaptureWorker : public SourceWorker {
   // After a failure nothing is lost: the next cut compares everything.
   void run() override;
   std::unique_ptr<SourceView> view() override;
+  std::unique_ptr<verify::Prover> prover(ApplyHold& hold) override;
+
+  // The next cut is held, by connections of the caller's. `taken` is called on the capture thread before it
+  // takes another: nothing behind this cut is in the journal yet. Absent where the time is up or the stop
+  // came.
+  using Taken = std::function<void(const HeldCut&)>;
+  std::unique_ptr<HeldCut> hold_cut(int readers, const Taken& taken, Coordination::Clock::time_point until,
+                                    const std::stop_token& stop);
 
  private:
+  struct CutOrder {
+    int readers;
+    Taken taken;
+    std::unique_ptr<HeldCut> held;
+    bool done = false;
+  };
+  SqliteCapture::Cut take_cut();
   std::optional<std::vector<FilledTable>> fill();
   void reopen();
   bool cut_if_due();
@@ -44,6 +61,9 @@ class CaptureWorker : public SourceWorker {
   std::unique_ptr<SqliteCapture> capture_;
   std::chrono::steady_clock::time_point rested_by_{};  // when all owed rest will be over
   std::chrono::steady_clock::time_point trimmed_{};
+  std::mutex order_mutex_;
+  std::condition_variable_any order_changed_;
+  CutOrder* order_ = nullptr;  // of who waits in hold_cut()
 };
 
 }  // namespace tidegate

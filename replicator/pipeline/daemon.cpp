@@ -19,6 +19,7 @@
 #include "replicator/registry.hpp"
 #include "replicator/server_access.hpp"
 #include "replicator/state_dir.hpp"
+#include "replicator/verify/job.hpp"
 #include "replicator/version.hpp"
 #include "replicator/who.hpp"
 
@@ -174,7 +175,8 @@ class Daemon {
         options_(apply_options(settings, state_path_)),
         source_(make_source(settings, state_path_, store_, coordination_)),
         apply_(options_, *source_, coordination_, store_),
-        api_(coordination_, store_, apply_, options_.target, state_path_) {
+        verify_(settings, *source_, apply_.hold(), coordination_, state_dir.file("control.db")),
+        api_(coordination_, store_, apply_, verify_, options_.target, state_path_) {
     show_identity(coordination_, settings);
     store_.set_fact("last_status", "");
   }
@@ -226,6 +228,7 @@ class Daemon {
     log_info("pipeline {} runs", settings_.pipeline);
     std::jthread capturing = worker(coordination_, [&] { source_->run(); });
     std::jthread applying = worker(coordination_, [&] { apply_.run(); });
+    verify_.resume();
     std::jthread showing([&] {
       if (hooks.show) hooks.show([&] { return sample(); });
     });
@@ -246,6 +249,7 @@ class Daemon {
   ApplyWorkerOptions options_;
   std::unique_ptr<SourceWorker> source_;
   ApplyWorker apply_;
+  verify::Job verify_;
   DaemonApi api_;
 };
 

@@ -200,6 +200,16 @@ control::Response DaemonApi::retry(const control::Request& request) {
              {"remaining", counts.retried - counts.applied}});
 }
 
+control::Response DaemonApi::verify(const control::Request& request) {
+  if (request.path.ends_with("/stop")) {
+    audit("verify stop", request);
+    return ok({{"stopped", verify_.stop()}});
+  }
+  auto run = verify_.start(verify::request_from_json(request.body), request.by);
+  audit("verify", request);
+  return ok({{"run", run.id}});
+}
+
 control::Response DaemonApi::health(bool ready) {
   if (!ready || coordination_.is_streaming()) return ok({{"ok", true}});
   return {503, "application/json",
@@ -212,12 +222,14 @@ control::Response DaemonApi::answer(const control::Request& request) {
     if (path == "/v1/status") return {200, "application/json", to_json(status())};
     if (path == "/metrics") return {200, "text/plain; version=0.0.4", metrics_text(status())};
     if (path == "/healthz" || path == "/readyz") return health(path == "/readyz");
+    if (path == "/v1/verify") return {200, "application/json", verify_.progress_json()};
     if (path.starts_with("/v1/quarantine")) return quarantine(request);
   } else if (request.method == "POST") {
     if (path == "/v1/sync") return sync(request);
     if (path == "/v1/pause" || path == "/v1/resume") return pause(request, path == "/v1/pause");
     if (path == "/v1/throttle") return throttle(request);
     if (path == "/v1/stop") return stop(request);
+    if (path == "/v1/verify" || path == "/v1/verify/stop") return verify(request);
     if (path == "/v1/quarantine/retry") return retry(request);
     if (path == "/v1/quarantine/accept") return accept(request);
   }

@@ -7,14 +7,20 @@
 #include "replicator/control/store.hpp"
 #include "replicator/pipeline/apply_worker.hpp"
 #include "replicator/pipeline/coordination.hpp"
+#include "replicator/verify/job.hpp"
 
 namespace tidegate {
 
 class DaemonApi {
  public:
-  DaemonApi(Coordination& coordination, ControlStore& store, ApplyWorker& apply, const TargetOptions& target,
-            const std::string& state_path)
-      : coordination_(coordination), store_(store), apply_(apply), target_(target), state_path_(state_path) {}
+  DaemonApi(Coordination& coordination, ControlStore& store, ApplyWorker& apply, verify::Job& verify,
+            const TargetOptions& target, const std::string& state_path)
+      : coordination_(coordination),
+        store_(store),
+        apply_(apply),
+        verify_(verify),
+        target_(target),
+        state_path_(state_path) {}
 
   control::Response answer(const control::Request& request);
   // With lag, journal and next steps as of now.
@@ -24,6 +30,7 @@ class DaemonApi {
   control::Response quarantine(const control::Request& request);
   control::Response accept(const control::Request& request);
   control::Response retry(const control::Request& request);
+  control::Response verify(const control::Request& request);
   control::Response sync(const control::Request& request);
   control::Response pause(const control::Request& request, bool paused);
   control::Response throttle(const control::Request& request);
@@ -34,6 +41,7 @@ class DaemonApi {
   Coordination& coordination_;
   ControlStore& store_;
   ApplyWorker& apply_;
+  verify::Job& verify_;
   TargetOptions target_;
   std::string state_path_;
 };

@@ -11,6 +11,7 @@
 #include "replicator/pipeline/schema_drift.hpp"
 #include "replicator/pipeline/source_companion.hpp"
 #include "replicator/server_access.hpp"
+#include "replicator/verify/postgres_prover.hpp"
 
 namespace tidegate {
 namespace {
@@ -204,6 +205,10 @@ void PostgresWorker::run() {
       pause = std::min(pause * 2, std::chrono::milliseconds(longest_pause));
     }
   }
+}
+
+std::unique_ptr<verify::Prover> PostgresWorker::prover(ApplyHold& hold) {
+  return verify::make_postgres_prover(settings_, state_path_, coordination_, scene_.tables, hold);
 }
 
 std::unique_ptr<SourceView> PostgresWorker::view() {

@@ -26,6 +26,7 @@ class PostgresWorker : public SourceWorker {
   void prepare() override;
   void run() override;
   std::unique_ptr<SourceView> view() override;
+  std::unique_ptr<verify::Prover> prover(ApplyHold& hold) override;
 
  private:
   PostgresCaptureOptions capture_options() const;

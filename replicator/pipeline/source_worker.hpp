@@ -4,8 +4,10 @@
 #include <memory>
 #include <optional>
 
+#include "replicator/pipeline/apply_hold.hpp"
 #include "replicator/pipeline/planning.hpp"
 #include "replicator/pipeline/source_view.hpp"
+#include "replicator/verify/prover.hpp"
 
 namespace tidegate {
 
@@ -25,6 +27,9 @@ class SourceWorker {
 
   // For the apply thread. Throws Error where the source is away.
   virtual std::unique_ptr<SourceView> view() = 0;
+
+  // For verify, on threads of its own. Throws Error where the source is away.
+  virtual std::unique_ptr<verify::Prover> prover(ApplyHold& hold) = 0;
 };
 
 }  // namespace tidegate

@@ -22,10 +22,10 @@ from load import Load                        # noqa: E402
 from proxy import wait_until                 # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-POSTGRES_ONLY = re.compile(r"^capture/postgres/|^apply/postgres/(native/|chunk_copier|chunk_ledger)|^replicator/pipeline/postgres_"
-                           r"|^apply/sqlite/|^replicator/cutover/(reverse_capture|sqlite_way_back)")   # the way back: test_way_back
+WAY_BACK = r"|^apply/sqlite/|^replicator/cutover/(reverse_capture|sqlite_way_back)"   # in test_way_back
+POSTGRES_ONLY = re.compile(r"^capture/postgres/|^apply/postgres/(native/|chunk_copier|chunk_ledger)|^replicator/(pipeline|verify)/postgres_" + WAY_BACK)
 SQLITE_ONLY = re.compile(r"^capture/sqlite/|^apply/postgres/(chunk_loader|batch_writer)|^replicator/pipeline/(capture_worker|sqlite_)"
-                         r"|^apply/sqlite/|^replicator/cutover/(reverse_capture|sqlite_way_back)")
+                         r"|^replicator/verify/sqlite_" + WAY_BACK)
 SOURCES = ["db", "capture", "apply", "replicator"]
 LONG = os.environ.get("TIDEGATE_LONG") == "1"
 SEED = int(os.environ.get("TIDEGATE_SEED") or random.SystemRandom().randrange(10**9))

@@ -115,7 +115,8 @@ class Failpoints(Rounds):
     def kill_at(self, spec, suffix, must):
         load, pipeline = self.begin(), stage.pipeline()
         pipeline.start(failpoint=spec)
-        code = self.death(pipeline, [[text.format(n=suffix) for text in texts] for texts in STIMULI], REACH if must else 3)
+        code = self.death(pipeline, [[text.format(n=suffix) for text in texts] for texts in STIMULI], REACH if must else 3,
+                          verify=spec.startswith("verify-"))
         if must:
             self.assertEqual(code, -signal.SIGKILL, pipeline.log[-2000:])
         pipeline.kill()
@@ -125,13 +126,15 @@ class Failpoints(Rounds):
         pipeline.kill()
         self.tearDown()
 
-    def death(self, pipeline, stimuli, patience):
+    def death(self, pipeline, stimuli, patience, verify=False):
         """The exit code, or None if the process is still there when the patience is over."""
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline and pipeline.running:
             status = pipeline.status() if stimuli else None
             if status and status["phase"] == "streaming":
                 stage.write(*stimuli.pop(0))
+                if verify:
+                    pipeline.verb("verify")
             time.sleep(0.1)
         return None if pipeline.running else pipeline.wait()
 

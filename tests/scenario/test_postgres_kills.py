@@ -232,15 +232,17 @@ class Failpoints(Rounds):
     def dies_at(self, name, patience=REACH):
         self.tide.kill()
         self.tide.start(failpoint=name)
-        self.assertEqual(self.death(patience), -signal.SIGKILL, self.tide.log[-2000:])
+        self.assertEqual(self.death(patience, verify=name.startswith("verify-")), -signal.SIGKILL, self.tide.log[-2000:])
 
-    def death(self, patience):
+    def death(self, patience, verify=False):
         """The exit code, or None if the process is still there when the patience is over."""
         deadline, stimuli = time.monotonic() + patience, list(STIMULI)
         while time.monotonic() < deadline and self.tide.running:
             status = self.tide.status() if stimuli else None
             if status and status["phase"] == "streaming":
                 transaction(self.source, *stimuli.pop(0))
+                if verify:
+                    self.tide.verb("verify")
             time.sleep(0.1)
         return None if self.tide.running else self.tide.wait()
 
@@ -252,7 +254,7 @@ class Failpoints(Rounds):
                     self.fresh()
                     self.begin()
                     self.tide.start(failpoint=spec)
-                    code = self.death(REACH if ":" not in spec else 3)
+                    code = self.death(REACH if ":" not in spec else 3, verify=spec.startswith("verify-"))
                     if ":" not in spec:
                         self.assertEqual(code, -signal.SIGKILL, self.tide.log[-2000:])
                     self.tide.kill()

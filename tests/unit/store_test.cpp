@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+
 #include "db/error.hpp"
 #include "replicator/journal/journal.hpp"
 #include "support/scratch.hpp"
@@ -24,6 +27,24 @@ TEST(ControlStore, ADecisionDoesNotWaitForCapturesTransaction) {
                    .execute("BEGIN IMMEDIATE"),
                Error)
       << "the transaction is one that others would wait for";
+}
+
+// Two connections of one process, and another process that opens and closes the file, as `tidegate events`
+// does: the last one to close deletes the WAL, and that must not be the other process.
+TEST(State, ASecondConnectionDoesNotGiveUpTheFirstOnesLocks) {
+  testing_support::Scratch scratch;
+  std::string path = scratch.file("control.db");
+  ControlStore first(path);
+  sqlite::Database second = open_state(path);
+  first.set_fact("step", "before");
+  std::string look = "/usr/bin/python3 -c \"import sqlite3; c = sqlite3.connect('" + path +
+                     "'); c.execute('SELECT * FROM facts').fetchall(); c.close()\"";
+  ASSERT_EQ(std::system(look.c_str()), 0);
+  EXPECT_TRUE(std::filesystem::exists(path + "-wal"));
+  first.set_fact("step", "after");
+  EXPECT_EQ(sqlite::Database(path, sqlite::Database::Mode::read_write, {})
+                .text("SELECT value FROM facts WHERE name = 'step'"),
+            "after");
 }
 
 }  // namespace

@@ -90,17 +90,18 @@ bool SnapshotChain::changed() {
   return !data_version_ || data_version() != *data_version_;
 }
 
-SnapshotChain::Cut SnapshotChain::next() {
+SnapshotChain::Cut SnapshotChain::next(sqlite::Database* twin) {
   refuse_replaced_file();
+  twin_is_there_ = false;
   let_go_at_.reset();
   if (held_ >= 0 && !wal_) end(held_);  // without WAL the old read lock only stands in the way
   auto barrier = barrier_if_due();
-  pending_.unite(held_ >= 0 ? newer_snapshot(&connections_[static_cast<std::size_t>(held_)])
-                            : first_snapshot());
+  pending_.unite(held_ >= 0 ? newer_snapshot(&connections_[static_cast<std::size_t>(held_)], twin)
+                            : first_snapshot(twin));
   if (barrier) let_wal_start_over();
   barrier.reset();
-  step_into_wal();
-  return {connections_[static_cast<std::size_t>(held_)], pending_, wal_};
+  step_into_wal(twin);
+  return {connections_[static_cast<std::size_t>(held_)], pending_, wal_, twin_is_there_};
 }
 
 namespace {
@@ -116,14 +117,14 @@ bool takes_long(const Look& look) {
 // While a snapshot reads the file alone, nothing can be checkpointed, and each of the app's commits that
 // tries sorts the whole WAL before it finds that out. So a cut that takes long moves on to the next commit,
 // where one comes soon; where none does, nobody is held up.
-void SnapshotChain::step_into_wal() {
+void SnapshotChain::step_into_wal(sqlite::Database* twin) {
   if (!reads_file_alone() || !takes_long(pending_)) return;
   auto deadline = Clock::now() + options_.commit_wait;
   while (published(held_) == position_) {
     if (Clock::now() >= deadline) return;
     std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
-  pending_.unite(newer_snapshot(&connections_[static_cast<std::size_t>(held_)]));
+  pending_.unite(newer_snapshot(&connections_[static_cast<std::size_t>(held_)], twin));
 }
 
 void SnapshotChain::accept() {
@@ -143,22 +144,23 @@ void SnapshotChain::release() {
 }
 
 // The first connection's snapshot only anchors the WAL while the position of the second's is found out.
-Look SnapshotChain::first_snapshot() {
+Look SnapshotChain::first_snapshot(sqlite::Database* twin) {
   begin(0);
   held_ = 0;
   wal_ = connections_[0].text("PRAGMA journal_mode") == "wal";
   data_version_ = data_version();
-  if (wal_) return newer_snapshot(nullptr);
+  if (wal_) return newer_snapshot(nullptr, twin);
   narrowing_.stop();
   position_.reset();
   return Look::at_everything("the file is not in WAL mode");
 }
 
 // `narrow_from` holds the snapshot of the last cut; null where there is none.
-Look SnapshotChain::newer_snapshot(sqlite::Database* narrow_from) {
+Look SnapshotChain::newer_snapshot(sqlite::Database* narrow_from, sqlite::Database* twin) {
   int older = held_, newer = 1 - held_;
   WalPosition position;
   bool exact = begin_at_published_position(newer, position);
+  twin_is_there_ = exact && twin && begin_twin(*twin, position);
   Look look;
   try {
     if (exact) {
@@ -220,6 +222,16 @@ bool SnapshotChain::begin_at_published_position(int connection, WalPosition& pos
     }
     if (i + 1 < max_tries_for_exact_position) end(connection);
   }
+  return false;
+}
+
+// Nobody has published another commit by the time that it is open: then it shows the same one.
+bool SnapshotChain::begin_twin(sqlite::Database& twin, const WalPosition& position) {
+  if (twin.in_transaction()) twin.execute("ROLLBACK");
+  twin.execute("BEGIN");
+  twin.integer("SELECT count(*) FROM sqlite_schema");
+  if (published(held_) == position) return true;
+  twin.execute("ROLLBACK");
   return false;
 }
 

@@ -32,6 +32,7 @@ class SnapshotChain {
     sqlite::Database& connection;  // in a read transaction, query_only; no statement may outlive the cut
     const Look& look;              // against the last accepted cut
     bool wal;                      // false: writers wait for this cut, keep it under 100 ms
+    bool twin = false;             // the other connection has the same snapshot
   };
 
   SnapshotChain(const std::string& path, const Options& options);
@@ -40,8 +41,10 @@ class SnapshotChain {
   // Whether a commit may have happened since the last cut. Costs about a microsecond.
   bool changed();
   // Opens a newer snapshot and ends the one before. Valid until the next call of next(), accept() or
-  // release().
-  Cut next();
+  // release(). `twin` is another connection to the file, which is given the very same snapshot where that
+  // can be told (Cut::twin; in WAL mode only): the caller's to end, and soon, since it keeps the WAL from
+  // being reset.
+  Cut next(sqlite::Database* twin = nullptr);
   // The shadow is now what the last cut showed. A cut that is not accepted stays part of the next one's look.
   // Without WAL this ends the read lock; above the WAL's bound it may let the chain go.
   void accept();
@@ -68,9 +71,10 @@ class SnapshotChain {
  private:
   class Barrier;
   void refuse_replaced_file() const;
-  Look first_snapshot();
-  void step_into_wal();
-  Look newer_snapshot(sqlite::Database* narrow_from);
+  Look first_snapshot(sqlite::Database* twin);
+  void step_into_wal(sqlite::Database* twin);
+  Look newer_snapshot(sqlite::Database* narrow_from, sqlite::Database* twin);
+  bool begin_twin(sqlite::Database& twin, const WalPosition& position);
   void hold(int connection, std::optional<WalPosition> position);
   void begin(int connection);
   void end(int connection);
@@ -92,6 +96,7 @@ class SnapshotChain {
   std::optional<WalPosition> position_;  // of the held snapshot, where it is known exactly
   std::optional<std::int64_t> data_version_;
   std::optional<std::chrono::steady_clock::time_point> let_go_at_;
+  bool twin_is_there_ = false;
   bool stands_in_wal_ = false;                   // that snapshot surely keeps the WAL from being reset
   std::uint64_t next_checkpoint_, next_relief_;  // bytes of WAL
   Narrowing narrowing_;

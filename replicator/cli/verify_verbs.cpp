@@ -1,0 +1,135 @@
+// verify: asks the daemon for a run, attaches to it, and reads what it found from the state directory.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <fstream>
+#include <thread>
+
+#include "replicator/cli/verbs.hpp"
+#include "replicator/config/units.hpp"
+#include "replicator/control/client.hpp"
+#include "replicator/failure.hpp"
+#include "replicator/verify/report.hpp"
+#include "replicator/version.hpp"
+
+namespace tidegate::cli {
+namespace {
+
+namespace json = boost::json;
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+constexpr auto answer_time = 15s;
+constexpr auto stop_time = 60s;  // what a unit is doing ends first
+constexpr auto look_again = 200ms;
+constexpr std::size_t most_lines = 50;  // of differences in a terminal
+
+verify::Request request_of(const Invocation& invocation) {
+  verify::Request request;
+  request.tables = invocation.verify_tables;
+  for (const auto& table : invocation.flags.tables) request.tables.push_back(table);
+  request.sample = invocation.sample;
+  request.counts = invocation.counts;
+  request.continuous = invocation.continuous;
+  request.rate = invocation.rate.value_or(0);
+  request.jobs = invocation.verify_jobs;
+  return request;
+}
+
+json::object progress(const fs::path& state_dir) {
+  return json::parse(control::call(state_dir, "GET", "/v1/verify", "", answer_time).body).as_object();
+}
+
+std::uint64_t number(const json::object& object, std::string_view name) {
+  const auto* value = object.if_contains(name);
+  return value && value->is_number() ? value->to_number<std::uint64_t>() : 0;
+}
+
+bool is_running(const json::object& progress) {
+  const auto* state = progress.if_contains("state");
+  return state && state->is_string() && state->get_string() == "running";
+}
+
+std::string line_of(const json::object& progress) {
+  std::string line = fmt::format(
+      "{} of about {} compared, {}/s, {} found", format_count(number(progress, "rows")),
+      format_rows(number(progress, "rows_expected")), format_count(number(progress, "rows_per_second")),
+      format_count(number(progress, "differences")));
+  if (progress.if_contains("eta_seconds"))
+    line += fmt::format(", {} left", format_duration(std::chrono::seconds(number(progress, "eta_seconds"))));
+  return line;
+}
+
+// Draws how far it is where somebody looks; to leave it does no harm.
+void attach(const fs::path& state_dir) {
+  bool seen = isatty(STDERR_FILENO) != 0;
+  for (auto now = progress(state_dir); is_running(now); now = progress(state_dir)) {
+    if (seen) fmt::print(stderr, "\r\033[K{}", line_of(now));
+    std::this_thread::sleep_for(look_again);
+  }
+  if (seen) fmt::print(stderr, "\r\033[K");
+}
+
+void write_page(const std::string& path, const verify::Report& report, const fs::path& state_dir) {
+  std::ofstream file(path, std::ios::trunc);
+  file << verify::to_html(report, state_dir.filename().string(), program_version);
+  file.close();
+  if (!file) throw std::runtime_error("the page " + path + " could not be written");
+}
+
+int tell(const Invocation& invocation, const fs::path& state_dir) {
+  auto report = verify::Store(state_dir / "control.db").report();
+  if (!report)
+    throw Coded<Refused>("verify-never-ran", "verify has not run on " + state_dir.string(),
+                         "begin with: tidegate verify");
+  if (!invocation.html.empty()) write_page(invocation.html, *report, state_dir);
+  fmt::print("{}{}", invocation.json ? verify::to_json(*report) : verify::to_text(*report, most_lines),
+             invocation.json ? "\n" : "");
+  if (report->run.state == "failed") return static_cast<int>(Exit::failed);
+  return static_cast<int>(report->differing > 0 ? Exit::differences : Exit::done);
+}
+
+json::object body_of(const Invocation& invocation) {
+  json::object body = json::parse(to_json(request_of(invocation))).as_object();
+  if (invocation.flags.reason) body["reason"] = *invocation.flags.reason;
+  return body;
+}
+
+}  // namespace
+
+int verify(const Invocation& invocation) {
+  const auto state_dir = find_state_dir(invocation);
+  control::call(state_dir, "POST", "/v1/verify", json::serialize(body_of(invocation)), answer_time);
+  if (invocation.continuous) {
+    fmt::print(
+        "verify goes round and round; see `tidegate verify status`, end it with `tidegate verify stop`\n");
+    return 0;
+  }
+  attach(state_dir);
+  return tell(invocation, state_dir);
+}
+
+int verify_status(const Invocation& invocation) {
+  const auto state_dir = find_state_dir(invocation);
+  try {
+    auto now = progress(state_dir);
+    if (is_running(now) && !invocation.json) fmt::print("{}\n", line_of(now));
+  } catch (const control::NotRunning&) {  // what was found is there without a daemon
+  }
+  return tell(invocation, state_dir);
+}
+
+int verify_stop(const Invocation& invocation) {
+  json::object body;
+  if (invocation.flags.reason) body["reason"] = *invocation.flags.reason;
+  const auto response =
+      control::call(find_state_dir(invocation), "POST", "/v1/verify/stop", json::serialize(body), stop_time);
+  bool stopped = json::parse(response.body).at("stopped").as_bool();
+  fmt::print("{}\n", invocation.json ? response.body
+                     : stopped       ? "stopped"
+                                     : "nothing to stop: verify does not run");
+  return 0;
+}
+
+}  // namespace tidegate::cli

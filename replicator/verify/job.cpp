@@ -1,0 +1,254 @@
+#include "replicator/verify/job.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <filesystem>
+
+#include "db/error.hpp"
+#include "replicator/failure.hpp"
+#include "replicator/log.hpp"
+#include "replicator/verify/unit_queue.hpp"
+
+namespace tidegate::verify {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = Coordination::Clock;
+
+constexpr auto between_looks = 200ms, between_tries = 500ms, after_trouble = 2000ms;
+constexpr auto patience_for_meeting = 180s, rest_between_rounds = 30s;
+constexpr const char* trouble = "verify";
+
+// Of a daemon that was killed while it sorted.
+void remove_leftovers(const std::filesystem::path& state_dir) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(state_dir, ignored))
+    if (entry.path().extension() == ".sort") std::filesystem::remove(entry.path(), ignored);
+}
+
+void sleep(std::chrono::milliseconds time, const std::stop_token& stop) {
+  auto until = Clock::now() + time;
+  while (!stop.stop_requested() && Clock::now() < until) std::this_thread::sleep_for(10ms);
+}
+
+std::string stage_after(const Report& report) {
+  if (report.run.state != "completed") return "failed";
+  return report.is_equal() ? "completed" : "failed";
+}
+
+bool is_whole(const Request& request) {
+  return request.tables.empty() && !request.sample && !request.counts;
+}
+
+}  // namespace
+
+Job::Job(const Settings& settings, SourceWorker& source, ApplyHold& hold, Coordination& coordination,
+         const std::string& control_path)
+    : settings_(settings), source_(source), hold_(hold), coordination_(coordination), store_(control_path) {}
+
+Job::~Job() = default;
+
+int Job::jobs(const Request& request) const {
+  if (request.jobs > 0) return request.jobs;
+  return static_cast<int>(settings_.source.postgres.jobs);
+}
+
+void Job::resume() {
+  remove_leftovers(settings_.state_dir);
+  std::lock_guard lock(mutex_);
+  auto run = store_.newest();
+  if (!run) return;
+  if (run->state == "running") return launch(*run);
+  if (auto report = store_.report(0); report && is_whole(run->request))
+    coordination_.update([&](Status& status) { status.stages.verification = stage_after(*report); });
+}
+
+Run Job::start(const Request& request, const std::string& by) {
+  std::lock_guard lock(mutex_);
+  if (!coordination_.is_streaming() || coordination_.paused())
+    throw Coded<Refused>("not-streaming",
+                         "the two ends can be compared at one position while the pipeline is streaming",
+                         "`tidegate status` shows its phase; after a pause: tidegate resume");
+  if (busy_) {
+    throw Coded<Refused>("verify-runs", "verify is running already",
+                         "`tidegate verify status` shows how far it is, `tidegate verify stop` ends it");
+  }
+  Run run = store_.begin(request, by);
+  launch(run);
+  return run;
+}
+
+bool Job::stop() {
+  std::lock_guard lock(mutex_);
+  if (!busy_) return false;
+  given_up_ = true;
+  thread_.request_stop();
+  thread_.join();
+  return true;
+}
+
+// The daemon's own stop ends the thread as well, but not the run.
+void Job::launch(Run run) {
+  busy_ = true;
+  given_up_ = false;
+  rows_ = rows_at_start_ = store_.progress(run.id).rows;
+  began_ = Clock::now();
+  thread_ = std::jthread([this, run = std::move(run)](const std::stop_token& own) {
+    std::stop_source either;
+    std::stop_callback by_us(own, [&] { either.request_stop(); });
+    std::stop_callback by_daemon(coordination_.stop_token(), [&] { either.request_stop(); });
+    work(run, either.get_token());
+    busy_ = false;
+  });
+}
+
+void Job::work(Run run, const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    try {
+      if (!wait_for_stream(stop)) break;
+      run_through(run, stop);
+      coordination_.clear_report(trouble);
+      finish(run);
+      if (!run.request.continuous) return;
+      sleep(rest_between_rounds, stop);
+      if (stop.stop_requested()) return;
+      run = store_.begin(run.request, run.by);
+      rows_ = rows_at_start_ = 0;
+      began_ = Clock::now();
+    } catch (const Stopped&) {
+      break;
+    } catch (const std::exception& failure) {
+      auto* error = dynamic_cast<const Error*>(&failure);
+      log_warn("verify: {}", failure.what());
+      coordination_.report(trouble, failure.what());
+      if (!error || error->advice() == Advice::stop) {
+        store_.end(run.id, "failed", failure.what());
+        coordination_.update([](Status& status) { status.stages.verification = "failed"; });
+        return;
+      }
+      sleep(after_trouble, stop);
+    }
+  }
+  if (!given_up_) return;
+  store_.end(run.id, "stopped", "");
+  coordination_.update([](Status& status) { status.stages.verification = "pending"; });
+}
+
+bool Job::wait_for_stream(const std::stop_token& stop) {
+  while (!stop.stop_requested() && (!coordination_.is_streaming() || coordination_.paused()))
+    sleep(between_looks, stop);
+  return !stop.stop_requested();
+}
+
+std::unique_ptr<Meeting> Job::meet(Prover& prover, int jobs, const std::stop_token& stop) {
+  auto until = Clock::now() + patience_for_meeting;
+  while (!stop.stop_requested()) {
+    if (auto meeting = prover.meet(jobs, stop)) return meeting;
+    if (stop.stop_requested()) break;
+    if (Clock::now() > until)
+      throw Coded<Refused>("verify-no-meeting",
+                           "the target could not be had at a position of the source: apply does not come to "
+                           "rest within 1.5 s",
+                           "`tidegate status` shows the lag; try again when it is small");
+    sleep(between_tries, stop);
+  }
+  throw Stopped();
+}
+
+void Job::plan(Run& run, Meeting& meeting) {
+  auto units = meeting.units(run.request);
+  if (units.empty())
+    throw Coded<Refused>("verify-no-table", "no replicated table is meant",
+                         "`tidegate status` lists them; --table takes the source's names and patterns");
+  store_.plan(run.id, units);
+  run.planned = true;
+}
+
+void Job::run_through(Run& run, const std::stop_token& stop) {
+  if (is_whole(run.request))
+    coordination_.update([](Status& status) { status.stages.verification = "in_progress"; });
+  auto prover = source_.prover(hold_);
+  do {
+    auto meeting = meet(*prover, jobs(run.request), stop);
+    if (!run.planned) plan(run, *meeting);
+    compare(run, *meeting, stop);
+    if (stop.stop_requested()) throw Stopped();
+  } while (!store_.pending(run.id).empty());
+}
+
+void Job::compare(const Run& run, Meeting& meeting, const std::stop_token& stop) {
+  UnitQueue queue(meeting, store_.pending(run.id));
+  auto work = [&] {
+    try {
+      auto worker = meeting.worker();
+      while (auto unit = queue.take(*worker)) {
+        Findings findings;
+        worker->check(
+            *unit, run.request, [&](std::uint64_t rows) { compared(rows, run.request.rate, stop); }, stop,
+            findings);
+        if (stop.stop_requested()) throw Stopped();
+        store_.finish(run.id, *unit, meeting.position(), findings);
+      }
+    } catch (...) {
+      queue.fail(std::current_exception());
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < jobs(run.request); ++i) threads.emplace_back(work);
+  }
+  queue.rethrow();
+}
+
+void Job::compared(std::uint64_t rows, std::uint64_t rate, const std::stop_token& stop) {
+  auto all = rows_ += rows;
+  while (rate > 0 && !stop.stop_requested()) {
+    auto due = began_.load() + std::chrono::microseconds((all - rows_at_start_) * 1'000'000 / rate);
+    if (Clock::now() >= due) break;
+    std::this_thread::sleep_for(std::min<Clock::duration>(due - Clock::now(), 10ms));
+  }
+  if (stop.stop_requested()) throw Stopped();
+}
+
+void Job::finish(const Run& run) {
+  store_.end(run.id, "completed", "");
+  auto report = store_.report(0).value();
+  log_event(LogLevel::info, "verify completed",
+            {{"run", run.id}, {"rows", report.rows}, {"differences", report.differing}});
+  if (is_whole(run.request))
+    coordination_.update([&](Status& status) { status.stages.verification = stage_after(report); });
+  coordination_.clear_report("verify-differences");
+  if (report.differing > 0)
+    coordination_.report(
+        "verify-differences",
+        fmt::format("verify found {} differences; `tidegate verify status` names them", report.differing));
+}
+
+std::string Job::progress_json() {
+  namespace json = boost::json;
+  auto run = store_.newest();
+  if (!run) return json::serialize(json::object{{"run", nullptr}});
+  auto progress = store_.progress(run->id);
+  json::object out{{"run", run->id},
+                   {"state", run->state},
+                   {"started_at", run->started_at},
+                   {"ended_at", run->ended_at},
+                   {"error", run->error},
+                   {"continuous", run->request.continuous},
+                   {"units", progress.units},
+                   {"units_done", progress.units_done},
+                   {"rows", rows_.load()},
+                   {"rows_expected", progress.rows_expected},
+                   {"differences", progress.differences}};
+  if (run->state == "running") {
+    double seconds = std::chrono::duration<double>(Clock::now() - began_.load()).count();
+    double rate = seconds > 0 ? static_cast<double>(rows_ - rows_at_start_) / seconds : 0;
+    out["rows_per_second"] = static_cast<std::uint64_t>(rate);
+    if (rate > 0 && progress.rows_expected > rows_)
+      out["eta_seconds"] = static_cast<double>(progress.rows_expected - rows_) / rate;
+  }
+  return json::serialize(out);
+}
+
+}  // namespace tidegate::verify

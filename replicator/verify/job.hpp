@@ -1,0 +1,59 @@
+// verify as a job of the daemon: one run at a time, on threads of its own. A run that the daemon's end
+// interrupted goes on with the next start.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "replicator/config/settings.hpp"
+#include "replicator/pipeline/apply_hold.hpp"
+#include "replicator/pipeline/coordination.hpp"
+#include "replicator/pipeline/source_worker.hpp"
+#include "replicator/verify/store.hpp"
+
+namespace tidegate::verify {
+
+class Job {
+ public:
+  Job(const Settings& settings, SourceWorker& source, ApplyHold& hold, Coordination& coordination,
+      const std::string& control_path);
+  // Ends the threads; the run goes on with the next daemon.
+  ~Job();
+
+  // Goes on with what an earlier daemon left. To be called once, when the pipeline runs.
+  void resume();
+  // Throws Refused where the pipeline is not in the stream, or another run is under way.
+  Run start(const Request& request, const std::string& by);
+  // Ends the run for good. False where none is under way.
+  bool stop();
+  // One JSON object: the newest run and how far it is.
+  std::string progress_json();
+
+ private:
+  void launch(Run run);
+  void work(Run run, const std::stop_token& stop);
+  bool wait_for_stream(const std::stop_token& stop);
+  void run_through(Run& run, const std::stop_token& stop);
+  std::unique_ptr<Meeting> meet(Prover& prover, int jobs, const std::stop_token& stop);
+  void plan(Run& run, Meeting& meeting);
+  void compare(const Run& run, Meeting& meeting, const std::stop_token& stop);
+  void compared(std::uint64_t rows, std::uint64_t rate, const std::stop_token& stop);
+  void finish(const Run& run);
+  int jobs(const Request& request) const;
+
+  const Settings& settings_;
+  SourceWorker& source_;
+  ApplyHold& hold_;
+  Coordination& coordination_;
+  Store store_;
+  std::mutex mutex_;  // of who starts and stops
+  std::atomic<bool> busy_ = false, given_up_ = false;
+  std::atomic<std::uint64_t> rows_ = 0, rows_at_start_ = 0;
+  std::atomic<Coordination::Clock::time_point> began_{};
+  std::jthread thread_;
+};
+
+}  // namespace tidegate::verify

@@ -1,0 +1,133 @@
+#include "replicator/verify/line_merge.hpp"
+
+#include <algorithm>
+
+#include "proto/change.hpp"
+#include "replicator/verify/copy_line.hpp"
+
+namespace tidegate::verify {
+namespace {
+
+// One round trip to the speller for so many; a bound on memory.
+constexpr std::size_t most_doubts = 1000, most_doubt_bytes = 4 << 20;
+constexpr std::uint64_t rows_between_counts = 2000;
+
+}  // namespace
+
+bool LineMerge::excepted(const std::string& key) {
+  auto found = scene_.held.find(key);
+  if (found == scene_.held.end()) return false;
+  findings_.excepted.push_back({scene_.plan.source, key, found->second});
+  return true;
+}
+
+void LineMerge::differ(Kind kind, const std::string& key, const std::string& key_bytes,
+                       std::vector<std::string> columns) {
+  if (excepted(key)) return;
+  add(findings_, {Side::target, kind, scene_.plan.source, key, key_bytes, std::move(columns)});
+}
+
+void LineMerge::misfit(const std::string& key, const std::string& key_bytes) {
+  ++uncounted_;
+  differ(Kind::missing, key, key_bytes);
+}
+
+void LineMerge::count(bool last) {
+  if (!last && uncounted_ < rows_between_counts) return;
+  findings_.rows += uncounted_;
+  scene_.compared(uncounted_);
+  uncounted_ = 0;
+}
+
+// The lines differ. One of them may stand alone.
+void LineMerge::meet(SourceLines& source, TargetLines& target) {
+  auto look = [&](Stream& side, std::string_view line) {
+    split_fields(line, side.fields);
+    if (side.before.empty()) return side.before.assign(line), void();
+    std::vector<std::string_view> before;
+    split_fields(side.before, before);
+    bool falls = side.before != line && scene_.order.compare(before, side.fields) >= 0;
+    if (falls && scene_.order.is_natural()) throw OrderBroken();
+    side.before.assign(line);
+  };
+  if (source_.there) look(source_, source.line());
+  if (target_.there) look(target_, target.line());
+  auto order = !target_.there   ? std::weak_ordering::less
+               : !source_.there ? std::weak_ordering::greater
+                                : scene_.order.compare(source_.fields, target_.fields);
+  if (order == 0) doubt(source, target);
+  if (order < 0) differ(Kind::missing, source.key(), source.key_bytes());
+  if (order > 0) {
+    Row key = scene_.order.key_of(target_.fields);
+    differ(Kind::extra, key_as_json(key), encode(key));
+  }
+  if (order <= 0) ++uncounted_, source_.there = source.next();
+  if (order >= 0) target_.there = target.next();
+}
+
+void LineMerge::doubt(SourceLines& source, TargetLines& target) {
+  doubts_.push_back(
+      {std::string(source.line()), std::string(target.line()), source.key(), source.key_bytes()});
+  doubt_bytes_ += source.line().size() + target.line().size();
+  if (doubts_.size() >= most_doubts || doubt_bytes_ >= most_doubt_bytes) settle();
+}
+
+void LineMerge::compare_fields(std::size_t doubt, std::vector<Pending>& pending,
+                               std::vector<std::vector<std::size_t>>& differing) {
+  std::vector<std::string_view> mine, theirs;
+  split_fields(doubts_[doubt].source, mine);
+  split_fields(doubts_[doubt].target, theirs);
+  for (std::size_t i = 0; i < mine.size(); ++i) {
+    if (mine[i] == theirs[i]) continue;
+    auto source = field_value(mine[i]), target = field_value(theirs[i]);
+    if (!source || !target) {
+      differing[doubt].push_back(i);
+    } else {
+      pending[i].doubts.push_back(doubt);
+      pending[i].source.push_back(std::move(*source));
+      pending[i].target.push_back(std::move(*target));
+    }
+  }
+}
+
+// The server says how its columns print what the source has.
+void LineMerge::settle() {
+  std::vector<Pending> pending(scene_.plan.columns.size());
+  std::vector<std::vector<std::size_t>> differing(doubts_.size());  // columns
+  for (std::size_t i = 0; i < doubts_.size(); ++i) compare_fields(i, pending, differing);
+  for (std::size_t column = 0; column < pending.size(); ++column) {
+    Pending& each = pending[column];
+    if (each.doubts.empty()) continue;
+    auto spelt = scene_.speller.spell(scene_.plan, column, std::move(each.source));
+    for (std::size_t i = 0; i < spelt.size(); ++i)
+      if (spelt[i] != each.target[i]) differing[each.doubts[i]].push_back(column);
+  }
+  for (std::size_t i = 0; i < doubts_.size(); ++i) {
+    if (differing[i].empty()) continue;
+    std::sort(differing[i].begin(), differing[i].end());
+    std::vector<std::string> columns;
+    for (auto column : differing[i]) columns.push_back(scene_.plan.columns[column].target);
+    differ(Kind::differs, doubts_[i].key, doubts_[i].key_bytes, std::move(columns));
+  }
+  doubts_.clear();
+  doubt_bytes_ = 0;
+}
+
+void LineMerge::run(SourceLines& source, TargetLines& target) {
+  source_.there = source.next();
+  target_.there = target.next();
+  while (source_.there || target_.there) {
+    if (source_.there && target_.there && source.line() == target.line()) {
+      source_.there = source.next();
+      target_.there = target.next();
+      ++uncounted_;
+    } else {
+      meet(source, target);
+    }
+    count(false);
+  }
+  settle();
+  count(true);
+}
+
+}  // namespace tidegate::verify

@@ -1,0 +1,78 @@
+// Runs of verify in control.db: what was asked, which units are done, what they found. Each call is one
+// transaction; a crash leaves the units that were finished. Usable from any thread; several processes may
+// read.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "db/sqlite.hpp"
+#include "replicator/verify/prover.hpp"
+
+namespace tidegate::verify {
+
+struct Run {
+  std::int64_t id = 0;
+  std::string started_at, ended_at, by;  // ISO 8601, UTC; ended_at empty while it goes on
+  std::string state;                     // running, completed, stopped, failed
+  std::string error;                     // why it failed
+  Request request;
+  bool planned = false;  // its units are recorded
+};
+
+// Something that is wrong beside the rows, or that could not be looked at.
+struct Remark {
+  bool is_difference = false;
+  std::string code, table, message;
+};
+
+struct Progress {
+  std::uint64_t units = 0, units_done = 0, rows = 0, rows_expected = 0, differences = 0;
+};
+
+struct TableResult {
+  std::string source, target;
+  bool done = false;
+  std::uint64_t rows = 0, differences = 0, excepted = 0;
+  std::optional<std::uint64_t> target_rows;
+};
+
+struct Report {
+  Run run;
+  std::vector<std::string> positions;  // at which both ends were looked at
+  std::vector<TableResult> tables;
+  std::vector<Difference> differences;  // the first so many of each unit
+  std::vector<Excepted> excepted;
+  std::vector<Remark> remarks;
+  std::uint64_t rows = 0, differing = 0, excepted_rows = 0;
+
+  bool is_equal() const;  // it is through, and nothing differs
+};
+
+class Store {
+ public:
+  explicit Store(const std::string& control_path);
+
+  Run begin(const Request& request, const std::string& by);
+  std::optional<Run> newest();
+  void plan(std::int64_t run, const std::vector<Unit>& units);
+  std::vector<Unit> pending(std::int64_t run);
+  void finish(std::int64_t run, const Unit& unit, const std::string& position, const Findings& findings);
+  void remark(std::int64_t run, const std::vector<Remark>& remarks);
+  void end(std::int64_t run, const std::string& state, const std::string& error);
+
+  Progress progress(std::int64_t run);
+  // The newest run with differences named up to `most`.
+  std::optional<Report> report(std::size_t most = most_named);
+  // The keys of rows that differ between the source and the target, by source table.
+  std::vector<Difference> differences(std::int64_t run, std::size_t most);
+
+ private:
+  std::mutex mutex_;
+  sqlite::Database database_;
+};
+
+}  // namespace tidegate::verify
