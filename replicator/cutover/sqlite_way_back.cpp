@@ -216,6 +216,10 @@ void SqliteWayBack::work(const Position& start, const std::stop_token& stop) {
   SqliteSink sink(file, tables);
   Applier applier(journal, sink, {}, limits, [](const SchemaChange&) {});
   applied(file.position().sequence);
+  {
+    std::lock_guard lock(mutex_);
+    running_ = true;
+  }
   while (!stop.stop_requested()) {
     capture_.rethrow();
     BatchOutcome outcome;
@@ -250,12 +254,13 @@ void SqliteWayBack::run(const std::string& text, std::stop_token stop) {
 }
 
 Lag SqliteWayBack::lag() {
-  const auto state = capture_.state();
   std::uint64_t from = 0;
   {
     std::lock_guard lock(mutex_);
+    if (!running_) return {};
     from = applied_;
   }
+  const auto state = capture_.state();
   Lag lag;
   lag.seconds = state.lag_seconds;
   const auto backlog = JournalReader(capture_.journal_path()).backlog_after(from);

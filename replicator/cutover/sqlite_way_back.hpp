@@ -45,6 +45,7 @@ class SqliteWayBack : public WayBack {
   std::mutex mutex_;
   std::condition_variable_any moved_;
   std::uint64_t applied_ = 0;
+  bool running_ = false;  // it has been, in this process
 };
 
 // The start of the stream as the cutover's journal keeps it. parse_start throws Error (stop).
