@@ -92,6 +92,14 @@ class WayBackTest(unittest.TestCase):
         self.forward.sync(timeout=WAIT)
         self.forward.stop()
         self.stage.app.stop()
+        self.open_target()
+
+    def open_target(self):
+        """As the cutover does it: the target takes writes."""
+        self.query("""DO $$ DECLARE fence record; BEGIN
+                        FOR fence IN SELECT tgname, tgrelid::regclass AS owner FROM pg_trigger WHERE tgfoid = to_regproc('tidegate.refuse_write') LOOP
+                          EXECUTE format('DROP TRIGGER %I ON %s', fence.tgname, fence.owner);
+                        END LOOP; END $$""")
 
     def journalled(self):
         connection = sqlite3.connect(f"file:{self.back.state / 'back.db'}?mode=ro", uri=True, timeout=30)
@@ -237,6 +245,7 @@ class Rows(WayBackTest):
         self.assertEqual(self.back.lines(), [])
         self.back.end()
         (self.back.state / "start").unlink()
+        self.open_target()
         self.query("""UPDATE "user" SET role = role""")
         self.assertIn("foreign-writer: somebody else than tidegate has written to the target: public.user",
                       self.back.start(mode="prepare").lines())
