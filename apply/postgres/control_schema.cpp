@@ -28,23 +28,6 @@ CREATE TABLE tidegate.pipelines (
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now());
 
--- Every transaction of tidegate begins with this: it waits for a transaction of an older session that is still open,
--- and refuses when another session has taken over or the position is not the one that the caller believes in.
-CREATE FUNCTION tidegate.enter(p text, my_epoch bigint, my_sequence bigint) RETURNS void
-LANGUAGE plpgsql AS $$
-DECLARE now_is tidegate.pipelines;
-BEGIN
-  SELECT * INTO now_is FROM tidegate.pipelines WHERE pipeline = p FOR UPDATE;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'the control row of pipeline % is gone', p USING ERRCODE = 'TG002';
-  ELSIF now_is.epoch <> my_epoch THEN
-    RAISE EXCEPTION 'another tidegate has taken over pipeline % (epoch %, ours is %)', p, now_is.epoch, my_epoch
-      USING ERRCODE = 'TG001';
-  ELSIF now_is.sequence <> my_sequence THEN
-    RAISE EXCEPTION 'pipeline % is at position %, not at %', p, now_is.sequence, my_sequence USING ERRCODE = 'TG003';
-  END IF;
-END $$;
-
 -- Where foreign keys are switched off, says what they would have said.
 CREATE FUNCTION tidegate.still_referenced(child text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -142,12 +125,37 @@ BEGIN
   END IF;
 END $$;
 
+-- The message that both functions of entry write stands in the server's log before all that the transaction writes: the
+-- way back leaves such transactions out, since their rows came from the legacy database.
+
+-- Every transaction of tidegate begins with this: it waits for a transaction of an older session that is still open,
+-- and refuses when another session has taken over, when the target is live, or when the position is not the one that the
+-- caller believes in.
+CREATE OR REPLACE FUNCTION tidegate.enter(p text, my_epoch bigint, my_sequence bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE now_is tidegate.pipelines;
+BEGIN
+  PERFORM pg_catalog.pg_logical_emit_message(true, 'tidegate', 'applies ' || p);
+  SELECT * INTO now_is FROM tidegate.pipelines WHERE pipeline = p FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the control row of pipeline % is gone', p USING ERRCODE = 'TG002';
+  ELSIF now_is.epoch <> my_epoch THEN
+    RAISE EXCEPTION 'another tidegate has taken over pipeline % (epoch %, ours is %)', p, now_is.epoch, my_epoch
+      USING ERRCODE = 'TG001';
+  ELSIF now_is.direction <> 'forward' THEN
+    RAISE EXCEPTION 'the target of pipeline % is live: nothing is applied to it', p USING ERRCODE = 'TG004';
+  ELSIF now_is.sequence <> my_sequence THEN
+    RAISE EXCEPTION 'pipeline % is at position %, not at %', p, now_is.sequence, my_sequence USING ERRCODE = 'TG003';
+  END IF;
+END $$;
+
 -- Begins transactions that go on beside the stream's and each other: they wait for nobody, but a session that takes over
 -- waits for them, since it holds this lock alone while it changes the epoch.
 CREATE OR REPLACE FUNCTION tidegate.enter_shared(p text, my_epoch bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE now_is tidegate.pipelines;
 BEGIN
+  PERFORM pg_catalog.pg_logical_emit_message(true, 'tidegate', 'applies ' || p);
   PERFORM pg_advisory_xact_lock_shared(hashtextextended('tidegate lease of ' || p, 0));
   SELECT * INTO now_is FROM tidegate.pipelines WHERE pipeline = p;
   IF NOT FOUND THEN
@@ -155,7 +163,34 @@ BEGIN
   ELSIF now_is.epoch <> my_epoch THEN
     RAISE EXCEPTION 'another tidegate has taken over pipeline % (epoch %, ours is %)', p, now_is.epoch, my_epoch
       USING ERRCODE = 'TG001';
+  ELSIF now_is.direction <> 'forward' THEN
+    RAISE EXCEPTION 'the target of pipeline % is live: nothing is applied to it', p USING ERRCODE = 'TG004';
   END IF;
+END $$;
+
+-- What a mapping's keys became. It outlives the pipeline's own rows: who begins again gets the same answers.
+CREATE TABLE tidegate.keys (
+  pipeline text NOT NULL,
+  scope text NOT NULL,    -- surrogate:ENTITY, uuid:ENTITY or unique:TABLE.COLUMN
+  key text NOT NULL,      -- JSON array
+  answer text NOT NULL,
+  owner text NOT NULL,    -- of a unique value: the source row that holds it
+  PRIMARY KEY (pipeline, scope, key));
+REVOKE ALL ON tidegate.keys FROM PUBLIC;
+
+-- Which side takes the application's writes, by which cutover.
+CREATE TABLE tidegate.live_side (
+  pipeline text PRIMARY KEY REFERENCES tidegate.pipelines ON DELETE CASCADE,
+  run text NOT NULL,
+  live text NOT NULL CHECK (live IN ('source', 'target')),
+  since timestamptz NOT NULL DEFAULT now());
+REVOKE ALL ON tidegate.live_side FROM PUBLIC;
+
+-- The fence of a target that is not live yet.
+CREATE FUNCTION tidegate.refuse_write() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'table %.% still follows another database, which tidegate replicates', TG_TABLE_SCHEMA, TG_TABLE_NAME
+    USING ERRCODE = '25006', HINT = 'It takes writes after the cutover; tidegate status says which side is live.';
 END $$;
 
 -- Tables that the pipeline's stream does not write, or that are being copied again: each with a position of its own.
@@ -202,52 +237,6 @@ BEGIN
 END $$;
 )sql";
 
-// It outlives the pipeline's own rows: who begins again gets the same answers.
-constexpr const char* keys = R"sql(
-CREATE TABLE tidegate.keys (
-  pipeline text NOT NULL,
-  scope text NOT NULL,    -- surrogate:ENTITY, uuid:ENTITY or unique:TABLE.COLUMN
-  key text NOT NULL,      -- JSON array
-  answer text NOT NULL,
-  owner text NOT NULL,    -- of a unique value: the source row that holds it
-  PRIMARY KEY (pipeline, scope, key));
-REVOKE ALL ON tidegate.keys FROM PUBLIC;
-)sql";
-
-// What a cutover needs, also missing in the first version: who is live, the fence's function, and a control row that
-// refuses forward transactions once the target is live.
-constexpr const char* cutover_objects = R"sql(
-CREATE TABLE tidegate.live_side (
-  pipeline text PRIMARY KEY REFERENCES tidegate.pipelines ON DELETE CASCADE,
-  run text NOT NULL,
-  live text NOT NULL CHECK (live IN ('source', 'target')),
-  since timestamptz NOT NULL DEFAULT now());
-REVOKE ALL ON tidegate.live_side FROM PUBLIC;
-
-CREATE FUNCTION tidegate.refuse_write() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  RAISE EXCEPTION 'table %.% still follows another database, which tidegate replicates', TG_TABLE_SCHEMA, TG_TABLE_NAME
-    USING ERRCODE = '25006', HINT = 'It takes writes after the cutover; tidegate status says which side is live.';
-END $$;
-
-CREATE OR REPLACE FUNCTION tidegate.enter(p text, my_epoch bigint, my_sequence bigint) RETURNS void
-LANGUAGE plpgsql AS $$
-DECLARE now_is tidegate.pipelines;
-BEGIN
-  SELECT * INTO now_is FROM tidegate.pipelines WHERE pipeline = p FOR UPDATE;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'the control row of pipeline % is gone', p USING ERRCODE = 'TG002';
-  ELSIF now_is.epoch <> my_epoch THEN
-    RAISE EXCEPTION 'another tidegate has taken over pipeline % (epoch %, ours is %)', p, now_is.epoch, my_epoch
-      USING ERRCODE = 'TG001';
-  ELSIF now_is.direction <> 'forward' THEN
-    RAISE EXCEPTION 'the target of pipeline % is live: nothing is applied to it', p USING ERRCODE = 'TG004';
-  ELSIF now_is.sequence <> my_sequence THEN
-    RAISE EXCEPTION 'pipeline % is at position %, not at %', p, now_is.sequence, my_sequence USING ERRCODE = 'TG003';
-  END IF;
-END $$;
-)sql";
-
 }  // namespace
 
 void install_control_schema(postgres::Connection& target) {
@@ -264,10 +253,6 @@ void install_control_schema(postgres::Connection& target) {
     target.run(second_version);
     target.run(closed_to_the_api);
     target.run("INSERT INTO tidegate.version VALUES (" + std::to_string(schema_version) + ")");
-  }
-  if (target.run("SELECT pg_catalog.to_regclass('tidegate.keys') IS NULL").boolean(0, 0)) target.run(keys);
-  if (target.run("SELECT pg_catalog.to_regclass('tidegate.live_side') IS NULL").boolean(0, 0)) {
-    target.run(cutover_objects);
   }
   transaction.commit();
 }

@@ -39,6 +39,10 @@ std::string_view name_of(TargetPhase phase) {
   return phase_names[static_cast<std::size_t>(phase)];
 }
 
+std::string mark_of(const std::string& pipeline) {
+  return "applies " + pipeline;
+}
+
 Refused other_state_directory(const std::string& pipeline) {
   return Refused(
       "other-state-directory", "the target holds pipeline '" + pipeline + "' of another state directory",

@@ -23,6 +23,10 @@ struct TargetOptions {
 enum class TargetPhase { fresh, loading, catching_up, building, streaming };
 std::string_view name_of(TargetPhase phase);
 
+// Every transaction that is begun by enter() begins with a logical message of prefix "tidegate" and this
+// content, so that the way back knows it for one of ours.
+std::string mark_of(const std::string& pipeline);
+
 // For a target that another journal fills under this name.
 Refused other_state_directory(const std::string& pipeline);
 

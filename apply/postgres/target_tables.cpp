@@ -61,12 +61,16 @@ void TargetTables::create(const std::vector<SourceTable>& tables, std::vector<Ta
   session_.phase_changed(TargetPhase::loading);
 }
 
-std::vector<TablePlan> TargetTables::recorded() {
-  auto rows = session_.connection().run(
-      "SELECT plan FROM tidegate.tables WHERE pipeline = $1 ORDER BY source_table", {session_.pipeline()});
+std::vector<TablePlan> recorded_plans(postgres::Connection& target, const std::string& pipeline) {
+  auto rows =
+      target.run("SELECT plan FROM tidegate.tables WHERE pipeline = $1 ORDER BY source_table", {pipeline});
   std::vector<TablePlan> plans;
   for (int i = 0; i < rows.rows(); ++i) plans.push_back(plan_from_json(rows.text(i, 0)));
   return plans;
+}
+
+std::vector<TablePlan> TargetTables::recorded() {
+  return recorded_plans(session_.connection(), session_.pipeline());
 }
 
 std::set<std::string> TargetTables::made_by_us() {

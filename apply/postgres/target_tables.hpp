@@ -87,4 +87,7 @@ class CheckpointSummary {
   TargetSession& session_;
 };
 
+// The plans of a pipeline's tables as its target records them.
+std::vector<TablePlan> recorded_plans(postgres::Connection& target, const std::string& pipeline);
+
 }  // namespace tidegate

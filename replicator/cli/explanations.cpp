@@ -11,6 +11,35 @@ namespace tidegate::cli {
 namespace {
 
 constexpr Explanation explanations[] = {
+    // The way back.
+    {"way-back-not-reversible",
+     "A column of the target is made from the legacy's by an expression that cannot be turned round, so what "
+     "is written to "
+     "it after a cutover could not be brought back.",
+     "Change the mapping so that both ends hold the same, or cut over without a way back (--no-way-back)."},
+    {"way-back-not-streaming",
+     "The stream from the target back to the legacy database is not there or does not answer: what is "
+     "written after a cutover "
+     "would be lost by a rollback.",
+     "See that the target answers and gives out a replication slot; SELECT * FROM pg_replication_slots says "
+     "how it is."},
+    {"foreign-writer",
+     "Somebody else than tidegate has written to the replicated tables of the target, although the legacy "
+     "database is live.",
+     "Find and stop the writer, let `tidegate verify` say what differs, and mend it with `tidegate repair`."},
+    {"legacy-not-writable", "The legacy database would not take what comes back after a cutover.",
+     "See that tidegate's user may write to the file and its folder, and that nobody holds its lock."},
+    {"way-back-schema-changed",
+     "A table was altered so that its rows cannot go back to the legacy database. Nothing is lost: the way "
+     "back waits.",
+     "Undo that change; columns that only the target has are no obstacle."},
+    {"way-back-other-journal",
+     "The legacy file was written to by the way back of another pipeline or state directory.",
+     "Use the state directory that belongs to it (--state)."},
+    {"way-back-not-in-history",
+     "The legacy file's position is no place in the history that this state directory holds: one of the two "
+     "was restored or swapped.",
+     "Restore the one that belongs to the other."},
     // The command line and the configuration.
     {"usage", "The command line has a word or flag that cannot be used.",
      "tidegate VERB --help shows what a verb takes."},

@@ -8,15 +8,8 @@ struct Applier::Batch {
   BatchOutcome outcome;
 };
 
-Applier::Applier(TargetSession& session, JournalReader& journal, Quarantine& quarantine, Sink& sink,
-                 ChunkMap copied, BatchLimits limits, CarrySchema carry)
-    : session_(session),
-      journal_(journal),
-      quarantine_(quarantine),
-      sink_(sink),
-      copied_(std::move(copied)),
-      limits_(limits),
-      carry_(std::move(carry)) {}
+Applier::Applier(JournalReader& journal, Sink& sink, ChunkMap copied, BatchLimits limits, CarrySchema carry)
+    : journal_(journal), sink_(sink), copied_(std::move(copied)), limits_(limits), carry_(std::move(carry)) {}
 
 bool Applier::full() const {
   return sink_.rows() >= limits_.max_rows || sink_.bytes() >= limits_.max_bytes;
@@ -64,26 +57,26 @@ void Applier::take(Batch& batch, JournalReader::Entry entry) {
 }
 
 bool Applier::step(BatchOutcome& outcome, const Limit& limit) {
-  Batch batch{session_.position(), false, {}};
+  Batch batch{sink_.position(), false, {}};
   bool at_boundary = true;
   while (auto entry = journal_.next(batch.to.sequence)) {
-    bool begun = batch.to.sequence != session_.position().sequence;
+    bool begun = batch.to.sequence != sink_.position().sequence;
     if (at_boundary && begun && (entry->part.schema_change || full() || batch.is_long)) break;
     if (at_boundary && limit && !limit(*entry)) break;
     if (full()) spill(batch);
     at_boundary = entry->closes;
     take(batch, std::move(*entry));
   }
-  if (batch.to.sequence == session_.position().sequence) return false;
+  if (batch.to.sequence == sink_.position().sequence) return false;
   sink_.write(batch.to);
   outcome = batch.outcome;
   return true;
 }
 
-bool Applier::retry(const QuarantineEntry& entry, const Relation& relation, std::optional<Row> row) {
+bool TargetApplier::retry(const QuarantineEntry& entry, const Relation& relation, std::optional<Row> row) {
   if (row) {
-    sink_.add(relation, Change{Operation::update, relation.id, std::move(*row), {}, {}});
-    sink_.write(session_.position());
+    sink().add(relation, Change{Operation::update, relation.id, std::move(*row), {}, {}});
+    sink().write(session_.position());
   } else {
     TargetTransaction transaction(session_);
     session_.connection().pipeline({quarantine_.release(entry.source_table, entry.source_key)});

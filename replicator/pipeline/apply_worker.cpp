@@ -59,7 +59,7 @@ struct ApplyWorker::Session {
   Mapping mapping;
   ChunkMap copied;
   std::unique_ptr<Sink> sink;
-  std::unique_ptr<Applier> applier;
+  std::unique_ptr<TargetApplier> applier;
   std::unique_ptr<Resyncs> resyncs;     // from phase streaming on
   std::uint64_t quarantine_seen = 0;    // Quarantine::changes() when retries were last considered
   std::optional<AuditHead> audit_head;  // as the target has it
@@ -192,8 +192,8 @@ void ApplyWorker::work(Session& session) {
     session.objects_pending = true;
   };
   session.sink = std::make_unique<MappingSink>(session.mapping, session.view->sink(scene(session)));
-  session.applier = std::make_unique<Applier>(session.target, session.journal, session.quarantine,
-                                              *session.sink, session.copied, options_.limits, carry);
+  session.applier = std::make_unique<TargetApplier>(session.target, session.quarantine, session.journal,
+                                                    *session.sink, session.copied, options_.limits, carry);
   LaneScene lanes{session.target,      source_,         coordination_,
                   options_.state_path, options_.tables, options_.limits};
   session.resyncs = std::make_unique<Resyncs>(lanes, scene(session), session.plans, *session.view);
@@ -207,7 +207,9 @@ void ApplyWorker::work(Session& session) {
 void ApplyWorker::fence(Session& session) {
   if (session.target.is_open()) return;
   TargetTransaction transaction(session.target);
-  fence_target(session.target, session.plans_in_order());
+  auto plans = session.plans_in_order();
+  for (auto& plan : session.mapped_plans()) plans.push_back(std::move(plan));
+  fence_target(session.target, plans);
   transaction.commit();
 }
 

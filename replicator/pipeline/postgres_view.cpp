@@ -186,7 +186,7 @@ void PostgresView::bring_stream_here(const TargetScene& scene, const std::functi
 
 // The row is written only once the stream has passed the place at which it was read, and only if it is still
 // the same then: so the target never shows a row from its future, nor goes back to an old one.
-bool PostgresView::retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
+bool PostgresView::retry(const QuarantineEntry& entry, TargetApplier& applier, const TargetScene& scene,
                          const std::function<void()>& apply_once) {
   const TablePlan& plan = scene.plans.at(entry.source_table);
   auto table = source_.tables.find(plan.source_table());

@@ -54,7 +54,7 @@ class PostgresView : public SourceView {
     auto known = source_.tables.find(table);
     return known && !known->identity.empty();
   }
-  bool retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
+  bool retry(const QuarantineEntry& entry, TargetApplier& applier, const TargetScene& scene,
              const std::function<void()>& apply_once) override;
 
  private:

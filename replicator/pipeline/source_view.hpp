@@ -95,7 +95,7 @@ class SourceView {
   virtual bool can_read_again(const std::string&) { return true; }
   // Tries a quarantined row again, as the source has it now; `apply_once` moves the stream on. True where the
   // row is in quarantine no more.
-  virtual bool retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
+  virtual bool retry(const QuarantineEntry& entry, TargetApplier& applier, const TargetScene& scene,
                      const std::function<void()>& apply_once) = 0;
 };
 

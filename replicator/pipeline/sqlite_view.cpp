@@ -209,7 +209,7 @@ bool SqliteView::load_table(const TargetScene& scene, const ShadowTable& table, 
 // The row is read again from the shadow at a position of the journal; it is written only if the target is at
 // that very position, so that it never shows a row from its future. Capture may have moved on meanwhile: then
 // the stream first brings the target there.
-bool SqliteView::retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
+bool SqliteView::retry(const QuarantineEntry& entry, TargetApplier& applier, const TargetScene& scene,
                        const std::function<void()>& apply_once) {
   auto key = decode_row(entry.key_bytes);
   const std::string& table = scene.plans.at(entry.source_table).source_table();

@@ -29,7 +29,7 @@ class SqliteView : public SourceView {
     return scene.tables.carry(change.tables, plans);
   }
   void set_sequences(const TargetScene& scene) override;
-  bool retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
+  bool retry(const QuarantineEntry& entry, TargetApplier& applier, const TargetScene& scene,
              const std::function<void()>& apply_once) override;
 
  private:
