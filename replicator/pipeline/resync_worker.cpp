@@ -57,8 +57,7 @@ struct ResyncWorker::Lane {
   void begin_to_follow() {
     copied = view->copied(target, own);
     sink = view->sink(scene(plans));
-    applier = std::make_unique<Applier>(target, journal, quarantine, *sink, copied, limits,
-                                        [](const auto&, auto) {});
+    applier = std::make_unique<Applier>(journal, *sink, copied, limits, [](const auto&, auto) {});
     applier->take_only(table);
   }
   bool step(std::uint64_t until) {
