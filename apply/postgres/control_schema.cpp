@@ -113,7 +113,7 @@ CREATE INDEX migration_checkpoints_status_idx ON tidegate.migration_checkpoints 
 REVOKE ALL ON ALL TABLES IN SCHEMA tidegate FROM PUBLIC;
 )sql";
 
-// What the first version lacked. Some of its targets have expect_rows.
+// What the first version lacked. Some of its targets have expect_rows, audit_head or keys.
 constexpr const char* second_version = R"sql(
 ALTER TABLE tidegate.pipelines ADD COLUMN IF NOT EXISTS audit_head text;
 
@@ -169,7 +169,7 @@ BEGIN
 END $$;
 
 -- What a mapping's keys became. It outlives the pipeline's own rows: who begins again gets the same answers.
-CREATE TABLE tidegate.keys (
+CREATE TABLE IF NOT EXISTS tidegate.keys (
   pipeline text NOT NULL,
   scope text NOT NULL,    -- surrogate:ENTITY, uuid:ENTITY or unique:TABLE.COLUMN
   key text NOT NULL,      -- JSON array

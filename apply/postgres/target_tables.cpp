@@ -14,10 +14,6 @@
 namespace tidegate {
 namespace {
 
-std::string shown_name(const TablePlan& plan) {
-  return plan.schema + "." + plan.target;
-}
-
 const TablePlan* plan_of(const std::string& source, const std::vector<TablePlan>& plans) {
   auto found =
       std::find_if(plans.begin(), plans.end(), [&](const TablePlan& plan) { return plan.source == source; });
