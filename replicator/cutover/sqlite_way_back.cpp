@@ -224,7 +224,7 @@ void SqliteWayBack::work(const Position& start, const std::stop_token& stop) {
   }
   const ReverseTables tables = reverse_tables(file.database(), nullptr);
   SqliteSink sink(file, tables);
-  Applier applier(journal, sink, {}, limits, [](const SchemaChange&) {});
+  Applier applier(journal, sink, {}, limits, [](const SchemaChange&, std::uint64_t) {});
   applied(file.position().sequence);
   {
     std::lock_guard lock(mutex_);
