@@ -42,6 +42,14 @@ std::string target_name(const TablePlan& plan) {
   return plan.schema + "." + plan.target;
 }
 
+void refuse_mapped(const TablePlan& plan) {
+  if (plan.from.empty() && !plan.contributor) return;
+  throw Refused("way-back-not-reversible",
+                "the rows of table " + plan.source_table() + " are mapped to " + shown_name(plan) +
+                    ", and mapped rows cannot be brought back yet",
+                "--no-way-back goes on without; a rollback then loses all that is written after the cutover");
+}
+
 // In a transaction that is rolled back: the file takes our writes, past whatever stands in their way.
 void try_to_write(LegacyFile& file, const ReverseTables& tables) {
   sqlite::Transaction canary(file.database(), sqlite::Transaction::Kind::immediate);
@@ -78,7 +86,9 @@ SqliteWayBack::SqliteWayBack(const Settings& settings, const std::string& journa
 
 std::vector<TablePlan> SqliteWayBack::plans() const {
   auto target = connect_target(connect_options(settings_, "tidegate way back"));
-  return recorded_plans(target, settings_.pipeline);
+  auto plans = recorded_plans(target, settings_.pipeline);
+  for (const TablePlan& plan : plans) refuse_mapped(plan);
+  return plans;
 }
 
 void SqliteWayBack::prepare(std::stop_token stop) {

@@ -10,7 +10,7 @@
 #include "capture/sqlite/file_checks.hpp"
 #include "replicator/control/store.hpp"
 #include "replicator/cutover/cutover.hpp"
-#include "replicator/cutover/way_back.hpp"
+#include "replicator/cutover/sqlite_way_back.hpp"
 #include "replicator/doctor/doctor.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/log.hpp"
@@ -184,6 +184,11 @@ std::unique_ptr<SourceWorker> make_source(const Settings& settings, const std::s
   return std::make_unique<CaptureWorker>(settings, state_path, coordination);
 }
 
+std::unique_ptr<cutover::WayBack> make_way_back(const Settings& settings, const StateDir& state_dir) {
+  if (settings.source.end.kind != Endpoint::Kind::sqlite) return cutover::no_way_back();
+  return std::make_unique<cutover::SqliteWayBack>(settings, state_dir.file("back.db"));
+}
+
 // One run on a state directory that is ours. Its parts live as long as it does.
 class Daemon {
  public:
@@ -197,7 +202,7 @@ class Daemon {
         source_(make_source(settings, state_path_, store_, coordination_)),
         apply_(options_, *source_, coordination_, store_),
         cutover_(settings, state_dir.path(), state_path_, coordination_, store_, apply_,
-                 cutover::no_way_back()),
+                 make_way_back(settings, state_dir)),
         verify_(settings, *source_, apply_.hold(), coordination_, state_dir.file("control.db")),
         api_(coordination_, store_, apply_, cutover_, verify_, options_.target, state_path_) {
     show_identity(coordination_, settings);

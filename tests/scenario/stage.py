@@ -26,7 +26,7 @@ MAPPED_ONLY = r"^apply/mapping/|^apply/postgres/reset|"
 WAY_BACK = r"|^apply/sqlite/|^replicator/cutover/(reverse_capture|sqlite_way_back)"   # in test_way_back
 POSTGRES_ONLY = re.compile(MAPPED_ONLY + r"^capture/postgres/|^apply/postgres/(native/|chunk_copier|chunk_ledger)|^replicator/(pipeline|verify)/postgres_|^replicator/pipeline/resync" + WAY_BACK)
 SQLITE_ONLY = re.compile(MAPPED_ONLY + r"^capture/sqlite/|^apply/postgres/(chunk_loader|batch_writer)|^replicator/pipeline/(capture_worker|sqlite_)|^replicator/verify/sqlite_" + WAY_BACK)
-CUTOVER = re.compile(r"^replicator/cutover/|^capture/sqlite/fence|^apply/postgres/target_fence")   # test_cutover_kills has these
+CUTOVER = re.compile(r"^replicator/cutover/(?!reverse_capture|sqlite_way_back)|^capture/sqlite/fence|^apply/postgres/target_fence")   # test_cutover_kills has these
 SOURCES = ["db", "capture", "apply", "replicator"]
 LONG = os.environ.get("TIDEGATE_LONG") == "1"
 SEED = int(os.environ.get("TIDEGATE_SEED") or random.SystemRandom().randrange(10**9))

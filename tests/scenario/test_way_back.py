@@ -15,8 +15,10 @@ import psycopg2
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import SEED, WAIT, Stage, failpoints   # noqa: E402
+from proxy import wait_until                      # noqa: E402
 from support import catalog, tidegate             # noqa: E402
 from support.compare import Comparison            # noqa: E402
+from support.cutover import configure, cutover, legacy_takes_writes, name_of, verified   # noqa: E402
 from support.legacy import APP                    # noqa: E402
 from support.target import run_once               # noqa: E402
 
@@ -249,6 +251,45 @@ class Rows(WayBackTest):
         self.query("""UPDATE "user" SET role = role""")
         self.assertIn("foreign-writer: somebody else than tidegate has written to the target: public.user",
                       self.back.start(mode="prepare").lines())
+
+
+class AfterACutover(unittest.TestCase):
+    """By the verbs: the target is live, and what is written to it is in the legacy file soon, also after kill -9."""
+
+    def setUp(self):
+        self.stage = Stage(families=30)
+        self.addCleanup(self.stage.close)
+        self.pipeline = configure(self.stage.pipeline()).start()
+        self.pipeline.wait_phase("streaming", timeout=WAIT)
+        verified(self.pipeline)
+
+    def write(self, token):
+        run_once(psycopg2.connect(self.pipeline.target_url), """INSERT INTO audit_log (at, action, token) VALUES (now(), 'new', %s);
+                 UPDATE "user" SET role = %s WHERE id = (SELECT max(id) FROM "user")""", (token, token))
+
+    def is_back(self, token):
+        connection = sqlite3.connect(self.stage.app.path, timeout=30)
+        try:
+            return connection.execute("SELECT count(*) FROM audit_log WHERE token = ?", (token,)).fetchone() == (1,)
+        finally:
+            connection.close()
+
+    def test_what_is_written_comes_back(self):
+        load = self.stage.load()
+        self.addCleanup(load.stopping.set)
+        time.sleep(1)
+        self.assertEqual(cutover(self.pipeline, "--confirm", name_of(self.pipeline))["outcome"], "done")
+        load.stop()
+        for number in range(3):
+            self.write(f"token {number}")
+            wait_until(lambda: self.is_back(f"token {number}"), "the write in the legacy file")
+            self.pipeline.restart()
+            status = self.pipeline.wait_status(lambda status: status["rollback"]["lag_seconds"] is not None, WAIT, "the rollback's loss")
+            self.assertEqual((status["live"], status["phase"]), ("target", "reversed"))
+        connection = psycopg2.connect(self.pipeline.target_url)
+        self.addCleanup(connection.close)
+        self.assertEqual(Comparison(self.stage.app.path, connection).run(), [])
+        self.assertFalse(legacy_takes_writes(self.stage.app.path))
 
 
 class Kills(WayBackTest):
