@@ -168,8 +168,8 @@ BEGIN
 END $$;
 )sql";
 
-// What a cutover needs, also missing in the first version: who is live, the fence's function, and a control row that
-// refuses forward transactions once the target is live.
+// What a cutover needs, also missing in the first version: who is live, the fence's function, and a control
+// row that refuses forward transactions once the target is live.
 constexpr const char* cutover_objects = R"sql(
 CREATE TABLE tidegate.live_side (
   pipeline text PRIMARY KEY REFERENCES tidegate.pipelines ON DELETE CASCADE,
