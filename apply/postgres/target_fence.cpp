@@ -98,10 +98,19 @@ void fence_target(TargetSession& session, const std::vector<TablePlan>& plans) {
   }
 }
 
-std::vector<std::string> unfenced_targets(TargetSession& session, const std::vector<TablePlan>& plans) {
-  std::vector<std::string> open;
+void unfence_target(postgres::Connection& target, const std::vector<TablePlan>& plans) {
+  for (const auto& table : tables_with_triggers(target, plans)) {
+    for (const auto& trigger : table.triggers)
+      target.run(fmt::format("DROP TRIGGER {} ON {}", trigger, quoted_name(*table.plan)));
+  }
+}
+
+Unfenced unfenced_targets(TargetSession& session, const std::vector<TablePlan>& plans) {
+  Unfenced open;
   for (const auto& table : tables_with_triggers(session.connection(), plans)) {
-    if (!is_fenced(table)) open.push_back(table.plan->schema + "." + table.plan->target);
+    if (is_fenced(table)) continue;
+    auto& list = table.is_ours ? open.ours : open.of_others;
+    list.push_back(table.plan->schema + "." + table.plan->target);
   }
   return open;
 }
@@ -120,10 +129,7 @@ void open_target(TargetSession& session, const std::vector<TablePlan>& plans, co
   auto& target = session.connection();
   if (ask_target(target, session.pipeline()).run == run) return;
   TargetTransaction transaction(session);
-  for (const auto& table : tables_with_triggers(target, plans)) {
-    for (const auto& trigger : table.triggers)
-      target.run(fmt::format("DROP TRIGGER {} ON {}", trigger, quoted_name(*table.plan)));
-  }
+  unfence_target(target, plans);
   for (const auto& plan : plans) let_rowids_go_on(target, plan);
   target.run("UPDATE tidegate.pipelines SET direction = 'backward', updated_at = now() WHERE pipeline = $1",
              {session.pipeline()});

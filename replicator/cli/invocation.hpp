@@ -25,6 +25,8 @@ struct Invocation {
   bool follow = false, values = false;               // events
   bool all = false;                                  // quarantine retry, accept
   bool force = false;                                // init
+  bool empty_target = false;                         // reset
+  std::string confirm;                               // reset: the pipeline's name
   std::optional<std::chrono::milliseconds> timeout;  // sync, stop
   struct Cutover {
     bool dry_run = false, rehearse = false, go_on = false, no_way_back = false, accept_failed_writes = false;
