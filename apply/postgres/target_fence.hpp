@@ -15,8 +15,15 @@ namespace tidegate {
 // replica mode (tidegate would fence itself out) or the target is open.
 void fence_target(TargetSession& session, const std::vector<TablePlan>& plans);
 
-// Tables ("schema.name") of the pipeline that others can write to.
-std::vector<std::string> unfenced_targets(TargetSession& session, const std::vector<TablePlan>& plans);
+// Within the caller's transaction: takes it away.
+void unfence_target(postgres::Connection& target, const std::vector<TablePlan>& plans);
+
+// Tables ("schema.name") of the pipeline that others can write to: those that tidegate could fence, and those
+// whose owner is another role.
+struct Unfenced {
+  std::vector<std::string> ours, of_others;
+};
+Unfenced unfenced_targets(TargetSession& session, const std::vector<TablePlan>& plans);
 
 // Who is live, as the target says: the run that changed it last, and the side.
 struct TargetLiveSide {

@@ -404,6 +404,10 @@ constexpr Explanation explanations[] = {
      "that took writes last is the one to keep."},
     {"cutover-journal", "The journal of cutovers was written by a newer tidegate.", "Use that version."},
     {"cutover-postgres", "The cutover of a Postgres source is not in this release.", "Wait for it."},
+    {"cutover-mapped",
+     "With [[map]], the target's sequences and the way back depend on the mapping, which the cutover does "
+     "not look at yet.",
+     "Wait for it."},
     {"cutover-needs-wal", "Without WAL, reading the source and committing its fence get in each other's way.",
      "Start tidegate with --allow-wal, which switches the file."},
     {"max-hold-too-long",

@@ -4,10 +4,12 @@
 #include <boost/json.hpp>
 
 #include "apply/postgres/reset.hpp"
+#include "apply/postgres/target_fence.hpp"
 #include "db/sqlite.hpp"
 #include "replicator/cli/verbs.hpp"
 #include "replicator/config/units.hpp"
 #include "replicator/control/store.hpp"
+#include "replicator/cutover/permitted.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/server_access.hpp"
 #include "replicator/who.hpp"
@@ -56,6 +58,8 @@ int reset_target(const Invocation& invocation) {
     throw Coded<Refused>("not-confirmed", "reset takes all that the pipeline wrote out of the target",
                          "add --confirm " + settings.pipeline + " if you mean it");
   auto target = connect_target(connect_options(settings, "tidegate reset"));
+  if (ask_target(target, settings.pipeline).is_live)
+    tidegate::cutover::require_permitted("reset", "reversed");
   const auto emptied = empty_target(target, settings.pipeline);
   if (std::filesystem::exists(settings.state_dir / "control.db"))
     ControlStore(settings.state_dir / "control.db")

@@ -316,6 +316,7 @@ std::string Cutover::switch_again(const Order& order) {
   if (!last || last->step != Step::watch)
     throw Refused("wrong-phase", "there is no switch to go on with", "`tidegate status` shows the phase");
   last->step = Step::switching;
+  last->reason.clear();
   journal_->enter(*last);
   waiting_ = Waiting{*last, order, true};
   shown_.outcome.clear();

@@ -54,6 +54,9 @@ class Guard {
     if (settings.source.end.kind != Endpoint::Kind::sqlite)
       return block("cutover-postgres", "the cutover of a Postgres source is not in this release",
                    "wait for it");
+    if (!settings.maps.empty())
+      block("cutover-mapped", "the cutover of a pipeline with [[map]] has not been proven in this release",
+            "wait for it");
     const std::string& path = settings.source.end.path;
     sqlite::Database live(path, sqlite::Database::Mode::read_write, 1000ms);
     live.execute("PRAGMA query_only = ON");
@@ -153,7 +156,7 @@ class Guard {
   }
 
   struct Seen {
-    std::vector<std::string> unfenced;
+    Unfenced unfenced;
     bool replica_mode = true;
     std::int64_t held = 0, accepted = 0;
   };
@@ -188,13 +191,20 @@ class Guard {
     if (seen->accepted > 0)
       find(Finding::Level::note, "quarantine-accepted",
            fmt::format("{} rows were left out on purpose", seen->accepted), "");
-    if (!seen->unfenced.empty())
-      find(seen->replica_mode ? Finding::Level::block : Finding::Level::warn, "target-not-fenced",
+    const bool could = seen->replica_mode;
+    if (!seen->unfenced.ours.empty())
+      find(could ? Finding::Level::block : Finding::Level::warn, "target-not-fenced",
            fmt::format("others can write to the target's tables {} before the cutover",
-                       fmt::join(seen->unfenced, ", ")),
-           seen->replica_mode ? "restart tidegate, which fences them; their owner must be tidegate's role"
-                              : "see to it that nobody does; with a role that may set "
-                                "session_replication_role tidegate fences them");
+                       fmt::join(seen->unfenced.ours, ", ")),
+           could ? "restart tidegate, which fences them"
+                 : "see to it that nobody does; with a role that may set session_replication_role tidegate "
+                   "fences them");
+    if (!seen->unfenced.of_others.empty())
+      find(Finding::Level::warn, "target-not-fenced",
+           fmt::format(
+               "others can write to the target's tables {} before the cutover: they are another role's",
+               fmt::join(seen->unfenced.of_others, ", ")),
+           "see to it that nobody does");
   }
 
   // By a nonce's round trip on one clock; all of them must be quick.
