@@ -28,12 +28,11 @@ struct Invocation {
   std::optional<std::chrono::milliseconds> timeout;  // sync, stop
   std::optional<std::uint64_t> rate;                 // throttle, verify: rows per second; absent: off
   std::vector<std::string> verify_tables;            // verify --table
-  std::optional<std::uint64_t> sample;               // verify
-  bool counts = false, continuous = false;           // verify
+  std::optional<std::uint64_t> sample;               // verify, login-check
+  bool counts = false, continuous = false;           // verify, login-check
   int verify_jobs = 0;                               // verify --jobs
   std::string html;                                  // verify, verify status: FILE
   std::vector<std::string> ids;                      // quarantine show, retry, accept
-  std::optional<std::uint64_t> sample;               // login-check
   std::string word;  // explain CODE; try DB; login-check EMAIL ("" where it was not given)
 };
 
