@@ -64,6 +64,11 @@ constexpr Explanation explanations[] = {
     {"no-password-given", "login-check got no password to try.",
      "Type it when asked, or give it as the first line of standard input; it is never taken from the command "
      "line."},
+    {"no-credentials-secret",
+     "A temporary password is made from the user's key and a secret of yours, so that a replay after a crash "
+     "makes the same; there is none.",
+     "Make one with `openssl rand -hex 32`, and set TIDEGATE_CREDENTIALS_SECRET or "
+     "TIDEGATE_CREDENTIALS_SECRET_FILE."},
     {"no-auth-users",
      "The target has no tables auth.users and auth.identities, so that it is no Supabase project.",
      "Look whether the target's URL is the right one."},

@@ -110,6 +110,7 @@ struct Settings {
   TableChoice tables;
   std::vector<Rule> rules;
   std::vector<MapDefinition> maps;
+  std::string credentials_secret;  // from the environment; never shown. Empty: none
   ApplySettings apply;
   JournalSettings journal;
   CutoverSettings cutover;
