@@ -32,6 +32,7 @@ constexpr VerbEntry verbs[] = {
     {"throttle", throttle, false},
     {"events", events, false},
     {"verify", verify, false},
+    {"repair", repair, false},
     {"verify status", verify_status, false},
     {"verify stop", verify_stop, false},
     {"audit", audit, false},

@@ -55,15 +55,17 @@ constexpr VerbWords verb_words[] = {
     {"events", "Watch", "The journal as JSON lines", "tidegate events --follow"},
     {"audit", "Watch", "Who did what, when and why; and whether that record is whole",
      "tidegate audit --json > audit.jsonl"},
+    {"repair", "Mend", "Bring the rows that verify found to differ back in line, and verify them again",
+     "tidegate repair --dry-run"},
     {"quarantine", "Mend", "Rows that did not fit: list, show, retry, accept", "tidegate quarantine list"},
     {"explain", "Mend", "What a finding or error code means and what to do",
      "tidegate explain transaction-pooler"},
     {"version", "Mend", "The program's version", "tidegate version --json"},
 };
 
-constexpr const char* later_verbs[] = {"schema",   "backup",      "repair",      "resync",        "reset",
-                                       "keys",     "credentials", "login-check", "cutover",       "abort",
-                                       "rollback", "finalize",    "report",      "support-bundle"};
+constexpr const char* later_verbs[] = {"schema",      "backup",      "resync",        "reset", "keys",
+                                       "credentials", "login-check", "cutover",       "abort", "rollback",
+                                       "finalize",    "report",      "support-bundle"};
 
 constexpr VerbWords config_words[] = {
     {"check", "", "Validate the configuration", "tidegate config check"},
@@ -130,6 +132,7 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
         ->type_name("");
   if (name == "throttle")
     verb.add_option("RATE", raw.rate, "Rows per second, or off")->type_name("")->required();
+  if (name == "repair") verb.add_flag("--dry-run", into.dry_run, "Say what would be done, and do nothing");
   if (name == "events") {
     verb.add_flag("--follow", into.follow, "Go on as events come");
     verb.add_flag("--values", into.values, "With the rows' values; this is written to the audit");

@@ -38,6 +38,7 @@ int pause(const Invocation& invocation);
 int resume(const Invocation& invocation);
 int throttle(const Invocation& invocation);
 int verify(const Invocation& invocation);
+int repair(const Invocation& invocation);
 int verify_status(const Invocation& invocation);
 int verify_stop(const Invocation& invocation);
 int quarantine_list(const Invocation& invocation);

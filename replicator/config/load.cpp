@@ -195,6 +195,15 @@ void read_rule(Section& section, Loading& loading) {
   loading.settings.rules.push_back({table, column, *misfit, *remedy});
 }
 
+void read_check(Section& section, Loading& loading) {
+  Check check{section.text("table").value_or(""), section.text("must").value_or("")};
+  section.finish();
+  if (check.table.empty()) section.refuse("table", "is missing");
+  if (check.must.empty())
+    section.refuse("must", "is missing", "write it like must = \"gender in ('Male', 'Female')\"");
+  loading.settings.checks.push_back(std::move(check));
+}
+
 void read_apply(Section section, Loading& loading) {
   auto& apply = loading.settings.apply;
   apply.max_rows = section.count("max_rows").value_or(apply.max_rows);
@@ -231,6 +240,7 @@ void read_file(Loading& loading, const Table& table) {
   if (auto section = root.section("target")) read_target(*section, loading);
   if (auto section = root.section("tables")) read_tables(*section, loading);
   for (Section& rule : root.sections("rule")) read_rule(rule, loading);
+  for (Section& check : root.sections("check")) read_check(check, loading);
   if (auto section = root.section("apply")) read_apply(*section, loading);
   if (auto section = root.section("journal")) {
     auto& retention = loading.settings.journal.retention;
@@ -238,7 +248,7 @@ void read_file(Loading& loading, const Table& table) {
     section->finish();
   }
   if (auto section = root.section("log")) read_log(*section, loading);
-  for (const char* key : {"map", "cutover", "hooks", "check"}) root.later(key);
+  for (const char* key : {"map", "cutover", "hooks"}) root.later(key);
   root.finish();
 }
 

@@ -40,6 +40,10 @@ class Applier {
   // position. True where the row is in quarantine no more.
   bool retry(const QuarantineEntry& entry, const Relation& relation, std::optional<Row> row);
 
+  // Makes the target hold this row (absent: none with this key), at the session's position. `key` in the
+  // relation's key order.
+  void rewrite(const Relation& relation, const Row& key, std::optional<Row> row);
+
  private:
   struct Batch;
   void take(Batch& batch, JournalReader::Entry entry);

@@ -41,6 +41,13 @@ class ApplyWorker {
     std::uint64_t retried = 0, applied = 0;
   };
   std::future<Retried> retry_quarantined(std::vector<std::int64_t> ids);
+  // Makes the target hold these rows as the source has them now, once the stream has caught up; the answer
+  // counts those that were read again.
+  struct RowName {
+    std::string table;  // the source's
+    Row key;
+  };
+  std::future<std::uint64_t> rewrite(std::vector<RowName> rows);
   // For who must have the target at a position that he chooses.
   ApplyHold& hold() { return hold_; }
   // The counts in status are to be read again.
@@ -52,6 +59,10 @@ class ApplyWorker {
   struct RetryOrder {
     std::vector<std::int64_t> ids;
     std::promise<Retried> answer;
+  };
+  struct RewriteOrder {
+    std::vector<RowName> rows;
+    std::promise<std::uint64_t> answer;
   };
   void work(Session& session);
   void check_position(Session& session);
@@ -66,6 +77,8 @@ class ApplyWorker {
   void stream(Session& session);
   bool apply_once(Session& session);
   void serve_retries(Session& session);
+  void serve_rewrites(Session& session);
+  std::uint64_t rewrite(Session& session, const std::vector<RowName>& rows);
   Retried retry(Session& session, const std::vector<std::int64_t>& ids);
   void retry_conflicts(Session& session);
   void enter_phase(Session& session, TargetPhase phase);
@@ -81,6 +94,7 @@ class ApplyWorker {
   ApplyHold hold_;
   std::mutex retries_mutex_;
   std::vector<RetryOrder> retries_;
+  std::vector<RewriteOrder> rewrites_;
   std::atomic<bool> quarantine_changed_ = false;
   bool in_trouble_ = false;  // since the last failure nothing has been applied
 };

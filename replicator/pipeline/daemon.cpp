@@ -175,7 +175,7 @@ class Daemon {
         options_(apply_options(settings, state_path_)),
         source_(make_source(settings, state_path_, store_, coordination_)),
         apply_(options_, *source_, coordination_, store_),
-        verify_(settings, *source_, apply_.hold(), coordination_, state_dir.file("control.db")),
+        verify_(settings, *source_, apply_, coordination_, state_dir.file("control.db")),
         api_(coordination_, store_, apply_, verify_, options_.target, state_path_) {
     show_identity(coordination_, settings);
     store_.set_fact("last_status", "");

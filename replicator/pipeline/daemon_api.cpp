@@ -105,6 +105,7 @@ Status DaemonApi::status() {
     total += table.rows_total.value_or(0);
   }
   if (!status.tables.empty()) status.totals.rows_total = total;
+  status.verify = verify_.status();
   status.next_steps = next_steps(status);
   return status;
 }
@@ -210,6 +211,12 @@ control::Response DaemonApi::verify(const control::Request& request) {
   return ok({{"run", run.id}});
 }
 
+control::Response DaemonApi::repair(const control::Request& request) {
+  auto run = verify_.repair(request.by);
+  audit("repair", request);
+  return ok({{"run", run ? json::value(run->id) : json::value(nullptr)}});
+}
+
 control::Response DaemonApi::health(bool ready) {
   if (!ready || coordination_.is_streaming()) return ok({{"ok", true}});
   return {503, "application/json",
@@ -230,6 +237,7 @@ control::Response DaemonApi::answer(const control::Request& request) {
     if (path == "/v1/throttle") return throttle(request);
     if (path == "/v1/stop") return stop(request);
     if (path == "/v1/verify" || path == "/v1/verify/stop") return verify(request);
+    if (path == "/v1/repair") return repair(request);
     if (path == "/v1/quarantine/retry") return retry(request);
     if (path == "/v1/quarantine/accept") return accept(request);
   }

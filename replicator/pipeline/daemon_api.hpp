@@ -31,6 +31,7 @@ class DaemonApi {
   control::Response accept(const control::Request& request);
   control::Response retry(const control::Request& request);
   control::Response verify(const control::Request& request);
+  control::Response repair(const control::Request& request);
   control::Response sync(const control::Request& request);
   control::Response pause(const control::Request& request, bool paused);
   control::Response throttle(const control::Request& request);

@@ -35,6 +35,8 @@ class PostgresView : public SourceView {
   void tend(const TargetScene& scene) override;
   bool retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
              const std::function<void()>& apply_once) override;
+  bool rewrite(const std::string& table, const Row& key, Applier& applier, const TargetScene& scene,
+               const std::function<void()>& apply_once) override;
 
  private:
   void show_progress(const std::string& table, std::uint64_t rows, bool whole);

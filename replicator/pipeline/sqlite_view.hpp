@@ -30,6 +30,8 @@ class SqliteView : public SourceView {
   void set_sequences(const TargetScene& scene) override;
   bool retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
              const std::function<void()>& apply_once) override;
+  bool rewrite(const std::string& table, const Row& key, Applier& applier, const TargetScene& scene,
+               const std::function<void()>& apply_once) override;
 
  private:
   struct PreparedChunk;
