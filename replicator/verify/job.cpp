@@ -220,13 +220,29 @@ std::unique_ptr<Meeting> Job::meet(Prover& prover, int jobs, const std::stop_tok
   throw Stopped();
 }
 
+// A table that is being copied again shows no state that the source had.
+std::vector<Remark> Job::leave_out_resync(std::vector<Unit>& units) {
+  std::vector<Remark> remarks;
+  for (const TableStatus& table : coordination_.status().tables) {
+    if (table.state != "resync") continue;
+    auto left_out = std::erase_if(units, [&](const Unit& unit) { return unit.table == table.source; });
+    if (left_out > 0)
+      remarks.push_back(
+          {false, "verify-table-in-resync", table.source, "is being copied again, and was left out"});
+  }
+  return remarks;
+}
+
 void Job::plan(Run& run, Meeting& meeting) {
   auto units = meeting.units(run.request);
   if (units.empty())
     throw Coded<Refused>("verify-no-table", "no replicated table is meant",
                          "`tidegate status` lists them; --table takes the source's names and patterns");
+  auto remarks = leave_out_resync(units);
   bool rows_only = run.request.counts || run.request.sample;
-  store_.plan(run.id, units, rows_only ? std::vector<Remark>() : meeting.remarks(units));
+  if (!rows_only)
+    for (Remark& remark : meeting.remarks(units)) remarks.push_back(std::move(remark));
+  store_.plan(run.id, units, remarks);
   run.planned = true;
 }
 

@@ -91,7 +91,9 @@ void check_columns(postgres::Connection& target, const TablePlan& plan, std::vec
   }
 }
 
-void check_objects(postgres::Connection& target, const std::string& pipeline, std::vector<Remark>& remarks) {
+// What could not be built was told when it was tried; what was built must be there.
+void check_objects(postgres::Connection& target, const std::string& pipeline, const Plans& plans,
+                   std::vector<Remark>& remarks) {
   auto objects = target.run(
       "SELECT table_name, kind, name, state FROM tidegate.objects o WHERE pipeline = $1 AND"
       " (state = 'failed' OR NOT EXISTS (SELECT FROM pg_class WHERE relname = o.name AND relkind IN ('i', "
@@ -100,7 +102,9 @@ void check_objects(postgres::Connection& target, const std::string& pipeline, st
       {pipeline});
   for (int i = 0; i < objects.rows(); ++i) {
     bool failed = objects.text(i, 3) == "failed";
-    remarks.push_back({true, "verify-catalogue", std::string(objects.text(i, 0)),
+    std::string table(objects.text(i, 0));
+    if (!plans.contains(table)) continue;
+    remarks.push_back({!failed, "verify-catalogue", table,
                        fmt::format("the {} {} {}", objects.text(i, 1), objects.text(i, 2),
                                    failed ? "could not be built on the target" : "is gone from the target")});
   }
@@ -139,7 +143,7 @@ std::vector<Remark> check_target(postgres::Connection& target, const std::string
     check_references(target, plan, remarks);
     for (const auto& key : plan.key) check_sequence(target, plan, key, remarks);
   }
-  check_objects(target, pipeline, remarks);
+  check_objects(target, pipeline, plans, remarks);
   for (const Check& check : checks) check_rule(target, check, plans, remarks);
   std::sort(remarks.begin(), remarks.end(), [](const Remark& a, const Remark& b) {
     return std::tie(a.table, a.code, a.message) < std::tie(b.table, b.code, b.message);
