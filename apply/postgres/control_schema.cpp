@@ -168,6 +168,23 @@ BEGIN
 END $$;
 )sql";
 
+// Nor was this. It outlives the pipeline's own rows: who begins again gets the same answers.
+constexpr const char* keys = R"sql(
+CREATE TABLE tidegate.keys (
+  pipeline text NOT NULL,
+  scope text NOT NULL,    -- surrogate:ENTITY, uuid:ENTITY or unique:TABLE.COLUMN
+  key text NOT NULL,      -- JSON array
+  answer text NOT NULL,
+  owner text NOT NULL,    -- of a unique value: the source row that holds it
+  PRIMARY KEY (pipeline, scope, key));
+REVOKE ALL ON tidegate.keys FROM PUBLIC;
+)sql";
+
+// Asked first: a role that only uses the schema may not alter it, even to no effect.
+constexpr const char* has_audit_head =
+    "SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = "
+    "pg_catalog.to_regclass('tidegate.pipelines') AND attname = 'audit_head' AND NOT attisdropped)";
+
 }  // namespace
 
 void install_control_schema(postgres::Connection& target) {
@@ -184,7 +201,9 @@ void install_control_schema(postgres::Connection& target) {
   if (target.run("SELECT pg_catalog.to_regproc('tidegate.expect_rows') IS NULL").boolean(0, 0)) {
     target.run(expect_rows);
   }
-  target.run("ALTER TABLE tidegate.pipelines ADD COLUMN IF NOT EXISTS audit_head text");
+  if (target.run("SELECT pg_catalog.to_regclass('tidegate.keys') IS NULL").boolean(0, 0)) target.run(keys);
+  if (!target.run(has_audit_head).boolean(0, 0))
+    target.run("ALTER TABLE tidegate.pipelines ADD audit_head text");
   transaction.commit();
 }
 

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "apply/mapping/definition.hpp"
 #include "apply/plan.hpp"
 #include "apply/schema/planner.hpp"
 #include "replicator/config/url.hpp"
@@ -94,6 +95,7 @@ struct Settings {
   TableChoice tables;
   std::vector<Rule> rules;
   std::vector<Check> checks;
+  std::vector<MapDefinition> maps;
   ApplySettings apply;
   JournalSettings journal;
   LogSettings log;
