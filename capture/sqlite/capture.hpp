@@ -80,6 +80,8 @@ class SqliteCapture {
   void look_everywhere() { chain_->release(); }
   // Throws SchemaNeedsOperator; Error with Advice::retry where the file could not be read just now.
   Cut cut() { return cut(nullptr); }
+  // The next cut compares every row.
+  void look_everywhere() { chain_->release(); }
   // A cut whose state is held. Null where the live file's snapshot could not be had at the very same commit:
   // to be tried again. `readers`: how many connections to the shadow.
   std::unique_ptr<HeldCut> cut_and_hold(Cut& cut, int readers);

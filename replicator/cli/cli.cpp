@@ -35,6 +35,7 @@ constexpr VerbEntry verbs[] = {
     {"resync", resync, false},
     {"reset", reset, false},
     {"verify", verify, false},
+    {"repair", repair, false},
     {"verify status", verify_status, false},
     {"verify stop", verify_stop, false},
     {"audit", audit, false},

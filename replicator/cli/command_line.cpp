@@ -55,6 +55,8 @@ constexpr VerbWords verb_words[] = {
     {"events", "Watch", "The journal as JSON lines", "tidegate events --follow"},
     {"audit", "Watch", "Who did what, when and why; and whether that record is whole",
      "tidegate audit --json > audit.jsonl"},
+    {"repair", "Mend", "Bring the rows that verify found to differ back in line, and verify them again",
+     "tidegate repair --dry-run"},
     {"quarantine", "Mend", "Rows that did not fit: list, show, retry, accept", "tidegate quarantine list"},
     {"cutover", "Switch", "Make the target live: --dry-run, --rehearse, or --confirm NAME",
      "tidegate cutover --rehearse"},
@@ -74,8 +76,8 @@ constexpr VerbWords verb_words[] = {
     {"version", "Mend", "The program's version", "tidegate version --json"},
 };
 
-constexpr const char* later_verbs[] = {"schema",   "backup",   "repair", "credentials",
-                                       "rollback", "finalize", "report", "support-bundle"};
+constexpr const char* later_verbs[] = {"schema",   "backup", "credentials",   "rollback",
+                                       "finalize", "report", "support-bundle"};
 
 constexpr VerbWords config_words[] = {
     {"check", "", "Validate the configuration", "tidegate config check"},
@@ -171,6 +173,7 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
         ->type_name("");
   if (name == "throttle")
     verb.add_option("RATE", raw.rate, "Rows per second, or off")->type_name("")->required();
+  if (name == "repair") verb.add_flag("--dry-run", into.dry_run, "Say what would be done, and do nothing");
   if (name == "events") {
     verb.add_flag("--follow", into.follow, "Go on as events come");
     verb.add_flag("--values", into.values, "With the rows' values; this is written to the audit");

@@ -37,6 +37,7 @@ struct Invocation {
   std::optional<std::uint64_t> rate;        // throttle, verify: rows per second; absent: off
   std::vector<std::string> verify_tables;   // verify --table
   std::optional<std::uint64_t> sample;      // verify, login-check
+  bool dry_run = false;                     // repair
   bool counts = false, continuous = false;  // verify
   int verify_jobs = 0;                      // verify --jobs
   std::string html;                         // verify, verify status: FILE

@@ -46,6 +46,7 @@ int throttle(const Invocation& invocation);
 int cutover(const Invocation& invocation);
 int abort(const Invocation& invocation);
 int verify(const Invocation& invocation);
+int repair(const Invocation& invocation);
 int verify_status(const Invocation& invocation);
 int verify_stop(const Invocation& invocation);
 int quarantine_list(const Invocation& invocation);

@@ -64,6 +64,10 @@ struct Rule {  // [[rule]]
   Remedy remedy;
 };
 
+struct Check {  // [[check]]: what every row of a table must be, as SQL of the target
+  std::string table, must;
+};
+
 struct ApplySettings {
   std::uint64_t max_rows = 10'000;
   std::uint64_t max_bytes = 16 << 20;
@@ -109,6 +113,7 @@ struct Settings {
   TargetSettings target;
   TableChoice tables;
   std::vector<Rule> rules;
+  std::vector<Check> checks;
   std::vector<MapDefinition> maps;
   std::string credentials_secret;  // from the environment; never shown. Empty: none
   ApplySettings apply;

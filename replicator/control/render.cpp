@@ -174,9 +174,17 @@ class Picture {
     return ink(Ink::dim, sign("· ", ". ") + name);
   }
 
+  std::string verifying() const {
+    if (!s_.verify || s_.verify->rows_expected == 0) return "";
+    auto percent = std::min<std::uint64_t>(100, s_.verify->rows * 100 / s_.verify->rows_expected);
+    std::string text = fmt::format(" {} %, {}/s", percent, format_count(s_.verify->rows_per_second));
+    if (s_.verify->seconds_left) text += fmt::format(", {:.0f} s left", *s_.verify->seconds_left);
+    return ink(Ink::dim, text);
+  }
+
   void stages() {
     line("  " + stage("schema", s_.stages.schema) + "   " + stage("data", s_.stages.data) + "   " +
-         stage("verification", s_.stages.verification));
+         stage("verification", s_.stages.verification) + verifying());
     line();
   }
 

@@ -45,6 +45,15 @@ json::value json_of(const std::optional<SlotStatus>& slot) {
           {"oldest_transaction_seconds", or_null(slot->oldest_transaction_seconds)}};
 }
 
+json::value json_of(const std::optional<VerifyStatus>& verify) {
+  if (!verify) return nullptr;
+  return {{"rows", verify->rows},
+          {"rows_expected", verify->rows_expected},
+          {"rows_per_second", verify->rows_per_second},
+          {"differences", verify->differences},
+          {"seconds_left", or_null(verify->seconds_left)}};
+}
+
 template <typename T>
 json::array list_of(const std::vector<T>& items) {
   json::array list;
@@ -211,6 +220,18 @@ void read_cutover(const Members& root, Status& s) {
   members.read_list("source_open_by", cutover.source_open_by, text_in);
 }
 
+void read_verify(const Members& root, Status& s) {
+  const auto* value = root.find("verify");
+  if (!value || !value->is_object()) return;
+  const Members members(value);
+  VerifyStatus& verify = s.verify.emplace();
+  members.read("rows", verify.rows);
+  members.read("rows_expected", verify.rows_expected);
+  members.read("rows_per_second", verify.rows_per_second);
+  members.read("differences", verify.differences);
+  members.read("seconds_left", verify.seconds_left);
+}
+
 void read_words(const Members& root, Status& s) {
   root.read("pipeline", s.pipeline);
   root.read("live", s.live);
@@ -265,7 +286,9 @@ std::string to_json(const Status& s) {
         {"free_bytes", or_null(s.journal.free_bytes)},
         {"bytes_per_second", or_null(s.journal.bytes_per_second)}}},
       {"slot", json_of(s.slot)},
-      {"cutover", json_of(s.cutover)}});
+      {"cutover", json_of(s.cutover)},
+
+      {"verify", json_of(s.verify)}});
 }
 
 Status status_from_json(std::string_view text) {
@@ -278,6 +301,7 @@ Status status_from_json(std::string_view text) {
   read_progress(root, status);
   read_slot(root, status);
   read_cutover(root, status);
+  read_verify(root, status);
   root.read_list("tables", status.tables, table_in);
   root.read_list("errors", status.errors, error_in);
   root.read_list("next_steps", status.next_steps, text_in);

@@ -80,6 +80,13 @@ struct CutoverStatus {
   bool operator==(const CutoverStatus&) const = default;
 };
 
+// The run of verify that is under way.
+struct VerifyStatus {
+  std::uint64_t rows = 0, rows_expected = 0, rows_per_second = 0, differences = 0;
+  std::optional<double> seconds_left;
+  bool operator==(const VerifyStatus&) const = default;
+};
+
 struct StatusError {
   std::string at, code, message, table;  // no row value
   bool operator==(const StatusError&) const = default;
@@ -117,6 +124,7 @@ struct Status {
   JournalStatus journal;
   std::optional<SlotStatus> slot;  // Postgres sources only
   std::optional<CutoverStatus> cutover;
+  std::optional<VerifyStatus> verify;
 
   bool operator==(const Status&) const = default;
 };

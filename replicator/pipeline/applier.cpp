@@ -86,4 +86,15 @@ bool TargetApplier::retry(const QuarantineEntry& entry, const Relation& relation
   return !quarantine_.holds(entry.source_table, entry.source_key);
 }
 
+void TargetApplier::rewrite(const Relation& relation, const Row& key, std::optional<Row> row) {
+  if (row) {
+    sink_.add(relation, Change{Operation::update, relation.id, std::move(*row), {}, {}});
+  } else {
+    Row gone(relation.columns.size(), Null{});
+    for (std::size_t i = 0; i < key.size(); ++i) gone[relation.key.at(i)] = key[i];
+    sink_.add(relation, Change{Operation::remove, relation.id, std::move(gone), {}, {}});
+  }
+  sink_.write(session_.position());
+}
+
 }  // namespace tidegate

@@ -332,6 +332,7 @@ void ApplyWorker::stream(Session& session) {
     }
     session.view->tend(scene(session));
     serve_retries(session);
+    serve_rewrites(session);
     retry_conflicts(session);
     if (quarantine_changed_.exchange(false)) show_quarantine(session);
     keep_audit_head(session);
@@ -516,6 +517,37 @@ void ApplyWorker::serve_resyncs(Session& session) {
       order.answer.set_exception(std::current_exception());
     }
   }
+}
+
+std::future<std::uint64_t> ApplyWorker::rewrite(std::vector<RowName> rows) {
+  std::lock_guard lock(retries_mutex_);
+  return rewrites_.emplace_back(RewriteOrder{std::move(rows), {}}).answer.get_future();
+}
+
+void ApplyWorker::serve_rewrites(Session& session) {
+  std::vector<RewriteOrder> orders;
+  {
+    std::lock_guard lock(retries_mutex_);
+    orders.swap(rewrites_);
+  }
+  for (auto& order : orders) {
+    try {
+      order.answer.set_value(rewrite(session, order.rows));
+    } catch (...) {
+      order.answer.set_exception(std::current_exception());
+      throw;
+    }
+  }
+}
+
+std::uint64_t ApplyWorker::rewrite(Session& session, const std::vector<RowName>& rows) {
+  std::uint64_t written = 0;
+  for (const RowName& row : rows) {
+    auto apply = [&] { apply_once(session); };
+    if (session.view->rewrite(row.table, row.key, *session.applier, scene(session), apply)) ++written;
+  }
+  show_quarantine(session);
+  return written;
 }
 
 ApplyWorker::Retried ApplyWorker::retry(Session& session, const std::vector<std::int64_t>& ids) {

@@ -54,6 +54,13 @@ class ApplyWorker {
   // Error also gives the connection up. Left undone where the daemon ends first.
   using Work = std::function<void(SourceView&, const TargetScene&)>;
   std::future<void> at_rest(Work work);
+  // Makes the target hold these rows as the source has them now, once the stream has caught up; the answer
+  // counts those that were read again.
+  struct RowName {
+    std::string table;  // the source's
+    Row key;
+  };
+  std::future<std::uint64_t> rewrite(std::vector<RowName> rows);
   // For who must have the target at a position that he chooses.
   ApplyHold& hold() { return hold_; }
   // The counts in status are to be read again.
@@ -69,6 +76,10 @@ class ApplyWorker {
   struct Order {
     Work work;
     std::promise<void> answer;
+  };
+  struct RewriteOrder {
+    std::vector<RowName> rows;
+    std::promise<std::uint64_t> answer;
   };
   void work(Session& session);
   static void refuse_mapped(Session& session, const std::string& table, const std::string& why);
@@ -91,6 +102,8 @@ class ApplyWorker {
   void show_streaming(Session& session);
   void serve_resyncs(Session& session);
   void serve_orders(Session& session);
+  void serve_rewrites(Session& session);
+  std::uint64_t rewrite(Session& session, const std::vector<RowName>& rows);
   Retried retry(Session& session, const std::vector<std::int64_t>& ids);
   void retry_conflicts(Session& session);
   static bool others_may_have_come(Session& session);
@@ -113,6 +126,7 @@ class ApplyWorker {
   };
   std::vector<ResyncOrder> resync_orders_;
   std::vector<Order> orders_;  // under the same mutex
+  std::vector<RewriteOrder> rewrites_;
   std::atomic<bool> quarantine_changed_ = false;
   bool in_trouble_ = false;  // since the last failure nothing has been applied
 };

@@ -123,6 +123,7 @@ class CutScope {
 // next cut tries again.
 SqliteCapture::Cut CaptureWorker::take_cut() {
   std::lock_guard lock(order_mutex_);
+  if (look_everywhere_.exchange(false)) capture_->look_everywhere();
   if (!order_ || order_->done) return capture_->cut();
   SqliteCapture::Cut cut;
   order_->held = capture_->cut_and_hold(cut, order_->readers);

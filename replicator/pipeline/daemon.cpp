@@ -203,7 +203,7 @@ class Daemon {
         apply_(options_, *source_, coordination_, store_),
         cutover_(settings, state_dir.path(), state_path_, coordination_, store_, apply_,
                  make_way_back(settings, state_dir)),
-        verify_(settings, *source_, apply_.hold(), coordination_, state_dir.file("control.db")),
+        verify_(settings, *source_, apply_, coordination_, state_dir.file("control.db")),
         api_(coordination_, store_, apply_, cutover_, verify_, options_.target, state_path_) {
     show_identity(coordination_, settings);
     store_.set_fact("last_status", "");

@@ -129,6 +129,7 @@ Status DaemonApi::status() {
     total += table.rows_total.value_or(0);
   }
   if (!status.tables.empty()) status.totals.rows_total = total;
+  status.verify = verify_.status();
   status.next_steps = next_steps(status);
   cutover_.show(status);
   return status;
@@ -266,6 +267,12 @@ control::Response DaemonApi::verify(const control::Request& request) {
   return ok({{"run", run.id}});
 }
 
+control::Response DaemonApi::repair(const control::Request& request) {
+  auto run = verify_.repair(request.by);
+  audit("repair", request);
+  return ok({{"run", run ? json::value(run->id) : json::value(nullptr)}});
+}
+
 control::Response DaemonApi::health(bool ready) {
   if (!ready || coordination_.is_streaming()) return ok({{"ok", true}});
   return {503, "application/json",
@@ -286,6 +293,7 @@ std::optional<control::Response> DaemonApi::post(const control::Request& request
   if (path == "/v1/resync") return permit("resync"), resync(request);
   if (path == "/v1/verify") return permit("verify"), verify(request);
   if (path == "/v1/verify/stop") return verify(request);
+  if (path == "/v1/repair") return permit("repair"), repair(request);
   if (path == "/v1/quarantine/retry") return retry(request);
   if (path == "/v1/quarantine/accept") return permit("quarantine accept"), accept(request);
   return std::nullopt;

@@ -34,6 +34,7 @@ class DaemonApi {
   control::Response retry(const control::Request& request);
   control::Response resync(const control::Request& request);
   control::Response verify(const control::Request& request);
+  control::Response repair(const control::Request& request);
   control::Response sync(const control::Request& request);
   control::Response pause(const control::Request& request, bool paused);
   control::Response throttle(const control::Request& request);

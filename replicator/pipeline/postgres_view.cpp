@@ -1,5 +1,7 @@
 #include "replicator/pipeline/postgres_view.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 
@@ -285,6 +287,43 @@ std::vector<std::string> PostgresView::make_partitions(const TargetScene& scene)
 
 void PostgresView::accept_shape(const std::string& table) {
   if (seen_ && seen_->source == table) source_.schema->accept(*seen_);
+}
+
+namespace {
+
+// The sink takes a row that is to be deleted and is not there for a missing one.
+bool is_on_target(const TargetScene& scene, const TablePlan& plan, const Row& key) {
+  std::vector<postgres::Parameter> parameters;
+  std::string where;
+  for (std::size_t i = 0; i < plan.key.size(); ++i) {
+    auto column = std::find_if(plan.columns.begin(), plan.columns.end(),
+                               [&](const ColumnPlan& each) { return each.target == plan.key[i]; });
+    where += fmt::format("{}{} = ${}::{}", i ? " AND " : "", tidegate::quoted(plan.key[i]), i + 1,
+                         column->existing_type);
+    parameters.emplace_back(std::get<std::string>(key.at(i)));
+  }
+  return scene.session.connection()
+             .run(fmt::format("SELECT 1 FROM {} WHERE {}", quoted_name(plan), where), parameters)
+             .rows() > 0;
+}
+
+}  // namespace
+
+bool PostgresView::rewrite(const std::string& name, const Row& key, TargetApplier& applier,
+                           const TargetScene& scene, const std::function<void()>& apply_once) {
+  auto table = source_.tables.find(name);
+  auto plan = scene.plans.find(name);
+  if (!table || plan == scene.plans.end() || table->identity.size() != key.size()) return false;
+  Relation relation = relation_for(*table, plan->second);
+  for (int tries = 0; tries < most_retries; ++tries) {
+    auto row = read_source_row(source(), *table, relation, key);
+    bring_stream_here(scene, apply_once);
+    if (pace_.stopped()) return false;
+    if (read_source_row(source(), *table, relation, key) != row) continue;
+    if (row || is_on_target(scene, plan->second, key)) applier.rewrite(relation, key, std::move(row));
+    return true;
+  }
+  return false;
 }
 
 postgres::Connection& PostgresView::source() {

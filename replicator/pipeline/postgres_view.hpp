@@ -56,6 +56,8 @@ class PostgresView : public SourceView {
   }
   bool retry(const QuarantineEntry& entry, TargetApplier& applier, const TargetScene& scene,
              const std::function<void()>& apply_once) override;
+  bool rewrite(const std::string& table, const Row& key, TargetApplier& applier, const TargetScene& scene,
+               const std::function<void()>& apply_once) override;
 
  private:
   bool copy(const TargetScene& scene, const std::stop_token& stop);

@@ -97,6 +97,11 @@ class SourceView {
   // row is in quarantine no more.
   virtual bool retry(const QuarantineEntry& entry, TargetApplier& applier, const TargetScene& scene,
                      const std::function<void()>& apply_once) = 0;
+
+  // Makes the target hold a row as the source has it now, or none where the source has none; as retry() does.
+  // False where the row cannot be read again.
+  virtual bool rewrite(const std::string& table, const Row& key, TargetApplier& applier,
+                       const TargetScene& scene, const std::function<void()>& apply_once) = 0;
 };
 
 }  // namespace tidegate

@@ -221,4 +221,16 @@ bool SqliteView::retry(const QuarantineEntry& entry, TargetApplier& applier, con
   return applier.retry(entry, shadow_.relation(table), std::move(found.row));
 }
 
+bool SqliteView::rewrite(const std::string& table, const Row& key, TargetApplier& applier,
+                         const TargetScene& scene, const std::function<void()>& apply_once) {
+  auto found = shadow_.read_row(table, key);
+  while (found.position != scene.session.position().sequence && !pace_.stopped()) {
+    apply_once();
+    found = shadow_.read_row(table, key);
+  }
+  if (pace_.stopped()) return false;
+  applier.rewrite(shadow_.relation(table), key, std::move(found.row));
+  return true;
+}
+
 }  // namespace tidegate

@@ -31,6 +31,8 @@ class SqliteView : public SourceView {
   void set_sequences(const TargetScene& scene) override;
   bool retry(const QuarantineEntry& entry, TargetApplier& applier, const TargetScene& scene,
              const std::function<void()>& apply_once) override;
+  bool rewrite(const std::string& table, const Row& key, TargetApplier& applier, const TargetScene& scene,
+               const std::function<void()>& apply_once) override;
 
  private:
   struct PreparedChunk;

@@ -114,7 +114,7 @@ TEST(CommandLine, WhatIsMissingOrWrongIsUsage) {
 
 TEST(CommandLine, LaterVerbsAreKnownAndRefused) {
   for (const char* verb :
-       {"schema", "backup", "repair", "credentials", "rollback", "finalize", "report", "support-bundle"}) {
+       {"schema", "backup", "credentials", "rollback", "finalize", "report", "support-bundle"}) {
     EXPECT_NE(complaint<Refused>({verb}).message.find("not in this release"), std::string::npos);
     complaint<Refused>({verb, "--dry-run", "TABLE"});
   }

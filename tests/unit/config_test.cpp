@@ -122,6 +122,15 @@ TEST(Config, RulesAreReadByTheirNames) {
             std::string::npos);
 }
 
+TEST(Config, ChecksAreRead) {
+  const Settings s = read(std::string(both_ends) + "[[check]]\ntable = \"patients\"\nmust = \"age > 0\"\n");
+  ASSERT_EQ(s.checks.size(), 1u);
+  EXPECT_EQ(s.checks[0].table, "patients");
+  EXPECT_EQ(s.checks[0].must, "age > 0");
+  EXPECT_NE(complaint(std::string(both_ends) + "[[check]]\ntable = \"u\"\n").find("check.must is missing"),
+            std::string::npos);
+}
+
 TEST(Config, FlagsBeatTheEnvironmentAndThatBeatsTheFile) {
   Environment environment = {{"TIDEGATE_SOURCE_URL", {"env.db", "environment"}},
                              {"TIDEGATE_TARGET_URL", {"postgresql://env/d", ".env:1"}},
