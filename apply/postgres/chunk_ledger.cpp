@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "apply/postgres/resync_ledger.hpp"
 #include "apply/postgres/row_errors.hpp"
+#include "apply/postgres/statements.hpp"
 #include "db/error.hpp"
 #include "db/failpoint.hpp"
 
@@ -30,6 +32,10 @@ void read_keys(TargetSession& session, Ledger& ledger) {
 // chunk was copied. TRUNCATE needs a right of its own, and no foreign key that leads here.
 void remove_rows(TargetSession& session, const TablePlan& plan) {
   auto& target = session.connection();
+  if (!plan.from.empty()) {
+    target.run(delete_all_sql(plan));
+    return;
+  }
   target.run("SAVEPOINT tidegate_empty");
   try {
     target.run("TRUNCATE ONLY " + quoted_name(plan));
@@ -118,15 +124,17 @@ Ledger read_ledger(TargetSession& session) {
   return ledger;
 }
 
-void record_split(TargetSession& session, Quarantine& quarantine, const TablePlan& plan,
+void record_split(TargetSession& session, Quarantine& quarantine, const std::vector<TablePlan>& plans,
                   const RecordedTable& table) {
+  const std::string& source = plans.front().source_table();
   quarantine.rolled_back();
   TargetTransaction transaction(session);
-  if (anything_copied(session, plan.source)) {
+  const bool again = anything_copied(session, source);
+  for (const TablePlan& plan : again ? plans : std::vector<TablePlan>{}) {
     remove_rows(session, plan);
     release_rows(session, quarantine, plan.source);
   }
-  session.connection().pipeline(rows_of(session.pipeline(), plan.source, table));
+  session.connection().pipeline(rows_of(session.pipeline(), source, table));
   failpoint("split-before-commit");
   transaction.commit();
   failpoint("split-after-commit");
@@ -141,9 +149,8 @@ ChunkMap chunk_map_of(const Ledger& ledger) {
 
 ChunkMap chunk_map_of(const Ledger& ledger, const Plans& plans) {
   ChunkMap map;
-  for (const auto& [name, plan] : plans) {
-    auto table = ledger.find(plan.source);
-    if (table != ledger.end()) add_to(map, name, table->second);
+  for (const auto& [recorded, table] : ledger) {
+    if (auto name = table_of_record(recorded, plans)) add_to(map, *name, table);
   }
   return map;
 }

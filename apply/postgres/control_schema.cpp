@@ -132,8 +132,6 @@ REVOKE ALL ON ALL TABLES IN SCHEMA tidegate FROM PUBLIC;
 
 // What the first version lacked. Some of its targets have expect_rows.
 constexpr const char* second_version = R"sql(
-ALTER TABLE tidegate.pipelines ADD COLUMN IF NOT EXISTS audit_head text;
-
 -- Makes a statement fail that did not find all of its rows: the COMMIT after it is on its way already.
 CREATE OR REPLACE FUNCTION tidegate.expect_rows(counted bigint, expected bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -202,6 +200,24 @@ BEGIN
 END $$;
 )sql";
 
+// Not part of either version's schema, so it may be missing. It outlives the pipeline's own rows: who begins
+// again gets the same answers.
+constexpr const char* keys = R"sql(
+CREATE TABLE tidegate.keys (
+  pipeline text NOT NULL,
+  scope text NOT NULL,    -- surrogate:ENTITY, uuid:ENTITY or unique:TABLE.COLUMN
+  key text NOT NULL,      -- JSON array
+  answer text NOT NULL,
+  owner text NOT NULL,    -- of a unique value: the source row that holds it
+  PRIMARY KEY (pipeline, scope, key));
+REVOKE ALL ON tidegate.keys FROM PUBLIC;
+)sql";
+
+// Asked first: a role that only uses the schema may not alter it, even to no effect.
+constexpr const char* has_audit_head =
+    "SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = "
+    "pg_catalog.to_regclass('tidegate.pipelines') AND attname = 'audit_head' AND NOT attisdropped)";
+
 }  // namespace
 
 void install_control_schema(postgres::Connection& target) {
@@ -219,6 +235,9 @@ void install_control_schema(postgres::Connection& target) {
     target.run(closed_to_the_api);
     target.run("INSERT INTO tidegate.version VALUES (" + std::to_string(schema_version) + ")");
   }
+  if (target.run("SELECT pg_catalog.to_regclass('tidegate.keys') IS NULL").boolean(0, 0)) target.run(keys);
+  if (!target.run(has_audit_head).boolean(0, 0))
+    target.run("ALTER TABLE tidegate.pipelines ADD audit_head text");
   transaction.commit();
 }
 

@@ -130,8 +130,20 @@ postgres::Command TargetSession::advance_to(const Position& next) const {
     return {"UPDATE tidegate.resyncs SET sequence = $3 WHERE pipeline = $1 AND source_table = $2",
             {options_.pipeline, lane_, std::to_string(next.sequence)}};
   }
-  return {"UPDATE tidegate.pipelines SET sequence = $2, digest = $3, updated_at = now() WHERE pipeline = $1",
-          {options_.pipeline, std::to_string(next.sequence), next.digest}};
+  return with_keys(
+      keys_,
+      {"UPDATE tidegate.pipelines SET sequence = $2, digest = $3, updated_at = now() WHERE pipeline = $1",
+       {options_.pipeline, std::to_string(next.sequence), next.digest}});
+}
+
+void TargetSession::moved(const Position& next) {
+  position_ = next;
+  if (keys_) keys_->sent();
+}
+
+postgres::Command with_keys(KeyOutbox* keys, postgres::Command last) {
+  auto more = keys ? keys->unsent(last) : std::nullopt;
+  return more ? std::move(*more) : std::move(last);
 }
 
 postgres::Command TargetSession::change_phase(TargetPhase next) const {
@@ -148,7 +160,8 @@ WorkerSession::WorkerSession(const TargetSession& lease)
     : pipeline_(lease.pipeline()),
       epoch_(lease.epoch()),
       connection_(lease.options().connect),
-      replica_mode_(try_replica_mode(connection_)) {}
+      replica_mode_(try_replica_mode(connection_)),
+      keys_(lease.keys()) {}
 
 postgres::Command WorkerSession::enter() const {
   return {"SELECT tidegate.enter_shared($1, $2)", {pipeline_, std::to_string(epoch_)}};

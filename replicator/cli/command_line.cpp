@@ -58,16 +58,18 @@ constexpr VerbWords verb_words[] = {
     {"quarantine", "Mend", "Rows that did not fit: list, show, retry, accept", "tidegate quarantine list"},
     {"resync", "Mend", "Copy one table again while everything else streams on",
      "tidegate resync public.orders"},
-    {"reset", "Mend", "Give a pipeline up at its source: drops its slot and publication there",
-     "tidegate reset source --yes"},
+    {"keys", "Mend", "What the mapping's keys became: export", "tidegate keys export > keys.jsonl"},
+    {"reset", "Mend",
+     "Take out of the target what the pipeline put there, or drop what a source keeps for it",
+     "tidegate reset --target --confirm NAME"},
     {"explain", "Mend", "What a finding or error code means and what to do",
      "tidegate explain transaction-pooler"},
     {"version", "Mend", "The program's version", "tidegate version --json"},
 };
 
-constexpr const char* later_verbs[] = {"schema",      "backup",      "repair",  "keys",
-                                       "credentials", "login-check", "cutover", "abort",
-                                       "rollback",    "finalize",    "report",  "support-bundle"};
+constexpr const char* later_verbs[] = {"schema",      "backup",  "repair",        "credentials",
+                                       "login-check", "cutover", "abort",         "rollback",
+                                       "finalize",    "report",  "support-bundle"};
 
 constexpr VerbWords config_words[] = {
     {"check", "", "Validate the configuration", "tidegate config check"},
@@ -84,6 +86,11 @@ constexpr VerbWords quarantine_words[] = {
     {"retry", "", "Read the rows again from the source and apply them", "tidegate quarantine retry --all"},
     {"accept", "", "Leave the rows out for good; needs --reason",
      "tidegate quarantine accept 17 --reason 'test data'"},
+};
+
+constexpr VerbWords keys_words[] = {
+    {"export", "", "Every answer of uuid(), surrogate() and unique_value() that is remembered, as JSON lines",
+     "tidegate keys export > keys.jsonl"},
 };
 
 CLI::App* add_verb(CLI::App& parent, const VerbWords& words) {
@@ -138,7 +145,11 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
     verb.add_flag("--follow", into.follow, "Go on as events come");
     verb.add_flag("--values", into.values, "With the rows' values; this is written to the audit");
   }
-  if (name == "reset") verb.add_option("WHAT", into.word, "source")->type_name("")->required();
+  if (name == "reset") {
+    verb.add_flag("--target", into.empty_target, "It is the target that is emptied");
+    verb.add_option("WHAT", into.word, "source: drop its slot and publication")->type_name("");
+    verb.add_option("--confirm", into.confirm, "NAME of the pipeline")->type_name("");
+  }
   if (name == "resync")
     verb.add_option("TABLE", into.word, "As `status` prints it")->type_name("")->required();
   if (name == "explain")
@@ -196,6 +207,9 @@ void add_verbs(CLI::App& app, Invocation& into, Raw& raw) {
     if (std::string(words.name) == "config") add_config_verbs(*verb);
     if (std::string(words.name) == "verify") add_verify_verbs(*verb, into, raw);
     if (std::string(words.name) == "quarantine") add_quarantine_verbs(*verb, into);
+    if (std::string(words.name) == "keys") {
+      for (const auto& more : keys_words) add_verb(*verb, more);
+    }
   }
   for (const char* name : later_verbs) app.add_subcommand(name, "Not in this release")->group("");
 }

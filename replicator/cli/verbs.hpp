@@ -21,6 +21,8 @@ int plan(const Invocation& invocation);
 int doctor(const Invocation& invocation);
 int events(const Invocation& invocation);
 int audit(const Invocation& invocation);
+int keys_export(const Invocation& invocation);
+int reset(const Invocation& invocation);
 
 // Written here.
 int init(const Invocation& invocation);
@@ -35,7 +37,7 @@ int status(const Invocation& invocation);
 int stop(const Invocation& invocation);
 int sync(const Invocation& invocation);
 int resync(const Invocation& invocation);
-int reset(const Invocation& invocation);
+int reset_source(const Invocation& invocation);  // for reset()
 int pause(const Invocation& invocation);
 int resume(const Invocation& invocation);
 int throttle(const Invocation& invocation);

@@ -47,7 +47,8 @@ struct ResyncWorker::Lane {
         plans(all) {}
 
   TargetScene scene(const Plans& of) {
-    return {target, tables, quarantine, summary, of, [](const auto&, const auto&) { return false; }, [] {}};
+    return {target, tables, quarantine, summary, of, unmapped, [](const auto&, const auto&) { return false; },
+            [] {}};
   }
   void into(const TablePlan& plan) {
     own = {{table, plan}};
@@ -75,6 +76,7 @@ struct ResyncWorker::Lane {
   TargetTables tables;
   BatchLimits limits;
   Plans plans, own;
+  Mapping unmapped{{}, {}, {}};  // mapped tables have no lane
   ChunkMap copied;
   std::unique_ptr<Sink> sink;
   std::unique_ptr<Applier> applier;
