@@ -11,7 +11,7 @@
 #include "db/failpoint.hpp"
 
 namespace tidegate {
-namespace {}
+namespace {
 
 const TablePlan* plan_of(const std::string& source, const std::vector<TablePlan>& plans) {
   auto found =
