@@ -155,7 +155,8 @@ void check_column(postgres::Connection& target, const postgres::Result& there, i
                   ColumnPlan& column, const ColumnMeasure& measure, std::vector<Finding>& findings) {
   if (there.boolean(row, 4))
     throw does_not_fit(plan, column, "its column " + column.target + " is generated");
-  if (!column.existing_type.empty()) check_asked_type(target, plan, column, std::string(there.text(row, 1)));
+  if (is_mapped(plan) && !column.existing_type.empty())
+    check_asked_type(target, plan, column, std::string(there.text(row, 1)));
   column.existing_type = there.text(row, 1);
   column.not_null = column.not_null || there.boolean(row, 2);
   ExistingColumn existing{column.existing_type, static_cast<int>(there.integer(row, 5)),
