@@ -88,12 +88,10 @@ PlannedPipeline plan_new_table(const Settings& settings,
   auto source = connect_source(source_options(settings, "tidegate plan"));
   auto tables = replicated;
   tables.push_back(table);
-  DumpChoice choice{{},
-                    left_out(source, tables),
-                    capture::read_extensions(source),
-                    extensions_of_target(settings),
-                    plan_options(settings)};
-  for (const auto& each : tables) choice.tables.push_back(capture::as_source_table(each));
+  std::vector<SourceTable> described;
+  for (const auto& each : tables) described.push_back(capture::as_source_table(each));
+  DumpChoice choice{described, left_out(source, described), capture::read_extensions(source),
+                    extensions_of_target(settings), plan_options(settings)};
   auto dump = capture::dump_schema(source, tables, {settings.source.postgres.pg_bin, ""});
   auto all = filter_dump(dump, choice);
   choice.tables = {capture::as_source_table(table)};
