@@ -37,15 +37,4 @@ void NetChanges::add(const Relation& relation, Change change) {
   table->add(std::move(change));
 }
 
-std::map<std::string, std::string> chunk_names(const Plans& plans) {
-  std::map<std::string, std::string> names;
-  for (const auto& [name, plan] : plans) {
-    if (plan.from.empty())
-      names[name] = plan.source;
-    else
-      names[plan.from] = plan.from;
-  }
-  return names;
-}
-
 }  // namespace tidegate

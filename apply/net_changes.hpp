@@ -41,10 +41,6 @@ class TableNet {
 // Plans by source table; a table without a plan is not replicated.
 using Plans = std::unordered_map<std::string, TablePlan>;
 
-// For each table of the stream, the name under which its chunks are recorded: its own, or that of the copy
-// that is being made again. All that is mapped from a table comes with that table's chunks.
-std::map<std::string, std::string> chunk_names(const Plans& plans);
-
 class NetChanges {
  public:
   explicit NetChanges(const Plans& plans) : plans_(&plans) {}

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "apply/postgres/resync_ledger.hpp"
 #include "apply/postgres/row_errors.hpp"
 #include "apply/postgres/statements.hpp"
 #include "db/error.hpp"
@@ -148,9 +149,8 @@ ChunkMap chunk_map_of(const Ledger& ledger) {
 
 ChunkMap chunk_map_of(const Ledger& ledger, const Plans& plans) {
   ChunkMap map;
-  for (const auto& [name, recorded] : chunk_names(plans)) {
-    auto table = ledger.find(recorded);
-    if (table != ledger.end()) add_to(map, name, table->second);
+  for (const auto& [recorded, table] : ledger) {
+    if (auto name = table_of_record(recorded, plans)) add_to(map, *name, table);
   }
   return map;
 }

@@ -110,6 +110,15 @@ std::string without_staging(const std::string& name) {
   return name.ends_with(mark) ? name.substr(0, name.size() - mark.size()) : name;
 }
 
+// A mapped table has no plan of its own name.
+std::optional<std::string> table_of_record(const std::string& recorded, const Plans& plans) {
+  for (const auto& [name, plan] : plans) {
+    if (plan.source == recorded) return name;
+  }
+  bool of_another_copy = plans.contains(recorded) || without_staging(recorded) != recorded;
+  return of_another_copy ? std::nullopt : std::optional(recorded);
+}
+
 std::vector<Resync> read_resyncs(TargetSession& session) {
   auto rows = session.connection().run(
       "SELECT source_table, state, held, sequence, until_sequence, staging, why FROM tidegate.resyncs"

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "apply/net_changes.hpp"
 #include "apply/plan.hpp"
 #include "apply/postgres/session.hpp"
 
@@ -35,6 +36,9 @@ std::vector<Resync> read_resyncs(TargetSession& session);
 // name for others.
 std::string staging_name(const std::string& table);
 std::string without_staging(const std::string& name);
+// Whose chunks are recorded under this name, for whom these plans are; nothing where they are of another
+// copy.
+std::optional<std::string> table_of_record(const std::string& recorded, const Plans& plans);
 
 // What the staging table is to become before it gets rows: `plan` is that of the table then, `changes` are
 // pieces for ALTER TABLE, of which `wishes` may fail. What an earlier resync was to change and did not is

@@ -662,6 +662,8 @@ constexpr Explanation explanations[] = {
     {"schema-existing",
      "A table came to the source, and the target's tables are made by others (schema = \"existing\").",
      "Make it there by a migration, and begin a new pipeline with it."},
+    {"mapped-table", "A table that [[map]] reads is not copied again yet.",
+     "Undo the change at the source where there was one; else fill a new target from the beginning."},
     {"table-gone", "A table that is to be copied again is not at the source any more.",
      "Make it again at the source, or begin a new pipeline without it."},
     {"column-gone", "The source dropped or renamed a column that the target still has.",

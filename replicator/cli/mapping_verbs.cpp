@@ -52,8 +52,13 @@ void print_emptied(const std::vector<Emptied>& tables, bool as_json) {
 
 }  // namespace
 
-int reset_target(const Invocation& invocation) {
+int reset(const Invocation& invocation) {
+  if (invocation.word == "source") return reset_source(invocation);
   const Settings settings = settings_of(invocation, Purpose::run);
+  if (!invocation.empty_target)
+    throw Coded<Usage>(
+        "usage", "reset what?",
+        "tidegate reset --target empties the target, tidegate reset source gives the source up");
   if (invocation.confirm != settings.pipeline)
     throw Coded<Refused>("not-confirmed", "reset takes all that the pipeline wrote out of the target",
                          "add --confirm " + settings.pipeline + " if you mean it");

@@ -22,8 +22,7 @@ int doctor(const Invocation& invocation);
 int events(const Invocation& invocation);
 int audit(const Invocation& invocation);
 int keys_export(const Invocation& invocation);
-int reset_target(const Invocation& invocation);
-int reset_source(const Invocation& invocation);
+int reset(const Invocation& invocation);
 
 // Written here.
 int init(const Invocation& invocation);
@@ -39,7 +38,7 @@ int login_check(const Invocation& invocation);
 int stop(const Invocation& invocation);
 int sync(const Invocation& invocation);
 int resync(const Invocation& invocation);
-int reset(const Invocation& invocation);
+int reset_source(const Invocation& invocation);  // for reset()
 int pause(const Invocation& invocation);
 int resume(const Invocation& invocation);
 int throttle(const Invocation& invocation);

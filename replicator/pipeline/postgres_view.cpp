@@ -43,7 +43,7 @@ std::vector<std::string> columns_of(const capture::PostgresTable& table, const T
 }
 
 SnapshotTable snapshot_table(const capture::PostgresTable& table, const TablePlan& plan) {
-  const std::string& name = plan.from.empty() ? plan.source : table.source;
+  std::string name = plan.source.empty() ? table.source : plan.source;
   return {name, table.schema, table.name, columns_of(table, plan), table.identity, table.partitioned};
 }
 

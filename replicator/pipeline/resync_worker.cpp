@@ -47,7 +47,7 @@ struct ResyncWorker::Lane {
         plans(all) {}
 
   TargetScene scene(const Plans& of) {
-    return {target, tables, quarantine, summary, of, no_maps, [](const auto&, const auto&) { return false; },
+    return {target, tables, quarantine, summary, of, unmapped, [](const auto&, const auto&) { return false; },
             [] {}};
   }
   void into(const TablePlan& plan) {
@@ -71,11 +71,11 @@ struct ResyncWorker::Lane {
   TargetSession target;
   JournalReader journal;
   Quarantine quarantine;
-  Mapping no_maps{{}, {}, {}};  // a table that is mapped has no lane
   CheckpointSummary summary;
   TargetTables tables;
   BatchLimits limits;
   Plans plans, own;
+  Mapping unmapped{{}, {}, {}};  // mapped tables have no lane
   ChunkMap copied;
   std::unique_ptr<Sink> sink;
   std::unique_ptr<Applier> applier;

@@ -97,6 +97,10 @@ StagingShape Resyncs::shape_of(const std::string& table) {
 }
 
 void Resyncs::order(const std::string& table) {
+  if (!plans_.contains(table)) {
+    throw Refused("mapped-table", "table " + table + " is mapped, and mapped tables are not copied again yet",
+                  "undo the change at the source, or fill a new target");
+  }
   Resync* known = find(table);
   if (known && known->state != ResyncState::stopped) return;
   if (!known && view_.in_doubt(table)) {
@@ -130,7 +134,7 @@ void Resyncs::begin_anew(Applier& applier, const std::string& table) {
 }
 
 void Resyncs::stop(Applier& applier, const SchemaChange::Stopped& stopped, std::uint64_t sequence) {
-  if (!plans_.contains(stopped.table)) return;
+  if (!plans_.contains(stopped.table) && !pipeline_.mapping.maps(stopped.table)) return;
   if (auto settled = settled_.find(stopped.table); settled != settled_.end() && sequence <= settled->second)
     return;
   if (worker_ && worker_->table() == stopped.table) worker_.reset();

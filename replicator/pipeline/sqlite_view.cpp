@@ -1,8 +1,7 @@
 #include "replicator/pipeline/sqlite_view.hpp"
 
-#include <algorithm>
 #include <deque>
-#include <map>
+#include <set>
 
 #include "apply/postgres/net_sink.hpp"
 #include "apply/postgres/resync_ledger.hpp"
@@ -41,6 +40,16 @@ bool SqliteView::load(const TargetScene& scene) {
   return true;
 }
 
+bool SqliteView::copy_again(const TargetScene& scene, const std::stop_token& stop) {
+  auto tables = tables_to_load(scene);
+  if (tables.size() != scene.plans.size())
+    throw Error("a table that is to be copied again is not in the shadow", "", Advice::stop);
+  for (const ShadowTable& table : tables) {
+    if (!load_table(scene, table, stop)) return false;
+  }
+  return true;
+}
+
 // Those that are mapped come last, in the order of the maps.
 std::vector<ShadowTable> SqliteView::tables_to_load(const TargetScene& scene) {
   std::vector<ShadowTable> tables;
@@ -56,29 +65,16 @@ std::vector<ShadowTable> SqliteView::tables_to_load(const TargetScene& scene) {
   return tables;
 }
 
-bool SqliteView::copy_again(const TargetScene& scene, const std::stop_token& stop) {
-  for (const auto& [name, plan] : scene.plans) {
-    const auto& tables = shadow_.tables();
-    auto table = std::find_if(tables.begin(), tables.end(),
-                              [&](const ShadowTable& each) { return each.source().name == name; });
-    if (table == tables.end()) throw Error("table " + name + " is not in the shadow", "", Advice::stop);
-    if (!load_table(scene, *table, stop)) return false;
-  }
-  return true;
-}
-
 ChunkMap SqliteView::copied(TargetSession& session, const Plans& plans) {
   ChunkMap copied;
-  auto chunks = loaded_chunks(session);
-  for (const auto& [name, recorded] : chunk_names(plans)) {
-    bool complete = true;
-    for (auto& chunk : chunks) {
-      if (chunk.table != recorded) continue;
-      copied.add(name, std::move(chunk.up_to), chunk.sequence);
-      complete = complete && chunk.complete;
-    }
-    if (!complete) copied.forget(name);
+  std::set<std::string> incomplete;
+  for (auto& chunk : loaded_chunks(session)) {
+    auto name = table_of_record(chunk.table, plans);
+    if (!name) continue;
+    if (!chunk.complete) incomplete.insert(*name);
+    copied.add(*name, std::move(chunk.up_to), chunk.sequence);
   }
+  for (const auto& name : incomplete) copied.forget(name);
   return copied;
 }
 
@@ -96,8 +92,7 @@ void SqliteView::set_sequences(const TargetScene& scene) {
 
 // A table being copied: into one target table, or into those of its maps.
 struct SqliteView::Loading {
-  std::string table;  // of the source
-  std::string name;   // under which its chunks are recorded
+  std::string table, recorded;  // its name, and that under which its chunks are known
   MappedTable* mapped = nullptr;
   std::deque<RowMapper> mappers;
   std::uint64_t rows = 0;                // of the source
@@ -115,7 +110,7 @@ SqliteView::Loading SqliteView::begin_loading(const TargetScene& scene, const Sh
                                    loading.mapped->relation(i));
   } else {
     const TablePlan& plan = scene.plans.at(loading.table);
-    loading.name = plan.source;
+    loading.recorded = plan.source;
     loading.mappers.emplace_back(plan, table.relation());
   }
   loading.in_target.resize(loading.mappers.size());
@@ -155,9 +150,9 @@ void SqliteView::show_progress(const TargetScene& scene, const Loading& loading,
   }
   coordination_.update([&](Status& status) {
     for (auto& each : status.tables) {
-      if (each.source != without_staging(loading.name)) continue;
+      if (each.source != loading.table) continue;
       each.rows_copied = loading.rows;
-      if (each.source == loading.name) each.state = chunk.up_to.empty() ? "copied" : "copying";
+      if (loading.recorded == loading.table) each.state = chunk.up_to.empty() ? "copied" : "copying";
     }
   });
 }
@@ -171,9 +166,9 @@ bool SqliteView::load_table(const TargetScene& scene, const ShadowTable& table, 
   };
   const OrphanGuard orphans(scene.session.connection(), scene.session.replica_mode(), scene.plans);
   ChunkLoader loader(scene.session, scene.quarantine, scene.widen, &orphans);
-  LoadedChunk chunk{loading.name, 0, {}, 0, 0};
+  LoadedChunk chunk{loading.recorded, 0, {}, 0, 0};
   for (const auto& done : loaded_chunks(scene.session)) {
-    if (done.table != loading.name) continue;
+    if (done.table != loading.recorded) continue;
     loading.rows += done.rows;
     for (auto& count : loading.in_target) count += done.rows;
     if (done.up_to.empty()) return complete(done.number);
@@ -191,7 +186,8 @@ bool SqliteView::load_table(const TargetScene& scene, const ShadowTable& table, 
     for (std::size_t i = 0; i < prepared.parts.size(); ++i)
       loader.fit(loading.mappers[i], prepared.rows(i), prepared.parts[i].lines);
     if (!read.to.empty()) coming = prepare_chunk(loading, read.to);
-    chunk = {loading.name, chunk.number + 1, read.to, read.position, loading.mapped ? read.rows.size() : 0};
+    chunk = {loading.recorded, chunk.number + 1, read.to, read.position,
+             loading.mapped ? read.rows.size() : 0};
     loader.load(prepared.parts, chunk);
     loading.rows += loading.mapped ? read.rows.size() : prepared.parts.front().loaded;
     for (std::size_t i = 0; i < prepared.parts.size(); ++i) loading.in_target[i] += prepared.parts[i].loaded;

@@ -89,13 +89,14 @@ class Reread(unittest.TestCase):
     def test_a_pipeline_that_is_given_up_leaves_nothing_at_the_source(self):
         made = "SELECT (SELECT count(*) FROM pg_publication), (SELECT count(*) FROM pg_replication_slots WHERE database = current_database())"
         self.assertEqual(self.source.execute(made), [(1, 1)])
-        self.assertEqual(self.tide.verb("reset", "source", "--yes").code, 2)   # it runs
+        name = self.tide.status()["pipeline"]
+        self.assertEqual(self.tide.verb("reset", "source", "--confirm", name).code, 2)   # it runs
         self.tide.stop()
-        self.assertEqual(self.tide.verb("reset", "source").code, 4)
-        done = self.tide.verb("reset", "source", "--yes")
+        self.assertEqual(self.tide.verb("reset", "source").code, 2)
+        done = self.tide.verb("reset", "source", "--confirm", name)
         self.assertEqual(done.code, 0, done.err)
         self.assertEqual(self.source.execute(made), [(0, 0)])
-        self.assertEqual(self.tide.verb("reset", "source", "--yes").code, 0)   # once more does no harm
+        self.assertEqual(self.tide.verb("reset", "source", "--confirm", name).code, 0)   # once more does no harm
 
 
 if __name__ == "__main__":

@@ -19,24 +19,16 @@ void refuse_while_it_runs(const std::filesystem::path& state_dir) {
 }
 
 void refuse_without_word(const Invocation& invocation, const Settings& settings) {
-  if (invocation.yes) return;
-  throw Coded<Usage>(
-      "needs-yes",
+  if (invocation.confirm == settings.pipeline) return;
+  throw Coded<Refused>(
+      "not-confirmed",
       fmt::format("this drops slot {} and publication {} at the source: what commits there from then on "
                   "is not kept for pipeline {} any more, and it can never go on",
                   slot_name(settings), publication_name(settings), settings.pipeline),
-      "add --yes; the target keeps what it has");
+      "add --confirm " + settings.pipeline + " if you mean it; the target keeps what it has");
 }
 
 }  // namespace
-
-int reset(const Invocation& invocation) {
-  if (invocation.empty_target && invocation.word.empty()) return reset_target(invocation);
-  if (invocation.word != "source" || invocation.empty_target)
-    throw Coded<Usage>("usage", "reset wants to be told what",
-                       "tidegate reset --target --confirm NAME, or tidegate reset source --yes");
-  return reset_source(invocation);
-}
 
 int reset_source(const Invocation& invocation) {
   const Settings settings = settings_of(invocation, Purpose::run);
