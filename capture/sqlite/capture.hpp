@@ -76,8 +76,6 @@ class SqliteCapture {
   std::chrono::microseconds poll_interval() const;
   // To be called while nothing moves: lets the application's WAL start over.
   void tend() { chain_->tend(); }
-  // The next cut compares every row.
-  void look_everywhere() { chain_->release(); }
   // Throws SchemaNeedsOperator; Error with Advice::retry where the file could not be read just now.
   Cut cut() { return cut(nullptr); }
   // The next cut compares every row.
