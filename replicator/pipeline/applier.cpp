@@ -88,13 +88,13 @@ bool TargetApplier::retry(const QuarantineEntry& entry, const Relation& relation
 
 void TargetApplier::rewrite(const Relation& relation, const Row& key, std::optional<Row> row) {
   if (row) {
-    sink_.add(relation, Change{Operation::update, relation.id, std::move(*row), {}, {}});
+    sink().add(relation, Change{Operation::update, relation.id, std::move(*row), {}, {}});
   } else {
     Row gone(relation.columns.size(), Null{});
     for (std::size_t i = 0; i < key.size(); ++i) gone[relation.key.at(i)] = key[i];
-    sink_.add(relation, Change{Operation::remove, relation.id, std::move(gone), {}, {}});
+    sink().add(relation, Change{Operation::remove, relation.id, std::move(gone), {}, {}});
   }
-  sink_.write(session_.position());
+  sink().write(session_.position());
 }
 
 }  // namespace tidegate
