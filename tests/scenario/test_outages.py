@@ -131,7 +131,7 @@ class Outages(unittest.TestCase):
         run("chown", "-R", "postgres:", place)
         self.target.admin(f"CREATE TABLESPACE small LOCATION '{space}'", "GRANT CREATE ON TABLESPACE small TO postgres",
                    "ALTER ROLE postgres SET default_tablespace = small")
-        self.addCleanup(self.admin, "ALTER ROLE postgres RESET default_tablespace", "DROP SCHEMA tidegate CASCADE", "DROP TABLE page",
+        self.addCleanup(self.target.admin, "ALTER ROLE postgres RESET default_tablespace", "DROP SCHEMA tidegate CASCADE", "DROP TABLE page",
                         "DROP TABLESPACE small")
         tide = self.streaming()
         self.addCleanup(tide.kill)
