@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "apply/schema/planner.hpp"
 #include "db/failpoint.hpp"
@@ -20,11 +21,13 @@ struct TargetTable {
   std::vector<std::string> triggers;  // ours that are there
 };
 
-// Those that are there.
+// Those that are there, each once: several plans may fill one.
 std::vector<TargetTable> tables_with_triggers(postgres::Connection& target,
                                               const std::vector<TablePlan>& plans) {
   std::vector<TargetTable> tables;
+  std::set<std::string> seen;
   for (const auto& plan : plans) {
+    if (!seen.insert(quoted_name(plan)).second) continue;
     auto row = target.run(
         "SELECT c.relkind = 'p', coalesce((SELECT pg_catalog.string_agg(t.tgname, ' ') FROM "
         "pg_catalog.pg_trigger AS t WHERE t.tgrelid = c.oid AND t.tgname IN ($2, $3) AND t.tgenabled IN "

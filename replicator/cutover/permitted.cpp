@@ -9,8 +9,8 @@
 namespace tidegate::cutover {
 namespace {
 
-constexpr std::string_view copying = "the copy is not complete", paused = "it is paused: resume first",
-                           runs = "a cutover is under way",
+constexpr std::string_view copying = "the copy is not complete",
+                           paused = "it is paused: tidegate resume first", runs = "a cutover is under way",
                            live = "the target is live: it would be overwritten",
                            gone = "the pipeline is finalized", failed = "the daemon has failed",
                            nothing = "nothing is under way",

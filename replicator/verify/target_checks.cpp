@@ -95,10 +95,13 @@ void check_columns(postgres::Connection& target, const TablePlan& plan, std::vec
 void check_objects(postgres::Connection& target, const std::string& pipeline, const Plans& plans,
                    std::vector<Remark>& remarks) {
   auto objects = target.run(
-      "SELECT table_name, kind, name, state FROM tidegate.objects o WHERE pipeline = $1 AND"
-      " (state = 'failed' OR NOT EXISTS (SELECT FROM pg_class WHERE relname = o.name AND relkind IN ('i', "
-      "'I'))"
-      " AND NOT EXISTS (SELECT FROM pg_constraint WHERE conname = o.name)) ORDER BY 1, 2, 3",
+      "SELECT table_name, kind, name, state FROM tidegate.objects o"
+      // That of a partition is known by its schema, and by the index to which it belongs:
+      // "index/schema.name".
+      " CROSS JOIN LATERAL (SELECT ARRAY[name, regexp_replace(name, '^.*[/.]', '')] AS all_names) AS its"
+      " WHERE pipeline = $1 AND (state = 'failed' OR"
+      " NOT EXISTS (SELECT FROM pg_class WHERE relname = ANY (all_names) AND relkind IN ('i', 'I'))"
+      " AND NOT EXISTS (SELECT FROM pg_constraint WHERE conname = ANY (all_names))) ORDER BY 1, 2, 3",
       {pipeline});
   for (int i = 0; i < objects.rows(); ++i) {
     bool failed = objects.text(i, 3) == "failed";
