@@ -213,7 +213,7 @@ class Resync(unittest.TestCase):
 
     def test_columns_of_others_and_rows_that_refer_to_it_stay(self):
         self.begin()
-        self.target.execute("ALTER TABLE people ADD mine text DEFAULT 'm'; UPDATE people SET mine = 'kept' WHERE id < 100")
+        self.target.execute("SET session_replication_role = replica; ALTER TABLE people ADD mine text DEFAULT 'm'; UPDATE people SET mine = 'kept' WHERE id < 100")
         self.damage()
         self.resync("people")
         self.assert_equal_but_for_the_column()
