@@ -1,17 +1,21 @@
 """The story that try.sh tells, once everything is built."""
 import argparse
 import contextlib
+import json
 import os
 import pathlib
 import select
 import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import termios
 import time
 import tty
+
+import psycopg2
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "legacy_app")]
@@ -22,7 +26,7 @@ from support.compare import Comparison           # noqa: E402
 from support.guard import guard                  # noqa: E402
 from support.legacy import LegacyApp             # noqa: E402
 from support.target import Target                # noqa: E402
-from support.tidegate import Tidegate            # noqa: E402
+from support.tidegate import BIN, Tidegate       # noqa: E402
 
 COPY_TIMEOUT = 3600   # seconds for the first copy of a large file
 SYNC_TIMEOUT = 60     # seconds
@@ -147,6 +151,87 @@ def try_file(flags):
     return right
 
 
+def try_config(flags):
+    """The real settings and mapping, on a copy of the source and a target that its own migrations made."""
+    config = pathlib.Path(flags.config).resolve()
+    settings = settings_of(config, flags)
+    source = pathlib.Path(flags.database or settings["source.url"]).resolve()
+    check_source(settings, source)
+    with contextlib.ExitStack() as stack:
+        path = copied(source, stack)
+        tell("A throw-away target")
+        target = stack.enter_context(Target())
+        print(f"   {shown_url(target)}")
+        migrate(target, config.parent / "supabase" / "migrations")
+        tide = stack.enter_context(rehearsal(path, target, config, settings, flags))
+        replicate(tide)
+        catch_up(tide)
+        tell("What is where")
+        right = show_tables(tide, target)
+        look_around(target, flags)
+        end(tide)
+    return right
+
+
+def settings_of(config, flags):
+    """What is in force, by name, as `config show` has it."""
+    command = [BIN / "tidegate", "config", "show", "--json", "--config", config, *env_file(flags)]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False)
+    if done.returncode:
+        raise Trouble(f"{config} cannot be used: {done.stderr.strip()}")
+    return {line["name"]: line["value"].strip('"') for line in json.loads(done.stdout)["settings"]}
+
+
+def env_file(flags):
+    return ["--env-file", pathlib.Path(flags.env_file).resolve()] if flags.env_file else []
+
+
+def check_source(settings, source):
+    if settings["source.url"].startswith("postgresql:"):
+        raise Trouble("the source is a Postgres server, and a rehearsal copies SQLite files only; take a copy of the server yourself, "
+                      "and run tidegate from it into a target made by deploy/supabase-local")
+    check_file(source)
+
+
+def migrate(target, folder):
+    """What made the real project's tables makes these."""
+    for migration in sorted(folder.glob("*.sql")):
+        try:
+            target.query(migration.read_text())
+        except psycopg2.Error as failure:
+            raise Trouble(f"migration {migration.name}: {str(failure).strip()}") from None
+        print(f"   migration {migration.name}")
+
+
+def rehearsal(path, target, config, settings, flags):
+    """The target's URL comes by the environment, which beats the file, so the real one is never met. Nor is the real log."""
+    environment = {name: value for name, value in os.environ.items()
+                   if not name.startswith("PG") and name not in ("TIDEGATE_SOURCE_URL", "TIDEGATE_STATE", "TIDEGATE_CONFIG")}
+    tide = Tidegate(path, target.url, env=environment)
+    tide.flags += ["--config", str(config), *map(str, env_file(flags))]
+    if settings["log.file"]:
+        tide.flags += ["--log-file", str(tide.base / "run.log")]
+    return tide
+
+
+def show_tables(tide, target):
+    """Returns whether every row went somewhere: none is in the quarantine."""
+    status = tide.status()
+    print(f"   {'from':<28}{'to':<32}{'copied':>10}{'on target':>11}{'quarantined':>13}")
+    for table in status["tables"]:
+        schema, _, name = table["target"].rpartition(".")
+        with contextlib.closing(target.connect()) as connection, connection.cursor() as cursor:
+            there = catalog.count(cursor, schema or "public", name)
+        print(f"   {table['source']:<28}{table['target']:<32}{table.get('rows_copied') or 0:>10}{'none' if there is None else there:>11}"
+              f"{table.get('rows_quarantined') or 0:>13}")
+    if status["quarantined"]:
+        print(tide.verb("quarantine", "list").out)
+    if target.query("SELECT EXISTS (SELECT FROM auth.users)")[0][0]:
+        tell("tidegate login-check --sample 100")
+        print(tide.verb("login-check", "--sample", 100).out)
+    return not status["quarantined"]
+
+
 def check_file(path):
     if not path.is_file():
         raise Trouble(f"there is no file {path}; check the path")
@@ -191,6 +276,9 @@ def look_around(target, flags):
 def parsed():
     parser = argparse.ArgumentParser(prog="deploy/try.sh", description="Replicates into a throw-away local target, and shows it.")
     parser.add_argument("database", nargs="?", metavar="PATH.db", help="a SQLite file; without it, a sample app under load")
+    parser.add_argument("--config", metavar="FILE", help="rehearse this configuration: a copy of its source, and a target made by the "
+                        "migrations in supabase/migrations beside it")
+    parser.add_argument("--env-file", metavar="FILE", help="with --config: adds to the environment")
     parser.add_argument("--live", action="store_true", help="work on the file itself (switched to WAL mode), not on a copy")
     parser.add_argument("--no-wait", action="store_true", help="do not wait for a key at the end")
     parser.add_argument("--seconds", type=float, default=10, help="of load after the first copy (sample app)")
@@ -200,6 +288,8 @@ def parsed():
     flags = parser.parse_args()
     if flags.live and not flags.database:
         parser.error("--live needs PATH.db")
+    if flags.config and flags.live:
+        parser.error("--config rehearses on a copy, and cannot go with --live")
     return flags
 
 
@@ -208,7 +298,7 @@ def main():
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
     flags = parsed()
     try:
-        right = try_file(flags) if flags.database else try_app(flags)
+        right = try_config(flags) if flags.config else try_file(flags) if flags.database else try_app(flags)
     except Trouble as trouble:
         print(f"try.sh: {trouble}", file=sys.stderr)
         return 1

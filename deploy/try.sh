@@ -3,6 +3,7 @@
 # Usage: deploy/try.sh                 a sample app under load
 #        deploy/try.sh PATH.db         a copy of any SQLite file
 #        deploy/try.sh PATH.db --live  the file itself (it is switched to WAL mode)
+#        deploy/try.sh --config tidegate.toml   the real settings and mapping, on a copy of their source
 # More: deploy/try.sh --help. Nothing is left running.
 set -euo pipefail
 root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)

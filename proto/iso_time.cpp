@@ -62,12 +62,13 @@ class Reader {
     found_.has_zone = true;
     take(' ');
     if (take('Z')) return true;
+    const bool west = !done() && text_[at_] == '-';
     if (!take('+') && !take('-')) return false;
     int hours = 0, minutes = 0;
     if (!digits(2, 15, hours)) return false;
-    if (done()) return true;
-    take(':');
-    return digits(2, 59, minutes);
+    const bool whole = done() || (take(':'), digits(2, 59, minutes));
+    found_.zone_minutes = (west ? -1 : 1) * (hours * 60 + minutes);
+    return whole;
   }
 
   std::string_view text_;

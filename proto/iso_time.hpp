@@ -14,6 +14,7 @@ struct IsoTime {
   int hour = 0, minute = 0, second = 0;  // to 23, 59 and 59
   unsigned fraction_digits = 0;          // without trailing zeros
   std::size_t fraction_end = 0;          // where the text's fraction ends, or would stand
+  int zone_minutes = 0;                  // east of UTC; 0 where there is no zone
   bool is_midnight() const { return hour == 0 && minute == 0 && second == 0 && fraction_digits == 0; }
 };
 

@@ -3,6 +3,8 @@
 
 #include <cstring>
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "replicator/cli/verbs.hpp"
 #include "replicator/failure.hpp"
@@ -26,13 +28,15 @@ fs::path find_script() {
 }  // namespace
 
 int try_out(const Invocation& invocation) {
-  if (invocation.flags.config) {
-    throw Coded<Refused>("not-in-this-release", "try --config is not in this release yet",
-                         "rehearse a plain copy with `tidegate try DB`");
-  }
-  std::string script = find_script(), database = invocation.word;
-  char* words[] = {script.data(), database.empty() ? nullptr : database.data(), nullptr};
-  execv(script.c_str(), words);
+  const std::string script = find_script();
+  std::vector<std::string> words = {script};
+  if (!invocation.word.empty()) words.push_back(invocation.word);
+  if (invocation.flags.config) words.insert(words.end(), {"--config", *invocation.flags.config});
+  if (invocation.flags.env_file) words.insert(words.end(), {"--env-file", *invocation.flags.env_file});
+  std::vector<char*> arguments;
+  for (auto& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  execv(script.c_str(), arguments.data());
   throw std::runtime_error("start " + script + ": " + std::strerror(errno));
 }
 

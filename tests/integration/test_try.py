@@ -68,6 +68,39 @@ class Try(unittest.TestCase):
         self.assertEqual(self.source.read_bytes(), before, "the file itself stays as it was")
         self.assertEqual([path.name for path in self.dir.iterdir()], ["app.db"])
 
+    def configured(self, config, *more):
+        (self.dir / "tidegate.toml").write_text(config)
+        return subprocess.run(["/usr/bin/python3", TRY, "--config", self.dir / "tidegate.toml", *more], capture_output=True, text=True, timeout=120,
+                              stdin=subprocess.DEVNULL, check=False,
+                              env={**os.environ, "TIDEGATE_BIN_DIR": str(BIN), "TIDEGATE_TARGET_URL": "postgresql://real@192.0.2.1/postgres"})
+
+    def migration(self, text):
+        folder = self.dir / "supabase" / "migrations"
+        folder.mkdir(parents=True)
+        (folder / "20260101000000_tables.sql").write_text(text)
+
+    def test_a_configuration_is_rehearsed(self):
+        """The real target's address is one that nothing answers: it is not met."""
+        before = self.source.read_bytes()
+        self.migration("CREATE TABLE public.pupil (id bigint PRIMARY KEY, name text NOT NULL CHECK (name <> 'Ben'))")
+        done = self.configured('[source]\nurl = "app.db"\n[target]\nschema = "existing"\n[log]\nfile = "real.log"\n')
+        self.assertEqual(done.returncode, 3, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"pupil +public\.pupil +1 +1 +1")
+        self.assertIn("NOT everything is as it should be", done.stdout)
+        self.assertNotIn("192.0.2.1", done.stdout)
+        self.assertEqual(self.source.read_bytes(), before)
+        self.assertEqual(sorted(path.name for path in self.dir.iterdir()), ["app.db", "supabase", "tidegate.toml"])
+
+    def test_what_cannot_be_rehearsed_is_said(self):
+        done = self.configured('[source]\nurl = "postgresql://app@192.0.2.1/app"\n')
+        self.assertIn("SQLite files only", done.stderr)
+        self.assertEqual(done.returncode, 1)
+        done = self.configured('[source]\nurl = "app.db"\nspeed = 3\n')
+        self.assertIn("cannot be used", done.stderr)
+        self.migration("CREATE TABLE public.pupil (id nonsense)")
+        done = self.configured('[source]\nurl = "app.db"\n')
+        self.assertIn('20260101000000_tables.sql: type "nonsense" does not exist', done.stderr)
+
     def test_the_sample_app_is_judged_by_its_ledger(self):
         done = subprocess.run(["/usr/bin/python3", TRY, "--families", "20", "--seconds", "2", "--rate", "40"], capture_output=True, text=True,
                               timeout=120, stdin=subprocess.DEVNULL, check=False, env={**os.environ, "TIDEGATE_BIN_DIR": str(BIN)})

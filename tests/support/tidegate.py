@@ -32,11 +32,12 @@ class Done:
 class Tidegate:
     """One pipeline: a source file, a target URL (passed by environment only) and a state directory of its own."""
 
-    def __init__(self, source, target_url, state=None, flags=("--allow-wal",), within=()):
+    def __init__(self, source, target_url, state=None, flags=("--allow-wal",), within=(), env=None):
         self.base = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-run-"))
         self.state = pathlib.Path(state) if state else self.base / "state"
         self.source, self.target_url, self.flags = source, target_url, list(flags)
         self.within = list(within)   # a command that the daemon is started by, e.g. in a network of its own
+        self.more_env = dict(env or {})   # for the daemon and all verbs
         self.log_path, self.process = self.base / "daemon.log", None
         self._dir_handle = guard.run_later("rm", "-rf", self.base)
         self._handle = None
@@ -62,7 +63,7 @@ class Tidegate:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("TIDEGATE_", "SUPABASE_", "PG"))}
         if self.source_is_server:
             clean["TIDEGATE_SOURCE_URL"] = str(self.source)
-        return {**clean, "TIDEGATE_TARGET_URL": self.target_url, **({"TIDEGATE_FAILPOINT": failpoint} if failpoint else {})}
+        return {**clean, **self.more_env, "TIDEGATE_TARGET_URL": self.target_url, **({"TIDEGATE_FAILPOINT": failpoint} if failpoint else {})}
 
     def verb(self, *arguments, timeout=VERB_TIMEOUT, stdin=None, state=True):
         """Runs `tidegate ARGUMENTS --state DIR` to its end; never raises for its exit code."""
