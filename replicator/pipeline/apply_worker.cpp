@@ -554,12 +554,14 @@ ApplyWorker::Retried ApplyWorker::retry(Session& session, const std::vector<std:
   Retried counts;
   for (const auto& entry : list_quarantine(session.target.connection(), session.target.pipeline())) {
     if (!ids.empty() && std::find(ids.begin(), ids.end(), entry.id) == ids.end()) continue;
-    if (!session.view->can_read_again(entry.source_table)) {
+    const auto plan = session.plans.find(entry.source_table);
+    const std::string table = plan == session.plans.end() ? entry.source_table : plan->second.source_table();
+    if (!session.view->can_read_again(table)) {
       counts.unreadable.insert(entry.source_table);
       continue;
     }
     ++counts.retried;
-    if (session.resyncs->is_held(entry.source_table)) continue;
+    if (session.resyncs->is_held(table)) continue;
     auto apply = [&] { apply_once(session); };
     if (session.view->retry(entry, *session.applier, scene(session), apply)) ++counts.applied;
   }
