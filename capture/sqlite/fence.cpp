@@ -82,7 +82,8 @@ std::vector<std::string> unfenced_tables(sqlite::Database& live) {
 }
 
 std::optional<std::string> settle_fence(const std::string& path, std::chrono::milliseconds wait) {
-  sqlite::Database live(path, sqlite::Database::Mode::read_write, std::chrono::milliseconds(0));
+  // Who recovers the WAL after a kill holds every lock for a moment, and even a PRAGMA waits for it.
+  sqlite::Database live(path, sqlite::Database::Mode::read_write, std::chrono::milliseconds(5000));
   live.execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0");
   auto lock = take_write_lock(live, wait);
   if (!lock)

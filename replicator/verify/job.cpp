@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <filesystem>
 
@@ -147,7 +148,10 @@ void Job::capture_again(const std::stop_token& stop) {
 }
 
 // A daemon that dies here leaves the rest as it is: the run that goes on names it.
-void Job::rewrite(const std::vector<Difference>& repairs, const std::stop_token& stop) {
+// Rows that are too many go first: others may want their unique values.
+void Job::rewrite(std::vector<Difference> repairs, const std::stop_token& stop) {
+  std::stable_partition(repairs.begin(), repairs.end(),
+                        [](const Difference& each) { return each.kind == Kind::extra; });
   std::vector<ApplyWorker::RowName> rows;
   bool shadow = false;
   for (const Difference& difference : repairs) {

@@ -41,7 +41,7 @@ class Job {
  private:
   void require_stream();
   void launch(Run run, std::vector<Difference> repairs = {});
-  void rewrite(const std::vector<Difference>& repairs, const std::stop_token& stop);
+  void rewrite(std::vector<Difference> repairs, const std::stop_token& stop);
   void capture_again(const std::stop_token& stop);
   void work(Run run, std::vector<Difference> repairs, const std::stop_token& stop);
   bool wait_for_stream(const std::stop_token& stop);
