@@ -11,10 +11,11 @@ namespace {
 namespace json = boost::json;
 
 // Names in the order of their enum's values; they are stored and typed by operators, so none may change.
-constexpr std::array<std::string_view, 16> kMisfits = {
-    "zero_date",    "not_a_boolean", "epoch",        "julian",     "empty",        "nul",
-    "invalid_utf8", "not_a_number",  "out_of_range", "too_long",   "invalid_json", "not_a_time",
-    "wrong_class",  "null_key",      "rejected",     "row_missing"};
+constexpr std::array<std::string_view, 17> kMisfits = {
+    "zero_date",    "not_a_boolean",    "epoch",        "julian",       "empty",
+    "nul",          "invalid_utf8",     "not_a_number", "out_of_range", "too_long",
+    "invalid_json", "not_a_time",       "wrong_class",  "null_key",     "rejected",
+    "row_missing",  "expression_failed"};
 constexpr std::array<std::string_view, 5> kRemedies = {"quarantine", "null", "strip", "text", "convert"};
 constexpr std::array<std::string_view, 12> kTypes = {
     "bigint", "double precision", "numeric", "boolean", "text",  "varchar",
@@ -93,6 +94,11 @@ TablePlan plan_from(const json::value& value) {
   for (const json::value& column : value.at("columns").as_array())
     plan.columns.push_back(column_from_json(column));
   plan.key = json::value_to<std::vector<std::string>>(value.at("key"));
+  if (auto* from = value.as_object().if_contains("from")) {
+    plan.from = json::value_to<std::string>(*from);
+    plan.contributor = value.at("contributor").as_bool();
+    plan.rows = json::value_to<std::string>(value.at("rows"));
+  }
   return plan;
 }
 
@@ -121,6 +127,10 @@ std::string quoted_name(const TablePlan& plan) {
   return quoted(plan.schema) + '.' + quoted(plan.target);
 }
 
+std::string shown_name(const TablePlan& plan) {
+  return plan.schema + '.' + plan.target;
+}
+
 std::string sql_type(const ColumnPlan& column) {
   std::string type(name_in(kTypes, column.type));
   if (column.precision == 0) return type;
@@ -134,11 +144,16 @@ std::string sql_type(const ColumnPlan& column) {
 std::string to_json(const TablePlan& plan) {
   json::array columns;
   for (const ColumnPlan& column : plan.columns) columns.push_back(column_to_json(column));
-  const json::object object = {{"source", plan.source},
-                               {"schema", plan.schema},
-                               {"target", plan.target},
-                               {"columns", std::move(columns)},
-                               {"key", json::value_from(plan.key)}};
+  json::object object = {{"source", plan.source},
+                         {"schema", plan.schema},
+                         {"target", plan.target},
+                         {"columns", std::move(columns)},
+                         {"key", json::value_from(plan.key)}};
+  if (!plan.from.empty()) {
+    object["from"] = plan.from;
+    object["contributor"] = plan.contributor;
+    object["rows"] = plan.rows;
+  }
   return json::serialize(object);
 }
 

@@ -44,10 +44,11 @@ enum class Misfit {
   too_long,
   invalid_json,
   not_a_time,
-  wrong_class,  // a blob in a number's column, say: always quarantine
-  null_key,     // NULL in a primary key
-  rejected,     // the target refused the row
-  row_missing,  // the target has no such row to update or delete
+  wrong_class,        // a blob in a number's column, say: always quarantine
+  null_key,           // NULL in a primary key
+  rejected,           // the target refused the row
+  row_missing,        // the target has no such row to update or delete
+  expression_failed,  // the mapping's expression for a column
 };
 enum class Remedy { quarantine, null, strip, text, convert };
 
@@ -73,15 +74,22 @@ struct ColumnPlan {
   std::string existing_type;  // of a column that was there before, or of a Postgres source's, without a
                               // modifier ("character varying", "integer[]"); empty: as `type` says
   std::vector<ColumnRule> rules;
+  std::string where = {};  // of a mapped column: its place in the configuration file; not kept with the plan
   bool operator==(const ColumnPlan&) const = default;
 };
 
 struct TablePlan {
-  std::string source;
+  std::string source;  // a table, or a mapped relation ("user -> public.profiles")
   std::string schema = "public";
   std::string target;
   std::vector<ColumnPlan> columns;  // those that are written; a column that the target generates is not here
   std::vector<std::string> key;     // target columns that find a row: the primary key, or "_tidegate_rid"
+  bool contributor =
+      false;  // writes its columns of rows that another relation owns; never inserts or deletes
+  std::string rows =
+      {};  // condition on the target's columns: which of its rows are this relation's; empty: all
+  std::string from = {};  // of a mapped relation: the source's table whose rows it takes
+  const std::string& source_table() const { return from.empty() ? source : from; }
   bool operator==(const TablePlan&) const = default;
 };
 
@@ -98,6 +106,7 @@ struct Finding {
 // `"public"."user"`: identifiers quoted for Postgres.
 std::string quoted(std::string_view identifier);
 std::string quoted_name(const TablePlan& plan);
+std::string shown_name(const TablePlan& plan);  // `public.user`
 // The type as DDL writes it, e.g. "varchar(80)" or "numeric(10,2)".
 std::string sql_type(const ColumnPlan& column);
 

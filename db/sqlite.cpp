@@ -231,6 +231,19 @@ void call(sqlite3_context* context, int count, sqlite3_value** values) noexcept 
 
 }  // namespace
 
+std::optional<Database::Complaint> Database::complaint_about(std::string_view sql) {
+  sqlite3_stmt* statement = nullptr;
+  int code = sqlite3_prepare_v3(handle(), sql.data(), static_cast<int>(sql.size()), 0, &statement, nullptr);
+  sqlite3_finalize(statement);
+  if (code == SQLITE_OK) return std::nullopt;
+  return Complaint{sqlite3_errmsg(handle()), sqlite3_error_offset(handle())};
+}
+
+void Database::refuse_double_quoted_texts() {
+  int code = sqlite3_db_config(handle(), SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
+  if (code != SQLITE_OK) fail(code, "configure", path_, handle());
+}
+
 void Database::create_function(const std::string& name, int arguments, Function function) {
   constexpr int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY;
   auto callable = std::make_unique<Callable>(std::move(function), Row{});

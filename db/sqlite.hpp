@@ -53,6 +53,15 @@ class Database {
   // with SQLITE_INTERRUPT. An empty function takes it away.
   void set_progress_check(std::function<bool()> check);
 
+  // Why a statement cannot be prepared, and at which byte of it (-1: SQLite does not say).
+  struct Complaint {
+    std::string message;
+    int offset = -1;
+  };
+  std::optional<Complaint> complaint_about(std::string_view sql);
+  // "x" is a name and never a text, so that a mistyped column is an error.
+  void refuse_double_quoted_texts();
+
   static constexpr int any_number = -1;
   // Makes SQL's `name(…)` with that many arguments call `function`, which gives the same for the same
   // arguments: SQLite may call it once where a statement has it twice. What it throws fails the statement

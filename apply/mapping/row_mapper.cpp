@@ -4,6 +4,8 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "apply/mapping/mapped_row.hpp"
+
 namespace tidegate {
 namespace {
 
@@ -52,7 +54,8 @@ bool fits_key(const Value& value, const ColumnPlan& column) {
 
 }  // namespace
 
-RowMapper::RowMapper(const TablePlan& plan, const Relation& relation) : plan_(&plan), relation_(relation) {
+RowMapper::RowMapper(const TablePlan& plan, const Relation& relation)
+    : plan_(&plan), relation_(relation), mapped_(is_mapped(relation)) {
   for (const auto& column : plan.columns) source_.push_back(place_of(column.source, relation));
   for (const auto& name : plan.key) key_.push_back(plan_place(name, plan));
   all_.resize(plan.columns.size());
@@ -126,7 +129,18 @@ bool RowMapper::append(const Row& row, const std::vector<std::size_t>& columns,
   return true;
 }
 
+// The mapping could not make all of the row.
+bool RowMapper::refuse_misfit(const Row& row, Reject& why) const {
+  auto misfit = mapped_ ? misfit_of(relation_, row) : std::nullopt;
+  if (!misfit) return false;
+  why = reject(row);
+  why.column = misfit->column;
+  why.reason = name_of(misfit->misfit);
+  return true;
+}
+
 bool RowMapper::append_row(const Row& row, std::vector<std::string>& arrays, Reject& why) const {
+  if (refuse_misfit(row, why)) return false;
   return append(row, all_, arrays, why);
 }
 
@@ -135,6 +149,7 @@ bool RowMapper::append_key(const Row& row, std::vector<std::string>& arrays, Rej
 }
 
 bool RowMapper::append_copy_line(const Row& row, std::string& lines, Reject& why) const {
+  if (refuse_misfit(row, why)) return false;
   std::size_t before = lines.size();
   for (auto column : all_) {
     if (column) lines += '\t';

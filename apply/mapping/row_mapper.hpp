@@ -52,8 +52,11 @@ class RowMapper {
   bool append(const Row& row, const std::vector<std::size_t>& columns, std::vector<std::string>& arrays,
               Reject& why) const;
 
+  bool refuse_misfit(const Row& row, Reject& why) const;
+
   const TablePlan* plan_;
   Relation relation_;
+  bool mapped_ = false;
   std::vector<std::size_t> source_;  // for each plan column, its place in the row
   std::vector<std::size_t> key_, all_;
 };

@@ -15,6 +15,13 @@ std::vector<postgres::Parameter> closed(std::vector<std::string> arrays) {
   return parameters;
 }
 
+postgres::Command write_command(const TablePlan& plan, std::vector<std::string> arrays, std::size_t rows) {
+  auto parameters = closed(std::move(arrays));
+  if (!plan.contributor) return {upsert_sql(plan), std::move(parameters)};
+  parameters.emplace_back(std::to_string(rows));
+  return {contribute_sql(plan), std::move(parameters)};
+}
+
 const ColumnPlan* identity_column(const TablePlan& plan) {
   for (const auto& column : plan.columns) {
     if (column.identity) return &column;
@@ -56,6 +63,7 @@ BatchWriter::BatchWriter(TargetSession& session, Quarantine& quarantine, const P
     : session_(session),
       quarantine_(quarantine),
       references_(session, plans),
+      orphans_(session.connection(), session.replica_mode(), plans),
       deferred_(session, quarantine, references_),
       widen_(std::move(widen)) {}
 
@@ -148,8 +156,11 @@ std::vector<postgres::Command> BatchWriter::commands(const std::vector<Part>& pa
     references_.before_delete(part.plan(), keys, out);
     out.push_back({delete_sql(part.plan()), {keys.begin(), keys.end()}});
   }
-  for (const Part& part : parts) {
-    if (!part.upserts.empty()) out.push_back({upsert_sql(part.plan()), closed(part.upsert_arrays)});
+  for (bool contributors : {false, true}) {
+    for (const Part& part : parts) {
+      if (!part.upserts.empty() && part.plan().contributor == contributors)
+        out.push_back(write_command(part.plan(), part.upsert_arrays, part.upserts.size()));
+    }
   }
   for (const Part& part : parts) {
     hold_misfits(part, sequence, out);
@@ -185,6 +196,7 @@ void BatchWriter::write(const NetChanges& changes, const Position& to) {
     settle_and_advance(to);
   }
   remember_sequences(parts);
+  hold_orphans(parts, to.sequence);
   commit(to);
 }
 
@@ -215,6 +227,7 @@ void BatchWriter::add(const NetChanges& changes, std::uint64_t sequence) {
     write_carefully(parts, sequence);
   }
   remember_sequences(parts);
+  hold_orphans(parts, sequence);
   failpoint("apply-in-long-transaction");
 }
 
@@ -236,6 +249,15 @@ void BatchWriter::settle_and_advance(const Position& to) {
   session_.connection().pipeline({session_.advance_to(to)});
 }
 
+void BatchWriter::hold_orphans(const std::vector<Part>& parts, std::uint64_t sequence) {
+  for (const Part& part : parts) {
+    if (!orphans_.watches(part.plan())) continue;
+    std::vector<Reject> written;
+    for (auto place : part.upserts) written.push_back(part.net->mapper().reject(part.row(place)));
+    orphans_.hold_orphans(session_.connection(), quarantine_, part.plan(), written, sequence);
+  }
+}
+
 void BatchWriter::commit(const Position& to) {
   failpoint("apply-before-commit");
   postgres::commit(session_.connection());
@@ -249,7 +271,11 @@ void BatchWriter::write_carefully(const std::vector<Part>& parts, std::uint64_t 
   for (const Part& part : parts) hold_misfits(part, sequence, first);
   session_.connection().pipeline(first);
   for (const Part& part : parts) delete_carefully(part, sequence);
-  for (const Part& part : parts) upsert_carefully(part, sequence);
+  for (bool contributors : {false, true}) {
+    for (const Part& part : parts) {
+      if (part.plan().contributor == contributors) upsert_carefully(part, sequence);
+    }
+  }
   for (const Part& part : parts) lift_sequence(part, last);
   session_.connection().pipeline(last);
 }
@@ -285,7 +311,7 @@ void BatchWriter::upsert_carefully(const Part& part, std::uint64_t sequence) {
         Reject why;
         for (auto i = first; i < last; ++i) mapper.append_row(part.row(part.upserts[i]), arrays, why);
         write_and_release(part, part.upserts, first, last,
-                          {{upsert_sql(part.plan()), closed(std::move(arrays))}});
+                          {write_command(part.plan(), std::move(arrays), last - first)});
       },
       [&](std::size_t i, const Error& error) {
         const NetRow& row = part.net->rows()[part.upserts[i]];

@@ -8,6 +8,7 @@
 
 #include "apply/net_changes.hpp"
 #include "apply/postgres/deferred_rows.hpp"
+#include "apply/postgres/orphan_guard.hpp"
 #include "apply/postgres/outside_references.hpp"
 #include "apply/postgres/quarantine.hpp"
 #include "apply/postgres/session.hpp"
@@ -46,11 +47,13 @@ class BatchWriter {
   void delete_carefully(const Part& part, std::uint64_t sequence);
   void upsert_carefully(const Part& part, std::uint64_t sequence);
   void settle_and_advance(const Position& to);
+  void hold_orphans(const std::vector<Part>& parts, std::uint64_t sequence);
   void commit(const Position& to);
 
   TargetSession& session_;
   Quarantine& quarantine_;
   OutsideReferences references_;
+  OrphanGuard orphans_;
   DeferredRows deferred_;
   Widen widen_;
   std::map<std::string, std::int64_t> highest_id_;  // per table: what its identity's sequence has reached

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "apply/postgres/row_errors.hpp"
+#include "apply/postgres/statements.hpp"
 #include "db/error.hpp"
 #include "db/failpoint.hpp"
 
@@ -30,6 +31,10 @@ void read_keys(TargetSession& session, Ledger& ledger) {
 // chunk was copied. TRUNCATE needs a right of its own, and no foreign key that leads here.
 void remove_rows(TargetSession& session, const TablePlan& plan) {
   auto& target = session.connection();
+  if (!plan.from.empty()) {
+    target.run(delete_all_sql(plan));
+    return;
+  }
   target.run("SAVEPOINT tidegate_empty");
   try {
     target.run("TRUNCATE ONLY " + quoted_name(plan));
@@ -111,15 +116,17 @@ Ledger read_ledger(TargetSession& session) {
   return ledger;
 }
 
-void record_split(TargetSession& session, Quarantine& quarantine, const TablePlan& plan,
+void record_split(TargetSession& session, Quarantine& quarantine, const std::vector<TablePlan>& plans,
                   const RecordedTable& table) {
+  const std::string& source = plans.front().source_table();
   quarantine.rolled_back();
   TargetTransaction transaction(session);
-  if (anything_copied(session, plan.source)) {
+  const bool again = anything_copied(session, source);
+  for (const TablePlan& plan : again ? plans : std::vector<TablePlan>{}) {
     remove_rows(session, plan);
     release_rows(session, quarantine, plan.source);
   }
-  session.connection().pipeline(rows_of(session.pipeline(), plan.source, table));
+  session.connection().pipeline(rows_of(session.pipeline(), source, table));
   failpoint("split-before-commit");
   transaction.commit();
   failpoint("split-after-commit");

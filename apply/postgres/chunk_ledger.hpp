@@ -37,7 +37,8 @@ Ledger read_ledger(TargetSession& session);
 
 // One transaction: how the table is cut, nothing copied yet. What an earlier try left of a table that is read
 // at once is removed, its rows in quarantine too.
-void record_split(TargetSession& session, Quarantine& quarantine, const TablePlan& plan,
+// `plans`: of the relations that the source's table becomes.
+void record_split(TargetSession& session, Quarantine& quarantine, const std::vector<TablePlan>& plans,
                   const RecordedTable& table);
 
 // Of whole tables; a table that is read at once is one chunk there.

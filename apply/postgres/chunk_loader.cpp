@@ -40,7 +40,23 @@ ChunkLoader::Lines ChunkLoader::encode_lines(const RowMapper& mapper, const std:
   return lines;
 }
 
+// Into rows that are there: COPY cannot.
+postgres::Command contribution(const RowMapper& mapper, const ChunkLoader::Lines& lines, std::size_t first,
+                               std::size_t last) {
+  std::vector<std::string> arrays;
+  Reject why;
+  for (auto i = first; i < last; ++i) mapper.append_row(*lines.rows[i], arrays, why);
+  std::vector<postgres::Parameter> parameters;
+  for (auto& array : arrays) parameters.emplace_back(std::move(array) + "}");
+  parameters.emplace_back(std::to_string(last - first));
+  return {contribute_sql(mapper.plan()), std::move(parameters)};
+}
+
 void ChunkLoader::copy(const RowMapper& mapper, const Lines& lines, std::size_t first, std::size_t last) {
+  if (mapper.plan().contributor) {
+    if (first < last) session_.connection().pipeline({contribution(mapper, lines, first, last)});
+    return;
+  }
   constexpr std::size_t piece = 256UL * 1024;  // a CopyData message; libpq keeps a copy until it is sent
   auto& target = session_.connection();
   target.copy_begin(copy_sql(mapper.plan()));
@@ -52,37 +68,61 @@ void ChunkLoader::copy(const RowMapper& mapper, const Lines& lines, std::size_t 
   target.copy_end();
 }
 
-void ChunkLoader::record(const RowMapper& mapper, const std::vector<Reject>& rejects,
-                         const LoadedChunk& chunk, std::uint64_t rows) {
+void ChunkLoader::record(const std::vector<Part>& parts, const LoadedChunk& chunk) {
   std::vector<postgres::Command> commands;
-  for (const Reject& reject : rejects) {
-    commands.push_back(quarantine_.hold(mapper.plan(), reject, chunk.sequence, true));
+  for (const Part& part : parts) {
+    for (const Reject& reject : part.lines.rejects)
+      commands.push_back(quarantine_.hold(part.mapper->plan(), reject, chunk.sequence, true));
   }
   postgres::Parameter up_to;
   if (!chunk.up_to.empty()) up_to = postgres::bytea(encode(chunk.up_to));
-  commands.push_back(
-      {"INSERT INTO tidegate.chunks(pipeline, source_table, number, up_to, sequence, rows)"
-       " VALUES ($1, $2, $3, $4, $5, $6)",
-       {session_.pipeline(), chunk.table, std::to_string(chunk.number), up_to, std::to_string(chunk.sequence),
-        std::to_string(rows)}});
+  const std::uint64_t rows = parts.size() == 1 && chunk.rows == 0 ? parts.front().loaded : chunk.rows;
+  commands.push_back(with_keys(
+      session_.keys(), {"INSERT INTO tidegate.chunks(pipeline, source_table, number, up_to, sequence, rows)"
+                        " VALUES ($1, $2, $3, $4, $5, $6)",
+                        {session_.pipeline(), chunk.table, std::to_string(chunk.number), up_to,
+                         std::to_string(chunk.sequence), std::to_string(rows)}}));
   session_.connection().pipeline(commands);
 }
 
-std::uint64_t ChunkLoader::load_carefully(const RowMapper& mapper, Lines& lines, const LoadedChunk& chunk) {
+void ChunkLoader::copy_all(std::vector<Part>& parts) {
+  for (Part& part : parts) {
+    part.loaded = part.lines.rows.size();
+    copy(*part.mapper, part.lines, 0, part.lines.rows.size());
+  }
+  session_.connection().run(check_now);
+}
+
+// A parent may come with a later chunk; then the row is tried again.
+void ChunkLoader::hold_orphans(const std::vector<Part>& parts, std::uint64_t sequence) {
+  if (!orphans_) return;
+  for (const Part& part : parts) {
+    if (!orphans_->watches(part.mapper->plan())) continue;
+    std::vector<Reject> written;
+    for (const Row* row : part.lines.rows) written.push_back(part.mapper->reject(*row));
+    orphans_->hold_orphans(session_.connection(), quarantine_, part.mapper->plan(), written, sequence);
+  }
+}
+
+void ChunkLoader::copy_carefully(Part& part) {
+  const RowMapper& mapper = *part.mapper;
+  part.loaded = part.lines.rows.size();
+  bisect(
+      session_.connection(), 0, part.lines.rows.size(),
+      [&](std::size_t first, std::size_t last) { copy(mapper, part.lines, first, last); },
+      [&](std::size_t row, const Error& error) {
+        --part.loaded;
+        part.lines.rejects.push_back(rejected_by_target(error, mapper.reject(*part.lines.rows[row])));
+      });
+}
+
+void ChunkLoader::load_carefully(std::vector<Part>& parts, const LoadedChunk& chunk) {
   TargetTransaction transaction(session_);
   session_.connection().run(check_now);
-  std::size_t refused = 0;
-  bisect(
-      session_.connection(), 0, lines.rows.size(),
-      [&](std::size_t first, std::size_t last) { copy(mapper, lines, first, last); },
-      [&](std::size_t row, const Error& error) {
-        ++refused;
-        lines.rejects.push_back(rejected_by_target(error, mapper.reject(*lines.rows[row])));
-      });
-  std::uint64_t rows = lines.rows.size() - refused;
-  record(mapper, lines.rejects, chunk, rows);
+  for (Part& part : parts) copy_carefully(part);
+  hold_orphans(parts, chunk.sequence);
+  record(parts, chunk);
   transaction.commit();
-  return rows;
 }
 
 // In a transaction of its own: that changes no row.
@@ -103,23 +143,30 @@ void ChunkLoader::fit(const RowMapper& mapper, const std::vector<Row>& rows, Lin
 }
 
 std::uint64_t ChunkLoader::load(const RowMapper& mapper, Lines& lines, const LoadedChunk& chunk) {
-  std::uint64_t loaded = lines.rows.size();
+  std::vector<Part> parts;
+  parts.push_back({&mapper, std::move(lines)});
+  load(parts, chunk);
+  lines = std::move(parts.front().lines);
+  return parts.front().loaded;
+}
+
+void ChunkLoader::load(std::vector<Part>& parts, const LoadedChunk& chunk) {
   quarantine_.rolled_back();
   try {
     TargetTransaction transaction(session_);
-    copy(mapper, lines, 0, lines.rows.size());
-    session_.connection().run(check_now);
-    record(mapper, lines.rejects, chunk, loaded);
+    copy_all(parts);
+    hold_orphans(parts, chunk.sequence);
+    record(parts, chunk);
     failpoint("load-before-commit");
     transaction.commit();
   } catch (const Error& error) {
     if (!is_row_error(error)) throw;
     quarantine_.rolled_back();
-    loaded = load_carefully(mapper, lines, chunk);
+    load_carefully(parts, chunk);
   }
   failpoint("load-after-commit");
+  if (session_.keys()) session_.keys()->sent();
   quarantine_.committed();
-  return loaded;
 }
 
 }  // namespace tidegate

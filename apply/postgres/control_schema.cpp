@@ -168,6 +168,18 @@ BEGIN
 END $$;
 )sql";
 
+// Nor was this. It outlives the pipeline's own rows: who begins again gets the same answers.
+constexpr const char* keys = R"sql(
+CREATE TABLE tidegate.keys (
+  pipeline text NOT NULL,
+  scope text NOT NULL,    -- surrogate:ENTITY, uuid:ENTITY or unique:TABLE.COLUMN
+  key text NOT NULL,      -- JSON array
+  answer text NOT NULL,
+  owner text NOT NULL,    -- of a unique value: the source row that holds it
+  PRIMARY KEY (pipeline, scope, key));
+REVOKE ALL ON tidegate.keys FROM PUBLIC;
+)sql";
+
 }  // namespace
 
 void install_control_schema(postgres::Connection& target) {
@@ -184,6 +196,7 @@ void install_control_schema(postgres::Connection& target) {
   if (target.run("SELECT pg_catalog.to_regproc('tidegate.expect_rows') IS NULL").boolean(0, 0)) {
     target.run(expect_rows);
   }
+  if (target.run("SELECT pg_catalog.to_regclass('tidegate.keys') IS NULL").boolean(0, 0)) target.run(keys);
   target.run("ALTER TABLE tidegate.pipelines ADD COLUMN IF NOT EXISTS audit_head text");
   transaction.commit();
 }

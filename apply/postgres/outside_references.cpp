@@ -99,6 +99,7 @@ void OutsideReferences::act(const TablePlan& plan, const std::string& gone,
 
 void OutsideReferences::before_delete(const TablePlan& plan, const std::vector<std::string>& key_arrays,
                                       std::vector<postgres::Command>& commands) const {
+  if (plan.contributor) return;
   act(plan, ", " + matching_keys(plan), {key_arrays.begin(), key_arrays.end()}, commands);
 }
 

@@ -45,9 +45,8 @@ postgres::Command Quarantine::hold(const TablePlan& plan, const Reject& reject, 
           "excluded.constraint_name,"
           " sequence = excluded.sequence, state = 'held', accepted_reason = NULL, last_seen = now(),"
           " target_holds = excluded.target_holds",
-      {session_.pipeline(), plan.source, reject.source_key, plan.schema + "." + plan.target, reject.column,
-       reject.reason, reject.sqlstate, reject.constraint, std::to_string(sequence),
-       postgres::bytea(reject.key_bytes)}};
+      {session_.pipeline(), plan.source, reject.source_key, shown_name(plan), reject.column, reject.reason,
+       reject.sqlstate, reject.constraint, std::to_string(sequence), postgres::bytea(reject.key_bytes)}};
   if (look)
     command.parameters.insert(command.parameters.end(), reject.target_key.begin(), reject.target_key.end());
   return command;

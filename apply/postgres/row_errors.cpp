@@ -9,10 +9,14 @@ bool is_row_error(const Error& error) {
          state.starts_with("P0");
 }
 
+bool is_row_missing(const Error& error) {
+  return error.code() == "P0TG1";
+}
+
 Reject rejected_by_target(const Error& error, Reject row) {
   row.column = error.column;
-  row.reason = name_of(Misfit::rejected);
-  row.sqlstate = error.code();
+  row.reason = name_of(is_row_missing(error) ? Misfit::row_missing : Misfit::rejected);
+  if (!is_row_missing(error)) row.sqlstate = error.code();
   row.constraint = error.constraint;
   return row;
 }

@@ -14,6 +14,9 @@ namespace tidegate {
 // constraint, a trigger's exception, a row or index entry that is too large.)
 bool is_row_error(const Error& error);
 
+// The server's way to say that rows were not found; see tidegate.expect_rows.
+bool is_row_missing(const Error& error);
+
 // Fills in what the server said, without its values.
 Reject rejected_by_target(const Error& error, Reject row);
 

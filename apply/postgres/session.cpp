@@ -101,8 +101,20 @@ postgres::Command TargetSession::enter() const {
 }
 
 postgres::Command TargetSession::advance_to(const Position& next) const {
-  return {"UPDATE tidegate.pipelines SET sequence = $2, digest = $3, updated_at = now() WHERE pipeline = $1",
-          {options_.pipeline, std::to_string(next.sequence), next.digest}};
+  return with_keys(
+      keys_,
+      {"UPDATE tidegate.pipelines SET sequence = $2, digest = $3, updated_at = now() WHERE pipeline = $1",
+       {options_.pipeline, std::to_string(next.sequence), next.digest}});
+}
+
+void TargetSession::moved(const Position& next) {
+  position_ = next;
+  if (keys_) keys_->sent();
+}
+
+postgres::Command with_keys(KeyOutbox* keys, postgres::Command last) {
+  auto more = keys ? keys->unsent(last) : std::nullopt;
+  return more ? std::move(*more) : std::move(last);
 }
 
 postgres::Command TargetSession::change_phase(TargetPhase next) const {
@@ -119,7 +131,8 @@ WorkerSession::WorkerSession(const TargetSession& lease)
     : pipeline_(lease.pipeline()),
       epoch_(lease.epoch()),
       connection_(lease.options().connect),
-      replica_mode_(try_replica_mode(connection_)) {}
+      replica_mode_(try_replica_mode(connection_)),
+      keys_(lease.keys()) {}
 
 postgres::Command WorkerSession::enter() const {
   return {"SELECT tidegate.enter_shared($1, $2)", {pipeline_, std::to_string(epoch_)}};

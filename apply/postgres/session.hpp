@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "apply/mapping/keys/key_outbox.hpp"
 #include "db/error.hpp"
 #include "db/postgres.hpp"
 #include "proto/position.hpp"
@@ -46,8 +47,12 @@ class TargetSession {
   // Last commands before COMMIT; the caller calls moved() once that has succeeded.
   postgres::Command advance_to(const Position& next) const;
   postgres::Command change_phase(TargetPhase next) const;
-  void moved(const Position& next) { position_ = next; }
+  void moved(const Position& next);
   void phase_changed(TargetPhase next) { phase_ = next; }
+
+  // Its entries go with every advance_to() from here on; the writers of other transactions ask for it.
+  void carry(KeyOutbox* keys) { keys_ = keys; }
+  KeyOutbox* keys() const { return keys_; }
 
  private:
   void refuse_empty_target();
@@ -59,7 +64,11 @@ class TargetSession {
   TargetPhase phase_ = TargetPhase::fresh;
   std::int64_t epoch_ = 0;
   bool replica_mode_ = false;
+  KeyOutbox* keys_ = nullptr;
 };
+
+// `last`, and before it in the same statement what the key memory has to leave.
+postgres::Command with_keys(KeyOutbox* keys, postgres::Command last);
 
 // BEGIN, enter; rolls back unless committed.
 class TargetTransaction {
@@ -81,6 +90,7 @@ class WorkerSession {
   postgres::Connection& connection() { return connection_; }
   const std::string& pipeline() const { return pipeline_; }
   bool replica_mode() const { return replica_mode_; }
+  KeyOutbox* keys() const { return keys_; }
   postgres::Command enter() const;  // first command of every transaction
 
  private:
@@ -88,6 +98,7 @@ class WorkerSession {
   std::int64_t epoch_;
   postgres::Connection connection_;
   bool replica_mode_ = false;
+  KeyOutbox* keys_ = nullptr;
 };
 
 // BEGIN, enter; rolls back unless committed.

@@ -105,7 +105,10 @@ std::string parked_value(const ColumnPlan& column) {
 
 }  // namespace
 
-std::string matching_keys(const TablePlan& plan, int first_parameter) {
+namespace {
+
+std::string keys_joined(const TablePlan& plan, int first_parameter, const char* ordinality,
+                        const char* number) {
   std::vector<std::string> arrays, names, matches;
   for (std::size_t i = 0; i < plan.key.size(); ++i) {
     arrays.push_back(fmt::format("${}::{}[]", first_parameter + static_cast<int>(i),
@@ -113,8 +116,18 @@ std::string matching_keys(const TablePlan& plan, int first_parameter) {
     names.push_back(fmt::format("k{}", i + 1));
     matches.push_back(fmt::format("t.{} = k.k{}", quoted(plan.key[i]), i + 1));
   }
-  return fmt::format("unnest({}) AS k({}) WHERE {}", fmt::join(arrays, ", "), fmt::join(names, ", "),
-                     fmt::join(matches, " AND "));
+  return fmt::format("unnest({}){} AS k({}{}) WHERE {}", fmt::join(arrays, ", "), ordinality,
+                     fmt::join(names, ", "), number, fmt::join(matches, " AND "));
+}
+
+}  // namespace
+
+std::string matching_keys(const TablePlan& plan, int first_parameter) {
+  return keys_joined(plan, first_parameter, "", "");
+}
+
+std::string numbered_keys(const TablePlan& plan) {
+  return keys_joined(plan, 1, " WITH ORDINALITY", ", n");
 }
 
 std::string copy_sql(const TablePlan& plan) {
@@ -137,7 +150,48 @@ std::string upsert_sql(const TablePlan& plan) {
       quoted_name(plan), column_list(plan), fmt::join(arrays, ", "), key_list(plan), action);
 }
 
+namespace {
+
+std::vector<std::string> own_columns(const TablePlan& plan) {
+  std::vector<std::string> names;
+  for (const auto& column : plan.columns) {
+    if (!is_key(plan, column.target)) names.push_back(quoted(column.target));
+  }
+  return names;
+}
+
+std::string blank_sets(const TablePlan& plan) {
+  return fmt::format("{} = DEFAULT", fmt::join(own_columns(plan), " = DEFAULT, "));
+}
+
+}  // namespace
+
+std::string contribute_sql(const TablePlan& plan) {
+  std::vector<std::string> arrays, names, sets, matches;
+  for (std::size_t i = 0; i < plan.columns.size(); ++i) {
+    const ColumnPlan& column = plan.columns[i];
+    arrays.push_back(fmt::format("${}::{}[]", i + 1, element_type(column)));
+    names.push_back(fmt::format("c{}", i + 1));
+    auto& list = is_key(plan, column.target) ? matches : sets;
+    list.push_back(fmt::format("{}{} = k.c{}", &list == &matches ? "t." : "", quoted(column.target), i + 1));
+  }
+  return fmt::format(
+      "WITH found AS (UPDATE {} AS t SET {} FROM unnest({}) AS k({}) WHERE {} RETURNING 1) "
+      "SELECT tidegate.expect_rows((SELECT count(*) FROM found), ${})",
+      quoted_name(plan), fmt::join(sets, ", "), fmt::join(arrays, ", "), fmt::join(names, ", "),
+      fmt::join(matches, " AND "), plan.columns.size() + 1);
+}
+
+std::string delete_all_sql(const TablePlan& plan) {
+  if (plan.contributor) return fmt::format("UPDATE {} SET {}", quoted_name(plan), blank_sets(plan));
+  const std::string all = "DELETE FROM " + quoted_name(plan);
+  return plan.rows.empty() ? all : all + " WHERE " + plan.rows;
+}
+
 std::string delete_sql(const TablePlan& plan) {
+  if (plan.contributor)
+    return fmt::format("UPDATE {} AS t SET {} FROM {}", quoted_name(plan), blank_sets(plan),
+                       matching_keys(plan));
   return fmt::format("DELETE FROM {} AS t USING {}", quoted_name(plan), matching_keys(plan));
 }
 

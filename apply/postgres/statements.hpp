@@ -16,11 +16,18 @@ std::string upsert_sql(const TablePlan& plan);
 inline constexpr const char* check_at_the_end = "SET CONSTRAINTS ALL DEFERRED";
 inline constexpr const char* check_now = "SET CONSTRAINTS ALL IMMEDIATE";
 
-// One array parameter per key column.
+// One array parameter per key column. Of a contributor's rows its own columns get their defaults.
 std::string delete_sql(const TablePlan& plan);
+// The same for all rows of the plan's relation, without parameters.
+std::string delete_all_sql(const TablePlan& plan);
+// A contributor's columns of rows that must be there: one array parameter per plan column, and the number of
+// rows. Fails with is_row_missing() where some are not.
+std::string contribute_sql(const TablePlan& plan);
 // `unnest($1::bigint[], …) AS k(k1, …) WHERE t."id" = k.k1 AND …`: finds rows of the table, which must be
 // named t, by one array parameter per key column.
 std::string matching_keys(const TablePlan& plan, int first_parameter = 1);
+// The same with the rows' numbers, from 1, as k.n.
+std::string numbered_keys(const TablePlan& plan);
 // One array parameter per key column: the rows' values of `column` are replaced by values that no other row
 // has, so that a set of rows can exchange unique values among themselves. Empty where the column's type or
 // its place in the key leaves no such value.

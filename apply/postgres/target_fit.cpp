@@ -50,13 +50,16 @@ std::string text_array(const std::vector<std::string>& names) {
   return array + "}";
 }
 
-std::string shown_name(const TablePlan& plan) {
-  return plan.schema + "." + plan.target;
-}
-
 Refused does_not_fit(const TablePlan& plan, const std::string& why) {
   return Refused("table-does-not-fit",
                  fmt::format("table {} of the target does not fit: {}", shown_name(plan), why),
+                 "change it with your migrations, or exclude it ([tables] exclude)");
+}
+
+Refused does_not_fit(const TablePlan& plan, const ColumnPlan& column, const std::string& why) {
+  return Refused("table-does-not-fit",
+                 fmt::format("{}table {} of the target does not fit: {}",
+                             column.where.empty() ? "" : column.where + ": ", shown_name(plan), why),
                  "change it with your migrations, or exclude it ([tables] exclude)");
 }
 
@@ -72,7 +75,24 @@ void refuse_rows(postgres::Connection& target, const TablePlan& plan) {
       "empty it, exclude it ([tables] exclude), or accept its rows with --adopt");
 }
 
+// Where the mapping speaks of the column, as the beginning of a sentence.
+std::string place_of(const ColumnPlan& column) {
+  return column.where.empty() ? "" : column.where + ": ";
+}
+
+bool is_mapped(const TablePlan& plan) {
+  return !plan.from.empty();
+}
+
+// The tables of a mapping are never ours to make.
 void check_presence(const TablePlan& plan, bool there, const TargetTablesOptions& options) {
+  if (!there && is_mapped(plan)) {
+    throw Refused(
+        "table-missing",
+        fmt::format("{}table {} is not in the target", place_of(plan.columns.front()), shown_name(plan)),
+        "make it with your migrations, or correct the name");
+  }
+  if (is_mapped(plan)) return;
   if (there && options.create && !options.adopt) {
     throw Refused(
         "table-exists", fmt::format("table {} is already in the target", shown_name(plan)),
@@ -108,16 +128,43 @@ Refused needs_hidden_column(const TablePlan& plan) {
                   quoted_name(plan), quoted(kRidTarget)));
 }
 
+// The type that the mapping names is a statement about the target, which must be true.
+void check_asked_type(postgres::Connection& target, const TablePlan& plan, const ColumnPlan& column,
+                      const std::string& is) {
+  auto same =
+      target.run("SELECT pg_catalog.to_regtype($1) = pg_catalog.to_regtype($2)", {column.existing_type, is});
+  if (!same.is_null(0, 0) && same.boolean(0, 0)) return;
+  throw Refused("map-type",
+                fmt::format("{}column {} of table {} is {}, not {}", place_of(column), column.target,
+                            shown_name(plan), is, column.existing_type),
+                "correct the type, or change the column with a migration");
+}
+
+// What comes out of an expression has no type of its own: the column's counts.
+void take_mapped_type(postgres::Connection& target, const TablePlan& plan, ColumnPlan& column,
+                      const ExistingColumn& existing) {
+  if (column.type != TargetType::native) column.type = type_for(existing);
+  column.identity = target
+                        .run("SELECT pg_catalog.pg_get_serial_sequence($1, $2) IS NOT NULL",
+                             {quoted_name(plan), column.target})
+                        .boolean(0, 0);
+}
+
 // A column that is there is written in its own type and within its limits.
-void check_column(const postgres::Result& there, int row, TablePlan& plan, ColumnPlan& column,
-                  const ColumnMeasure& measure, std::vector<Finding>& findings) {
-  if (there.boolean(row, 4)) throw does_not_fit(plan, "its column " + column.target + " is generated");
+void check_column(postgres::Connection& target, const postgres::Result& there, int row, TablePlan& plan,
+                  ColumnPlan& column, const ColumnMeasure& measure, std::vector<Finding>& findings) {
+  if (there.boolean(row, 4))
+    throw does_not_fit(plan, column, "its column " + column.target + " is generated");
+  if (!column.existing_type.empty()) check_asked_type(target, plan, column, std::string(there.text(row, 1)));
   column.existing_type = there.text(row, 1);
   column.not_null = column.not_null || there.boolean(row, 2);
   ExistingColumn existing{column.existing_type, static_cast<int>(there.integer(row, 5)),
                           there.boolean(row, 6), there.boolean(row, 7)};
+  if (is_mapped(plan)) take_mapped_type(target, plan, column, existing);
   auto finding = adopt_type(column, is_key(plan, column.target), existing, measure, shown_name(plan));
-  if (finding) findings.push_back(std::move(*finding));
+  if (!finding) return;
+  finding->message = place_of(column) + finding->message;
+  findings.push_back(std::move(*finding));
 }
 
 // One that must be filled and is not is a reason to refuse.
@@ -139,11 +186,11 @@ void check_columns(postgres::Connection& target, TablePlan& plan, const Measured
   for (ColumnPlan& column : plan.columns) {
     int row = row_of(there, column.target);
     if (row == there.rows() && column.target == kRidTarget) throw needs_hidden_column(plan);
-    if (row == there.rows()) throw does_not_fit(plan, "it has no column " + column.target);
+    if (row == there.rows()) throw does_not_fit(plan, column, "it has no column " + column.target);
     auto measure = measured ? measured->column(column.source) : ColumnMeasure{};
-    check_column(there, row, plan, column, measure, findings);
+    check_column(target, there, row, plan, column, measure, findings);
   }
-  check_unwritten(there, plan);
+  if (!plan.contributor) check_unwritten(there, plan);
 }
 
 // A table without a key is found by the values of all its columns.

@@ -12,10 +12,6 @@
 namespace tidegate {
 namespace {
 
-std::string shown_name(const TablePlan& plan) {
-  return plan.schema + "." + plan.target;
-}
-
 std::string_view kind_name(DdlObject::Kind kind) {
   switch (kind) {
     case DdlObject::Kind::primary_key:
@@ -169,6 +165,21 @@ void TargetTables::set_sequences(const std::vector<SourceTable>& tables,
     const TablePlan* plan = plan_of(table.name, plans);
     std::string restart = plan ? identity_restart(table, *plan) : "";
     if (!restart.empty()) session_.connection().run(restart);
+  }
+}
+
+void TargetTables::set_mapped_sequences(const std::vector<TablePlan>& plans) {
+  for (const auto& plan : plans) {
+    for (const auto& column : plan.columns) {
+      if (!column.identity) continue;
+      session_.connection().run(
+          fmt::format(
+              "SELECT pg_catalog.setval(s, most) FROM pg_catalog.pg_get_serial_sequence($1, $2) AS s, "
+              "(SELECT max({}) AS most FROM {}) AS ids WHERE most > "
+              "coalesce(pg_catalog.pg_sequence_last_value(s::pg_catalog.regclass), 0)",
+              quoted(column.target), quoted_name(plan)),
+          {quoted_name(plan), column.target});
+    }
   }
 }
 

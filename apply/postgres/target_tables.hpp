@@ -39,6 +39,8 @@ class TargetTables {
 
   // Identity columns go on behind the highest id that either side has given out.
   void set_sequences(const std::vector<SourceTable>& tables, const std::vector<TablePlan>& plans);
+  // The same for columns that a mapping fills from the source's own ids.
+  void set_mapped_sequences(const std::vector<TablePlan>& plans);
   void analyze(const std::vector<TablePlan>& plans);
 
   // Within the caller's transaction: makes new tables and columns, records their plans, and changes `plans`.

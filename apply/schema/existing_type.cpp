@@ -165,6 +165,10 @@ Finding blocked(const ColumnPlan& column, const std::string& table, const char* 
 
 }  // namespace
 
+TargetType type_for(const ExistingColumn& existing) {
+  return written_as(existing.type).value_or(TargetType::text);
+}
+
 std::optional<Finding> adopt_type(ColumnPlan& column, bool in_key, const ExistingColumn& existing,
                                   const ColumnMeasure& measure, const std::string& table) {
   if (column.type == TargetType::native) return std::nullopt;

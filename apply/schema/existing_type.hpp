@@ -23,4 +23,7 @@ struct ExistingColumn {
 std::optional<Finding> adopt_type(ColumnPlan& column, bool in_key, const ExistingColumn& existing,
                                   const ColumnMeasure& measure, const std::string& table);
 
+// The type whose encoder writes such a column, for a value that comes with no type of its own.
+TargetType type_for(const ExistingColumn& existing);
+
 }  // namespace tidegate

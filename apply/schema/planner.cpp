@@ -109,6 +109,7 @@ std::string_view words_for(Misfit misfit) {
       return "NULL where the target allows none";
     case Misfit::rejected:
     case Misfit::row_missing:
+    case Misfit::expression_failed:
       break;
   }
   return "a value that the target rejects";

@@ -35,6 +35,8 @@ constexpr VerbEntry verbs[] = {
     {"verify status", verify_status, false},
     {"verify stop", verify_stop, false},
     {"audit", audit, false},
+    {"keys export", keys_export, false},
+    {"reset", reset, false},
     {"quarantine list", quarantine_list, false},
     {"quarantine show", quarantine_show, false},
     {"quarantine retry", quarantine_retry, false},

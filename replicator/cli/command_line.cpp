@@ -56,6 +56,9 @@ constexpr VerbWords verb_words[] = {
     {"audit", "Watch", "Who did what, when and why; and whether that record is whole",
      "tidegate audit --json > audit.jsonl"},
     {"quarantine", "Mend", "Rows that did not fit: list, show, retry, accept", "tidegate quarantine list"},
+    {"keys", "Mend", "What the mapping's keys became: export", "tidegate keys export > keys.jsonl"},
+    {"reset", "Mend", "Take out of the target what the pipeline put there",
+     "tidegate reset --target --confirm NAME"},
     {"login-check", "Mend",
      "Would Supabase Auth accept a login? The password comes from the terminal or standard input",
      "tidegate login-check ann@example.org"},
@@ -64,9 +67,8 @@ constexpr VerbWords verb_words[] = {
     {"version", "Mend", "The program's version", "tidegate version --json"},
 };
 
-constexpr const char* later_verbs[] = {"schema",   "backup",      "repair",        "resync", "reset",
-                                       "keys",     "credentials", "cutover",       "abort",  "rollback",
-                                       "finalize", "report",      "support-bundle"};
+constexpr const char* later_verbs[] = {"schema", "backup",   "repair",   "resync", "cutover",
+                                       "abort",  "rollback", "finalize", "report", "support-bundle"};
 
 constexpr VerbWords config_words[] = {
     {"check", "", "Validate the configuration", "tidegate config check"},
@@ -83,6 +85,11 @@ constexpr VerbWords quarantine_words[] = {
     {"retry", "", "Read the rows again from the source and apply them", "tidegate quarantine retry --all"},
     {"accept", "", "Leave the rows out for good; needs --reason",
      "tidegate quarantine accept 17 --reason 'test data'"},
+};
+
+constexpr VerbWords keys_words[] = {
+    {"export", "", "Every answer of uuid(), surrogate() and unique_value() that is remembered, as JSON lines",
+     "tidegate keys export > keys.jsonl"},
 };
 
 CLI::App* add_verb(CLI::App& parent, const VerbWords& words) {
@@ -143,6 +150,10 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
         ->type_name("")
         ->check(CLI::Range(1, 1'000'000'000));
   }
+  if (name == "reset") {
+    verb.add_flag("--target", into.empty_target, "It is the target that is emptied");
+    verb.add_option("--confirm", into.confirm, "NAME of the pipeline")->type_name("");
+  }
   if (name == "explain")
     verb.add_option("CODE", into.word, "As printed with a finding or error")->type_name("")->required();
 }
@@ -198,6 +209,9 @@ void add_verbs(CLI::App& app, Invocation& into, Raw& raw) {
     if (std::string(words.name) == "config") add_config_verbs(*verb);
     if (std::string(words.name) == "verify") add_verify_verbs(*verb, into, raw);
     if (std::string(words.name) == "quarantine") add_quarantine_verbs(*verb, into);
+    if (std::string(words.name) == "keys") {
+      for (const auto& more : keys_words) add_verb(*verb, more);
+    }
   }
   for (const char* name : later_verbs) app.add_subcommand(name, "Not in this release")->group("");
 }

@@ -25,6 +25,8 @@ struct Invocation {
   bool follow = false, values = false;               // events
   bool all = false;                                  // quarantine retry, accept
   bool force = false;                                // init
+  bool empty_target = false;                         // reset
+  std::string confirm;                               // reset: the pipeline's name
   std::optional<std::chrono::milliseconds> timeout;  // sync, stop
   std::optional<std::uint64_t> rate;                 // throttle, verify: rows per second; absent: off
   std::vector<std::string> verify_tables;            // verify --table

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <map>
 
 #include "replicator/config/units.hpp"
 
@@ -35,10 +36,14 @@ std::string indented(const std::string& lines) {
   return text + "\n";
 }
 
-std::uint64_t total_rows(const PlannedPipeline& planned) {
-  std::uint64_t rows = 0;
-  for (const auto& measure : planned.measures) rows += measure.rows;
-  return rows;
+// A mapped table stands there once for each target.
+std::pair<std::size_t, std::uint64_t> tables_and_rows(const PlannedPipeline& planned) {
+  std::map<std::string, std::uint64_t> rows;
+  for (std::size_t i = 0; i < planned.tables.size(); ++i)
+    rows[planned.tables[i].name] = planned.measures[i].rows;
+  std::uint64_t total = 0;
+  for (const auto& [name, count] : rows) total += count;
+  return {rows.size(), total};
 }
 
 }  // namespace
@@ -68,18 +73,52 @@ std::string findings_text(const std::vector<Finding>& findings) {
   return text;
 }
 
+namespace {
+
+std::string types_of(const MapSample& sample, std::size_t column) {
+  std::string types;
+  for (const Row& row : sample.rows)
+    types += (types.empty() ? "" : ", ") + std::string(storage_class(row[column]));
+  return types.empty() ? "no row to show" : types;
+}
+
+std::string role_of(const TablePlan& plan) {
+  std::string text = plan.contributor ? ", contributor" : "";
+  if (!plan.rows.empty()) text += ", its rows: " + plan.rows;
+  return text;
+}
+
+}  // namespace
+
+std::string mapping_text(const std::vector<MapSample>& samples) {
+  std::string text;
+  for (const MapSample& sample : samples) {
+    text += fmt::format("\n  {}{}{}\n", sample.plan.source,
+                        sample.condition.empty() ? "" : " where " + sample.condition, role_of(sample.plan));
+    for (std::size_t i = 0; i < sample.expressions.size(); ++i) {
+      const ColumnPlan& column = sample.plan.columns[i];
+      const bool in_key =
+          std::find(sample.plan.key.begin(), sample.plan.key.end(), column.target) != sample.plan.key.end();
+      text += fmt::format("    {}{} = {}   [{}]\n", column.target, in_key ? " (key)" : "",
+                          sample.expressions[i], types_of(sample, i));
+    }
+  }
+  return text.empty() ? "" : "\nMapping, with the types of some rows:\n" + text;
+}
+
 std::string plan_text(const PlannedPipeline& planned, const Settings& settings) {
   bool has_target = settings.target.end.kind != Endpoint::Kind::none;
   std::string text = fmt::format("{} -> {}\n\n", masked(settings.source.end),
                                  has_target ? masked(settings.target.end) : "a target that is not named yet");
   std::size_t width = 5;
-  for (const auto& plan : planned.plans) width = std::max(width, plan.source.size());
+  for (const auto& plan : planned.plans) width = std::max(width, plan.source_table().size());
   for (std::size_t i = 0; i < planned.plans.size(); ++i) {
     const TablePlan& plan = planned.plans[i];
-    text += fmt::format("  {:<{}}  {:>12} rows  ->  {}.{}\n", plan.source, width,
+    text += fmt::format("  {:<{}}  {:>12} rows  ->  {}.{}\n", plan.source_table(), width,
                         format_count(planned.measures[i].rows), plan.schema, plan.target);
   }
-  text += fmt::format("\n{} tables, {} rows\n", planned.plans.size(), format_count(total_rows(planned)));
+  const auto [tables, rows] = tables_and_rows(planned);
+  text += fmt::format("\n{} tables, {} rows\n", tables, format_count(rows));
   if (!planned.findings.empty())
     text += "\nWhat is not carried over as it is, and what to know:\n" + findings_text(planned.findings);
   return text + "\n";

@@ -5,9 +5,12 @@
 #include <string>
 
 #include "replicator/pipeline/daemon.hpp"
+#include "replicator/pipeline/mapping_samples.hpp"
 
 namespace tidegate::cli {
 
+// Each column of a mapped relation: its expression, and the types that it has in rows of the source.
+std::string mapping_text(const std::vector<MapSample>& samples);
 // Tables with their rows, and what is not carried over as it is.
 std::string plan_text(const PlannedPipeline& planned, const Settings& settings);
 // The SQL that `run` would execute.

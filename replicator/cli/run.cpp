@@ -100,8 +100,11 @@ int plan(const Invocation& invocation) {
   if (settings.source.end.kind == Endpoint::Kind::sqlite)
     capture::require_local_database(settings.source.end.path);
   auto planned = plan_from_source(settings);
+  constexpr int example_rows = 3;
   fmt::print("{}", invocation.json ? plan_json(planned, settings)
-                                   : plan_text(planned, settings) + ddl_text(planned, settings));
+                                   : plan_text(planned, settings) +
+                                         mapping_text(sample_maps(settings, planned, example_rows)) +
+                                         ddl_text(planned, settings));
   bool blocked = false;
   for (const auto& finding : planned.findings) blocked |= finding.level == Finding::Level::block;
   return static_cast<int>(blocked ? Exit::refused : Exit::done);

@@ -21,6 +21,8 @@ int plan(const Invocation& invocation);
 int doctor(const Invocation& invocation);
 int events(const Invocation& invocation);
 int audit(const Invocation& invocation);
+int keys_export(const Invocation& invocation);
+int reset(const Invocation& invocation);
 
 // Written here.
 int init(const Invocation& invocation);

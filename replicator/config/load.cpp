@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "replicator/config/read_map.hpp"
 #include "replicator/config/section.hpp"
 #include "replicator/failure.hpp"
 
@@ -231,6 +232,7 @@ void read_file(Loading& loading, const Table& table) {
   if (auto section = root.section("target")) read_target(*section, loading);
   if (auto section = root.section("tables")) read_tables(*section, loading);
   for (Section& rule : root.sections("rule")) read_rule(rule, loading);
+  for (Section& map : root.sections("map")) loading.settings.maps.push_back(read_map(map));
   if (auto section = root.section("apply")) read_apply(*section, loading);
   if (auto section = root.section("journal")) {
     auto& retention = loading.settings.journal.retention;
@@ -238,7 +240,7 @@ void read_file(Loading& loading, const Table& table) {
     section->finish();
   }
   if (auto section = root.section("log")) read_log(*section, loading);
-  for (const char* key : {"map", "cutover", "hooks", "check"}) root.later(key);
+  for (const char* key : {"cutover", "hooks", "check"}) root.later(key);
   root.finish();
 }
 

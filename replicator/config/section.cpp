@@ -95,6 +95,29 @@ std::optional<std::vector<std::string>> Section::texts(const std::string& key) {
   return items;
 }
 
+std::optional<Section::Placed> Section::placed(const std::string& key) {
+  auto words = text(key);
+  if (!words) return {};
+  const Entry& entry = *find(key);
+  return Placed{key, std::move(*words), entry.node.place.text(), entry.place.text()};
+}
+
+std::optional<std::vector<Section::Placed>> Section::table_of_texts(const std::string& key) {
+  const Entry* entry = ask(key);
+  if (!entry) return {};
+  const auto* table = std::get_if<Table>(&entry->node.value);
+  if (!table) refuse(key, "must be a table of strings, not " + kind_of(entry->node));
+  std::vector<Placed> texts;
+  for (const Entry& item : *table) {
+    if (!std::holds_alternative<std::string>(item.node.value))
+      throw Coded<Usage>("bad-setting",
+                         fmt::format("{}: {}.{} must be a string, not {}", item.node.place.text(), full(key),
+                                     item.key, kind_of(item.node)));
+    texts.push_back({item.key, expanded(item.node), item.node.place.text(), item.place.text()});
+  }
+  return texts;
+}
+
 std::optional<std::size_t> Section::choice(const std::string& key, const std::vector<std::string>& words) {
   const auto word = text(key);
   if (!word) return {};

@@ -36,6 +36,14 @@ class Section {
   std::optional<std::uint64_t> size(const std::string& key);
   std::optional<std::chrono::milliseconds> duration(const std::string& key);
   std::optional<std::vector<std::string>> texts(const std::string& key);
+  // The same with its place.
+  struct Placed {
+    std::string key, text;
+    std::string where, where_key;
+  };
+  std::optional<Placed> placed(const std::string& key);
+  // A table of strings, in the file's order.
+  std::optional<std::vector<Placed>> table_of_texts(const std::string& key);
   // The place of the word among `words`.
   std::optional<std::size_t> choice(const std::string& key, const std::vector<std::string>& words);
   std::optional<Section> section(const std::string& key);

@@ -114,6 +114,14 @@ std::vector<Shown> show(const Settings& s) {
     add("rule",
         fmt::format("{{ table = {}, column = {}, on = \"{}\", do = \"{}\" }}", quoted_toml(rule.table),
                     quoted_toml(rule.column), name_of(rule.on), name_of(rule.remedy)));
+  for (const auto& map : s.maps) {
+    for (const auto& target : map.to) {
+      lines.push_back({"map",
+                       fmt::format("{{ from = {}, table = {} }}", quoted_toml(map.from),
+                                   quoted_toml(target.schema + "." + target.table)),
+                       target.where});
+    }
+  }
   add("apply.max_rows", fmt::format("{}", s.apply.max_rows));
   add("apply.max_bytes", quoted_toml(exact_size(s.apply.max_bytes)));
   add("apply.max_delay", quoted_toml(exact_duration(s.apply.max_delay)));

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "apply/mapping/definition.hpp"
 #include "apply/plan.hpp"
 #include "apply/schema/planner.hpp"
 #include "replicator/config/url.hpp"
@@ -89,6 +90,7 @@ struct Settings {
   TargetSettings target;
   TableChoice tables;
   std::vector<Rule> rules;
+  std::vector<MapDefinition> maps;
   ApplySettings apply;
   JournalSettings journal;
   LogSettings log;

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
+#include "apply/mapping/mapping_sink.hpp"
 #include "apply/postgres/chunk_loader.hpp"
 #include "replicator/log.hpp"
 
@@ -16,6 +18,7 @@ using namespace std::chrono_literals;
 constexpr auto first_pause = 100ms, longest_pause = 5000ms;
 constexpr std::string_view unique_violation = "23505", broken_reference = "23503";
 constexpr auto longest_idle = 200ms;
+constexpr auto retry_pause = 500ms;
 constexpr auto audit_look = 1s;
 
 bool worth_another_try(const Error& error) {
@@ -32,7 +35,8 @@ struct ApplyWorker::Session {
         tables(target, options.tables,
                [this](const auto& sources, const auto& plans) { return view->ddl(sources, plans); }),
         quarantine(target),
-        summary(target) {
+        summary(target),
+        mapping(options.maps, options.mapping, [this](const std::string& name) { return described(name); }) {
     for (TablePlan& plan : tables.recorded()) plans.emplace(plan.source, std::move(plan));
   }
 
@@ -43,15 +47,24 @@ struct ApplyWorker::Session {
   Quarantine quarantine;
   CheckpointSummary summary;
   Plans plans;
+  Mapping mapping;
   ChunkMap copied;
   std::unique_ptr<Sink> sink;
   std::unique_ptr<Applier> applier;
   std::uint64_t quarantine_seen = 0;    // Quarantine::changes() when retries were last considered
   std::optional<AuditHead> audit_head;  // as the target has it
   Coordination::Clock::time_point next_audit_look;
+  std::uint64_t retried_at = 0;  // position at which waiting rows were last tried
+  Coordination::Clock::time_point retry_from{};
   bool objects_pending = true;  // indexes and constraints that the target may lack yet
 
-  // Those that are replicated.
+  std::optional<SourceTable> described(const std::string& name) {
+    for (auto& table : view->tables()) {
+      if (table.name == name) return std::move(table);
+    }
+    return std::nullopt;
+  }
+  // Those that are replicated as they are.
   std::vector<SourceTable> sources() {
     std::vector<SourceTable> sources;
     for (auto& table : view->tables()) {
@@ -64,11 +77,27 @@ struct ApplyWorker::Session {
     for (const auto& source : sources()) ordered.push_back(plans.at(source.name));
     return ordered;
   }
+  // Of the relations that maps make of a table, or its own.
+  std::vector<TablePlan> plans_of(const std::string& table) {
+    std::vector<TablePlan> found;
+    for (const auto& [name, plan] : plans) {
+      if (plan.source_table() == table) found.push_back(plan);
+    }
+    std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.source < b.source; });
+    return found;
+  }
+  std::vector<TablePlan> mapped_plans() {
+    std::vector<TablePlan> found;
+    for (const auto& [name, plan] : plans) {
+      if (!plan.from.empty()) found.push_back(plan);
+    }
+    return found;
+  }
 };
 
 TargetScene ApplyWorker::scene(Session& session) {
-  return {session.target, session.tables,   session.quarantine,          session.summary,
-          session.plans,  widener(session), [this] { out_of_trouble(); }};
+  return {session.target, session.tables,  session.quarantine, session.summary,
+          session.plans,  session.mapping, widener(session),   [this] { out_of_trouble(); }};
 }
 
 void ApplyWorker::run() {
@@ -113,20 +142,31 @@ void ApplyWorker::check_position(Session& session) {
   }
 }
 
+// A mapped table's new columns change nothing until a map reads them.
+SchemaChange ApplyWorker::unmapped(Session& session, SchemaChange change) {
+  std::erase_if(change.tables, [&](const SourceTable& table) { return session.mapping.maps(table.name); });
+  return change;
+}
+
 void ApplyWorker::work(Session& session) {
   check_position(session);
+  if (auto& memory = options_.mapping.memory) {
+    memory->meet(session.target.connection(), session.target.phase() == TargetPhase::fresh);
+    session.target.carry(memory.get());
+  }
   show_tables(session);
   if (session.target.phase() == TargetPhase::fresh) create_tables(session);
   if (!store_.fact("target_filled")) store_.set_fact("target_filled", iso_now());
   if (session.target.phase() == TargetPhase::loading) load_or_say_why(session);
   session.copied = session.view->copied(session.target);
   auto carry = [&](const SchemaChange& change) {
-    for (const auto& finding : session.view->carry(scene(session), change, session.plans)) {
+    for (const auto& finding :
+         session.view->carry(scene(session), unmapped(session, change), session.plans)) {
       log_warn("schema change: {}", finding.message);
     }
     session.objects_pending = true;
   };
-  session.sink = session.view->sink(scene(session));
+  session.sink = std::make_unique<MappingSink>(session.mapping, session.view->sink(scene(session)));
   session.applier = std::make_unique<Applier>(session.target, session.journal, session.quarantine,
                                               *session.sink, session.copied, options_.limits, carry);
   if (session.target.phase() == TargetPhase::catching_up) catch_up(session);
@@ -219,6 +259,7 @@ void ApplyWorker::build_objects(Session& session) {
 void ApplyWorker::build(Session& session) {
   build_objects(session);
   session.view->set_sequences(scene(session));
+  session.tables.set_mapped_sequences(session.mapped_plans());
   session.tables.analyze(session.plans_in_order());
   for (const auto& statement : session.view->ddl(session.sources(), session.plans_in_order()).at_end)
     session.target.connection().run(statement);
@@ -287,25 +328,31 @@ bool ApplyWorker::apply_once(Session& session) {
 void ApplyWorker::show_tables(Session& session) {
   std::vector<TableStatus> tables;
   auto chunks = loaded_chunks(session.target);
-  for (const auto& table : session.sources()) {
-    const TablePlan& plan = session.plans.at(table.name);
-    TableStatus& shown = tables.emplace_back();
-    shown.source = table.name;
-    shown.target = plan.schema + "." + plan.target;
-    shown.rows_total = session.view->rows_of(table.name);
-    for (const auto& chunk : chunks) {
-      if (chunk.table == shown.source) shown.rows_copied += chunk.rows;
+  for (const auto& table : session.view->tables()) {
+    for (const auto& plan : session.plans_of(table.name)) {
+      TableStatus& shown = tables.emplace_back();
+      shown.source = table.name;
+      shown.target = shown_name(plan);
+      shown.rows_total = session.view->rows_of(table.name);
+      for (const auto& chunk : chunks) {
+        if (chunk.table == shown.source) shown.rows_copied += chunk.rows;
+      }
     }
   }
   coordination_.update([&](Status& status) { status.tables = std::move(tables); });
 }
 
 void ApplyWorker::show_quarantine(Session& session) {
-  auto counts = count_quarantine(session.target);
+  std::map<std::pair<std::string, std::string>, std::uint64_t> counts;
+  for (const auto& [relation, count] : count_quarantine(session.target)) {
+    auto plan = session.plans.find(relation);
+    if (plan == session.plans.end()) continue;
+    counts[{plan->second.source_table(), shown_name(plan->second)}] += count;
+  }
   coordination_.update([&](Status& status) {
     status.quarantined = 0;
     for (auto& table : status.tables) {
-      auto found = counts.find(table.source);
+      auto found = counts.find({table.source, table.target});
       table.rows_quarantined = found == counts.end() ? 0 : found->second;
       status.quarantined += table.rows_quarantined;
     }
@@ -345,6 +392,16 @@ ApplyWorker::Retried ApplyWorker::retry(Session& session, const std::vector<std:
   return counts;
 }
 
+// A mapped row that waits for its parent or its owner: has the stream moved on since it was last tried?
+bool ApplyWorker::others_may_have_come(Session& session) {
+  const auto now = Coordination::Clock::now();
+  const auto at = session.target.position().sequence;
+  if (session.mapping.empty() || at == session.retried_at || now < session.retry_from) return false;
+  session.retried_at = at;
+  session.retry_from = now + retry_pause;
+  return true;
+}
+
 // A row in quarantine may leave its old values in the target, and others that have taken them over in the
 // source are then refused. Once a row has left the quarantine they may fit; each pass frees one at least, or
 // is the last. A row that was not found is read again at once.
@@ -352,12 +409,13 @@ void ApplyWorker::retry_conflicts(Session& session) {
   bool released = session.quarantine.take_released();
   bool changed =
       std::exchange(session.quarantine_seen, session.quarantine.changes()) != session.quarantine.changes();
-  if ((!released && !changed) || session.quarantine.size() == 0) return;
+  const bool moved = others_may_have_come(session);
+  if ((!released && !changed && !moved) || session.quarantine.size() == 0) return;
   std::vector<std::int64_t> ids;
   for (const auto& entry : list_quarantine(session.target.connection(), session.target.pipeline())) {
     bool conflict = entry.sqlstate == unique_violation || entry.sqlstate == broken_reference;
     bool missing = entry.reason == name_of(Misfit::row_missing);
-    if (entry.state == "held" && (missing || (released && conflict))) ids.push_back(entry.id);
+    if (entry.state == "held" && (missing || ((released || moved) && conflict))) ids.push_back(entry.id);
   }
   if (!ids.empty()) retry(session, ids);
   session.quarantine_seen = session.quarantine.changes();

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "apply/mapping/mapping.hpp"
 #include "apply/postgres/target_tables.hpp"
 #include "apply/postgres/widening.hpp"
 #include "replicator/control/store.hpp"
@@ -22,6 +23,8 @@ struct ApplyWorkerOptions {
   TargetOptions target;
   TargetTablesOptions tables;
   BatchLimits limits;
+  std::vector<MapDefinition> maps;
+  MappingOptions mapping;
   std::string state_path;
 };
 
@@ -54,6 +57,7 @@ class ApplyWorker {
     std::promise<Retried> answer;
   };
   void work(Session& session);
+  static SchemaChange unmapped(Session& session, SchemaChange change);
   void check_position(Session& session);
   void create_tables(Session& session);
   void load_or_say_why(Session& session);
@@ -68,6 +72,7 @@ class ApplyWorker {
   void serve_retries(Session& session);
   Retried retry(Session& session, const std::vector<std::int64_t>& ids);
   void retry_conflicts(Session& session);
+  static bool others_may_have_come(Session& session);
   void enter_phase(Session& session, TargetPhase phase);
   void show_tables(Session& session);
   void show_quarantine(Session& session);

@@ -15,6 +15,8 @@
 #include "replicator/pipeline/apply_worker.hpp"
 #include "replicator/pipeline/capture_worker.hpp"
 #include "replicator/pipeline/daemon_api.hpp"
+#include "replicator/pipeline/mapping_samples.hpp"
+#include "replicator/pipeline/mapping_setup.hpp"
 #include "replicator/pipeline/postgres_worker.hpp"
 #include "replicator/registry.hpp"
 #include "replicator/server_access.hpp"
@@ -66,21 +68,36 @@ std::jthread worker(Coordination& coordination, Work work) {
   });
 }
 
-ApplyWorkerOptions apply_options(const Settings& settings, const std::string& state_path) {
+ApplyWorkerOptions apply_options(const Settings& settings, const std::string& state_path,
+                                 const std::string& keys_path) {
   ApplyWorkerOptions options;
   options.target = {connect_options(settings, "tidegate " + settings.pipeline), settings.pipeline};
   options.tables = tables_options(settings);
   options.limits = {settings.apply.max_rows, settings.apply.max_bytes};
+  options.maps = maps_of(settings);
+  options.mapping = mapping_options(settings, make_key_memory(settings, keys_path));
   options.state_path = state_path;
   return options;
+}
+
+// Rows that are there came from the mapping that was approved; another one would make others.
+void refuse_another_mapping(const Settings& settings, ControlStore& store) {
+  const auto kept = store.fact("mapping").value_or(text_of({}));
+  if (kept == text_of(maps_of(settings))) return;
+  throw Refused("mapping-changed", "the mapping is not the one with which this pipeline began",
+                "bring it back, or begin again with `tidegate reset --target` and a new state directory");
 }
 
 // The plan is made once; what is kept is what was approved.
 bool settle_plan(SourceWorker& source, const Settings& settings, ControlStore& store,
                  Coordination& coordination, const DaemonHooks& hooks) {
   auto planned = source.open(store.fact("plan_approved").has_value());
-  if (!planned) return true;
-  bool has_tables = settings.target.schema == TargetSchema::existing || settings.adopt;
+  if (!planned) {
+    refuse_another_mapping(settings, store);
+    return true;
+  }
+  bool has_tables =
+      settings.target.schema == TargetSchema::existing || settings.adopt || !settings.maps.empty();
   if (has_tables && settings.source.end.kind == Endpoint::Kind::sqlite) {
     auto target = connect_target(connect_options(settings, "tidegate look"));
     refuse_blocking(fit_findings(target, *planned, settings));
@@ -89,6 +106,7 @@ bool settle_plan(SourceWorker& source, const Settings& settings, ControlStore& s
   coordination.update([](Status& status) { status.step = "waiting for the plan to be approved"; });
   if (!hooks.approve(*planned, coordination.stop_token())) return false;
   store.save_plans(planned->plans);
+  store.set_fact("mapping", text_of(maps_of(settings)));
   store.set_fact("plan_approved", iso_now());
   coordination.update([](Status& status) { status.step.clear(); });
   return true;
@@ -111,6 +129,7 @@ void look_before_the_first_run(const Settings& settings, const std::string& inca
   auto target = connect_target(connect_options(settings, "tidegate look"));
   refuse_other_state_directory(target, settings, incarnation);
   require_fit(target, planned.plans, tables_options(settings));
+  refuse_uncastable(target, settings, planned);
 }
 
 // A target that is away for now does not keep a pipeline that knows its plan from capturing.
@@ -172,7 +191,7 @@ class Daemon {
         incarnation_(made_incarnation(state_path_)),
         store_(state_dir.file("control.db")),
         signals_(coordination_),
-        options_(apply_options(settings, state_path_)),
+        options_(apply_options(settings, state_path_, state_dir.file("keys.db"))),
         source_(make_source(settings, state_path_, store_, coordination_)),
         apply_(options_, *source_, coordination_, store_),
         verify_(settings, *source_, apply_.hold(), coordination_, state_dir.file("control.db")),

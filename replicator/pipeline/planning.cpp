@@ -3,6 +3,7 @@
 #include "apply/schema/ddl.hpp"
 #include "capture/sqlite/catalog.hpp"
 #include "replicator/failure.hpp"
+#include "replicator/pipeline/mapping_setup.hpp"
 
 namespace tidegate {
 
@@ -33,7 +34,13 @@ CaptureOptions capture_options(const Settings& settings) {
 PlannedPipeline plan_pipeline(const std::vector<FilledTable>& tables, const Settings& settings) {
   PlannedPipeline planned;
   PlanOptions options = plan_options(settings);
+  const auto maps = maps_of(settings);
+  std::vector<FilledTable> mapped;
   for (const auto& table : tables) {
+    if (is_mapped(maps, table.source.name)) {
+      mapped.push_back(table);
+      continue;
+    }
     auto one = plan_table(table.source, table.measure, options);
     planned.tables.push_back(table.source);
     planned.measures.push_back(table.measure);
@@ -42,6 +49,7 @@ PlannedPipeline plan_pipeline(const std::vector<FilledTable>& tables, const Sett
   }
   planned.ddl = make_ddl(planned.tables, planned.plans, options);
   planned.findings.insert(planned.findings.end(), planned.ddl.findings.begin(), planned.ddl.findings.end());
+  plan_maps(planned, mapped, settings);
   return planned;
 }
 

@@ -6,6 +6,7 @@
 #include "capture/postgres/catalog.hpp"
 #include "capture/postgres/pg_dump.hpp"
 #include "capture/postgres/publication.hpp"
+#include "replicator/pipeline/mapping_setup.hpp"
 #include "replicator/pipeline/planning.hpp"
 #include "replicator/server_access.hpp"
 
@@ -18,12 +19,11 @@ std::map<std::string, std::string> extensions_of_target(const Settings& settings
   return read_target_extensions(target).installed;
 }
 
-std::vector<std::string> left_out(postgres::Connection& source,
-                                  const std::vector<capture::PostgresTable>& chosen) {
+std::vector<std::string> left_out(postgres::Connection& source, const std::vector<SourceTable>& chosen) {
   std::vector<std::string> names;
   for (const auto& table : capture::read_catalog(source, {}, {})) {
     bool is_chosen = std::any_of(chosen.begin(), chosen.end(),
-                                 [&](const auto& each) { return each.source == table.source; });
+                                 [&](const auto& each) { return each.name == table.source; });
     if (!is_chosen) names.push_back(table.source);
   }
   return names;
@@ -55,19 +55,28 @@ PlannedPipeline plan_postgres(const Settings& settings) {
   auto source = connect_source(source_options(settings, "tidegate plan"));
   auto tables = capture::read_catalog(source, settings.tables.include, settings.tables.exclude);
   PlannedPipeline planned;
+  const auto maps = maps_of(settings);
+  std::vector<FilledTable> mapped;
   for (const auto& table : tables) {
-    planned.tables.push_back(capture::as_source_table(table));
-    planned.measures.push_back({table.estimated_rows, {}});
+    FilledTable filled{capture::as_source_table(table), {table.estimated_rows, {}}};
+    if (is_mapped(maps, table.source)) {
+      mapped.push_back(std::move(filled));
+      continue;
+    }
+    planned.tables.push_back(std::move(filled.source));
+    planned.measures.push_back(std::move(filled.measure));
   }
   auto dump = capture::dump_schema(source, tables, {settings.source.postgres.pg_bin, ""});
-  auto schema = filter_dump(dump, {planned.tables, left_out(source, tables), capture::read_extensions(source),
-                                   extensions_of_target(settings), plan_options(settings)});
+  auto schema =
+      filter_dump(dump, {planned.tables, left_out(source, planned.tables), capture::read_extensions(source),
+                         extensions_of_target(settings), plan_options(settings)});
   for (const auto& table : planned.tables) planned.plans.push_back(native_plan(table, schema.moved));
   planned.ddl = std::move(schema.ddl);
   planned.ddl.at_end = std::move(schema.at_end);
   planned.findings = planned.ddl.findings;
   find_obstacles(tables, settings, planned.findings);
   for (const auto& plan : planned.plans) find_empty(plan, planned.findings);
+  plan_maps(planned, mapped, settings);
   return planned;
 }
 

@@ -27,10 +27,6 @@ Relation relation_of(const SnapshotTable& table) {
   return relation;
 }
 
-std::string shown_name(const TablePlan& plan) {
-  return plan.schema + "." + plan.target;
-}
-
 // A reader's chunk, as the copier takes it.
 class ReaderSource : public ChunkSource {
  public:
@@ -54,14 +50,29 @@ bool is_furthest(const RecordedTable& table, const RecordedChunk& chunk) {
                       [&](const RecordedChunk& each) { return each.number > chunk.number && each.mark; });
 }
 
+Plans plans_of(const std::vector<PostgresSnapshotTable>& tables) {
+  Plans plans;
+  for (const auto& table : tables) {
+    for (const auto& plan : table.plans) plans.emplace(plan.source, plan);
+  }
+  return plans;
+}
+
 }  // namespace
 
-PostgresSnapshot::Work::Work(PostgresSnapshotTable described)
-    : table(std::move(described)), mapper(table.plan, relation_of(table.source)) {}
+PostgresSnapshot::Work::Work(PostgresSnapshotTable described) : table(std::move(described)) {
+  for (std::size_t i = 0; i < table.plans.size(); ++i)
+    mappers.emplace_back(table.plans[i],
+                         table.mapped ? table.mapped->relation(i) : relation_of(table.source));
+}
 
 PostgresSnapshot::PostgresSnapshot(PostgresSnapshotOptions options, std::vector<PostgresSnapshotTable> tables,
                                    TargetSession& target, Quarantine& quarantine)
-    : options_(std::move(options)), target_(target), quarantine_(quarantine), summary_(target) {
+    : options_(std::move(options)),
+      target_(target),
+      quarantine_(quarantine),
+      orphans_(target.connection(), target.replica_mode(), plans_of(tables)),
+      summary_(target) {
   for (auto& table : tables) works_.emplace_back(std::move(table));
   ledger_ = read_ledger(target_);
 }
@@ -103,11 +114,12 @@ void PostgresSnapshot::split(Work& work, ChunkReader& reader) {
     int number = static_cast<int>(recorded.chunks.size()) + 1;
     recorded.chunks.push_back({number, split.by_key ? up_to : Row{}, std::nullopt, 0});
   }
-  record_split(target_, quarantine_, work.table.plan, recorded);
+  record_split(target_, quarantine_, work.table.plans, recorded);
 }
 
 ChunkCopier::Form PostgresSnapshot::form_of(const Work& work, ChunkReader& reader) {
-  const TablePlan& plan = work.table.plan;
+  if (work.table.mapped) return ChunkCopier::Form::mapped;
+  const TablePlan& plan = work.plan();
   std::vector<std::string> targets;
   for (const auto& column : plan.columns) {
     if (column.type != TargetType::native) return ChunkCopier::Form::mapped;
@@ -125,7 +137,15 @@ std::deque<ChunkJob> PostgresSnapshot::jobs_for(Work& work, ChunkReader& reader)
   if (ledger_[work.table.source.name].whole()) return jobs;
   split(work, reader);
   const RecordedTable& recorded = ledger_[work.table.source.name];
-  ChunkJob job{&work.table.source, &work.mapper, form_of(work, reader), recorded.by_key(), 0, false, {}, {}};
+  ChunkJob job{&work.table.source,
+               &work.mappers,
+               work.table.mapped,
+               form_of(work, reader),
+               recorded.by_key(),
+               0,
+               false,
+               {},
+               {}};
   for (std::size_t i = 0; i < recorded.chunks.size(); ++i) {
     job.number = recorded.chunks[i].number;
     job.last = i + 1 == recorded.chunks.size();
@@ -158,13 +178,15 @@ void PostgresSnapshot::work_on(SnapshotJobs& jobs, const Round& round, std::mute
   ChunkReader reader(options_.source);
   reader.begin(round);
   WorkerSession session(target_);
-  ChunkCopier copier(session, quarantine_, quarantine_mutex);
+  ChunkCopier copier(session, quarantine_, quarantine_mutex, &orphans_);
   while (auto job = jobs.take()) {
     auto began = SnapshotJobs::Clock::now();
     ReaderSource source(reader, *job);
     try {
       Row last_key = last_key_of(reader, *job);
-      auto rows = copier.copy(*job->mapper, {job->number, round.consistent_point()}, job->form, source);
+      const ChunkToCopy chunk{job->number, round.consistent_point()};
+      auto rows = job->mapped ? copier.copy_mapped(*job->mapped, *job->mappers, chunk, source)
+                              : copier.copy(job->mappers->front(), chunk, job->form, source);
       jobs.copied({std::move(*job), rows, std::move(last_key)});
       if (options_.pace) options_.pace(rows, began);
     } catch (const TableRewritten& rewritten) {
@@ -209,10 +231,8 @@ void PostgresSnapshot::note(const SnapshotJobs::Copied& copied, const Round& rou
   RecordedChunk& chunk = recorded.chunks.at(static_cast<std::size_t>(copied.job.number - 1));
   chunk.mark = round.consistent_point();
   chunk.rows = copied.rows;
-  std::string shown = shown_name(copied.job.mapper->plan());
   auto chunks = std::count_if(recorded.chunks.begin(), recorded.chunks.end(),
                               [](const RecordedChunk& each) { return each.mark.has_value(); });
-  if (chunks == 1) summary_.begin(shown);
   postgres::Parameter last_key;
   std::optional<std::int64_t> id;
   if (!copied.last_key.empty() && is_furthest(recorded, chunk)) {
@@ -220,8 +240,12 @@ void PostgresSnapshot::note(const SnapshotJobs::Copied& copied, const Round& rou
     bool is_id = recorded.orders == std::vector{KeyOrder::integer};
     if (is_id) id = std::stoll(std::get<std::string>(copied.last_key.front()));
   }
-  summary_.progress(shown, recorded.rows(), static_cast<int>(chunks), last_key, id);
-  if (recorded.whole()) summary_.complete(shown, recorded.rows(), static_cast<int>(chunks));
+  for (const RowMapper& mapper : *copied.job.mappers) {
+    const std::string shown = shown_name(mapper.plan());
+    if (chunks == 1) summary_.begin(shown);
+    summary_.progress(shown, recorded.rows(), static_cast<int>(chunks), last_key, id);
+    if (recorded.whole()) summary_.complete(shown, recorded.rows(), static_cast<int>(chunks));
+  }
   if (options_.progress) options_.progress(copied.job.table->name, recorded.rows(), recorded.whole());
 }
 
@@ -230,8 +254,9 @@ void PostgresSnapshot::complete_summaries() {
   for (const Work& work : works_) {
     auto recorded = ledger_.find(work.table.source.name);
     if (recorded == ledger_.end() || !recorded->second.whole()) continue;
-    summary_.complete(shown_name(work.table.plan), recorded->second.rows(),
-                      static_cast<int>(recorded->second.chunks.size()));
+    for (const TablePlan& plan : work.table.plans)
+      summary_.complete(shown_name(plan), recorded->second.rows(),
+                        static_cast<int>(recorded->second.chunks.size()));
   }
 }
 

@@ -12,6 +12,7 @@
 #include "apply/chunk_map.hpp"
 #include "apply/plan.hpp"
 #include "apply/postgres/chunk_ledger.hpp"
+#include "apply/postgres/orphan_guard.hpp"
 #include "apply/postgres/quarantine.hpp"
 #include "apply/postgres/session.hpp"
 #include "apply/postgres/target_tables.hpp"
@@ -33,7 +34,9 @@ struct PostgresSnapshotOptions {
 
 struct PostgresSnapshotTable {
   SnapshotTable source;
-  TablePlan plan;  // its columns' sources are source.columns, in that order
+  std::vector<TablePlan>
+      plans;  // one, whose columns' sources are source.columns in that order; or of each map
+  MappedTable* mapped = nullptr;  // makes the rows of `plans` out of the source's
 };
 
 class PostgresSnapshot {
@@ -54,8 +57,9 @@ class PostgresSnapshot {
   // A table and how its rows go over.
   struct Work {
     explicit Work(PostgresSnapshotTable described);
+    const TablePlan& plan() const { return table.plans.front(); }
     PostgresSnapshotTable table;
-    RowMapper mapper;
+    std::deque<RowMapper> mappers;
     std::vector<Row> parts;  // at once only: this round's
   };
   bool whole() const;
@@ -72,6 +76,7 @@ class PostgresSnapshot {
   std::deque<Work> works_;  // never moved: jobs point into them
   TargetSession& target_;
   Quarantine& quarantine_;
+  OrphanGuard orphans_;
   CheckpointSummary summary_;
   Ledger ledger_;
 };

@@ -21,16 +21,27 @@ using namespace std::chrono_literals;
 constexpr auto tend_interval = 10s;
 constexpr int most_retries = 5;  // of a row that changes all the time
 
+// A mapped table is read whole.
+std::vector<std::string> columns_of(const capture::PostgresTable& table, const TablePlan& plan) {
+  std::vector<std::string> columns;
+  if (plan.from.empty()) {
+    for (const auto& column : plan.columns) columns.push_back(column.source);
+    return columns;
+  }
+  for (const auto& column : table.columns) {
+    if (!column.generated) columns.push_back(column.name);
+  }
+  return columns;
+}
+
 SnapshotTable snapshot_table(const capture::PostgresTable& table, const TablePlan& plan) {
-  SnapshotTable out{table.source, table.schema, table.name, {}, table.identity, table.partitioned};
-  for (const auto& column : plan.columns) out.columns.push_back(column.source);
-  return out;
+  return {table.source, table.schema, table.name, columns_of(table, plan), table.identity, table.partitioned};
 }
 
 // As the stream would describe it, with a number that no relation of the stream reaches.
 Relation relation_for(const capture::PostgresTable& table, const TablePlan& plan) {
   Relation relation{UINT32_MAX - table.oid % (1u << 30), table.source, {}, {}};
-  for (const auto& column : plan.columns) relation.columns.push_back(column.source);
+  relation.columns = columns_of(table, plan);
   for (const auto& name : table.identity) {
     auto place = std::find(relation.columns.begin(), relation.columns.end(), name);
     relation.key.push_back(static_cast<std::uint32_t>(place - relation.columns.begin()));
@@ -74,6 +85,16 @@ void PostgresView::show_progress(const std::string& table, std::uint64_t rows, b
   });
 }
 
+PostgresSnapshotTable PostgresView::mapped_table(const capture::PostgresTable& table,
+                                                 const TargetScene& scene) {
+  TablePlan any;
+  any.from = table.source;
+  PostgresSnapshotTable made{snapshot_table(table, any), {}, &scene.mapping.table(relation_for(table, any))};
+  for (std::size_t i = 0; i < made.mapped->size(); ++i)
+    made.plans.push_back(scene.plans.at(made.mapped->output(i).name));
+  return made;
+}
+
 bool PostgresView::load(const TargetScene& scene) {
   const Settings& settings = source_.settings;
   PostgresSnapshotOptions options;
@@ -91,7 +112,10 @@ bool PostgresView::load(const TargetScene& scene) {
   std::vector<PostgresSnapshotTable> tables;
   for (const auto& table : source_.tables.all()) {
     auto plan = scene.plans.find(table.source);
-    if (plan != scene.plans.end()) tables.push_back({snapshot_table(table, plan->second), plan->second});
+    if (plan != scene.plans.end()) tables.push_back({snapshot_table(table, plan->second), {plan->second}});
+  }
+  for (const auto& name : scene.mapping.tables()) {
+    if (auto table = source_.tables.find(name)) tables.push_back(mapped_table(*table, scene));
   }
   PostgresSnapshot snapshot(std::move(options), std::move(tables), scene.session, scene.quarantine);
   if (!snapshot.copy(source_.coordination.stop_token())) return false;
@@ -144,9 +168,10 @@ void PostgresView::bring_stream_here(const TargetScene& scene, const std::functi
 // the same then: so the target never shows a row from its future, nor goes back to an old one.
 bool PostgresView::retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
                          const std::function<void()>& apply_once) {
-  auto table = source_.tables.find(entry.source_table);
+  const TablePlan& plan = scene.plans.at(entry.source_table);
+  auto table = source_.tables.find(plan.source_table());
   if (!table || table->identity.empty()) return false;
-  Relation relation = relation_for(*table, scene.plans.at(entry.source_table));
+  Relation relation = relation_for(*table, plan);
   Row key = decode_row(entry.key_bytes);
   for (int tries = 0; tries < most_retries; ++tries) {
     auto row = read_source_row(source(), *table, relation, key);

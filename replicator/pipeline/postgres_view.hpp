@@ -6,6 +6,7 @@
 #include "apply/schema/ddl.hpp"
 #include "capture/postgres/catalog.hpp"
 #include "replicator/config/settings.hpp"
+#include "replicator/pipeline/postgres_snapshot.hpp"
 #include "replicator/pipeline/replicated_tables.hpp"
 #include "replicator/pipeline/source_view.hpp"
 
@@ -39,6 +40,7 @@ class PostgresView : public SourceView {
  private:
   void show_progress(const std::string& table, std::uint64_t rows, bool whole);
   void build_keys(const TargetScene& scene);
+  PostgresSnapshotTable mapped_table(const capture::PostgresTable& table, const TargetScene& scene);
   // The place in the journal up to which all is captured that was committed when `wish` was made.
   std::optional<std::uint64_t> captured(std::uint64_t wish, std::chrono::milliseconds most);
   void bring_stream_here(const TargetScene& scene, const std::function<void()>& apply_once);

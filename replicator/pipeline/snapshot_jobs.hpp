@@ -19,7 +19,8 @@ namespace tidegate {
 // All that is needed to copy one chunk.
 struct ChunkJob {
   const SnapshotTable* table = nullptr;
-  const RowMapper* mapper = nullptr;
+  const std::deque<RowMapper>* mappers = nullptr;  // one, or for each of a mapped table's outputs
+  MappedTable* mapped = nullptr;
   ChunkCopier::Form form = ChunkCopier::Form::text;
   bool by_key = false;
   int number = 0;

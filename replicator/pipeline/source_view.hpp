@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "apply/chunk_map.hpp"
+#include "apply/mapping/mapping.hpp"
 #include "apply/postgres/quarantine.hpp"
 #include "apply/postgres/target_tables.hpp"
 #include "apply/postgres/widening.hpp"
@@ -26,6 +27,7 @@ struct TargetScene {
   Quarantine& quarantine;
   CheckpointSummary& summary;
   const Plans& plans;
+  Mapping& mapping;
   Widen widen;
   std::function<void()> worked;  // to be called when the target took something
 };

@@ -1,5 +1,7 @@
 #include "replicator/pipeline/sqlite_view.hpp"
 
+#include <deque>
+
 #include "apply/postgres/net_sink.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/planning.hpp"
@@ -29,11 +31,26 @@ std::unique_ptr<Sink> SqliteView::sink(const TargetScene& scene) {
 }
 
 bool SqliteView::load(const TargetScene& scene) {
-  for (const ShadowTable& table : shadow_.tables()) {
-    if (scene.plans.contains(table.source().name) && !load_table(scene, table)) return false;
+  for (const ShadowTable& table : tables_to_load(scene)) {
+    if (!load_table(scene, table)) return false;
     if (pace_.stopped()) return false;
   }
   return true;
+}
+
+// Those that are mapped come last, in the order of the maps.
+std::vector<ShadowTable> SqliteView::tables_to_load(const TargetScene& scene) {
+  std::vector<ShadowTable> tables;
+  auto all = shadow_.tables();
+  for (const ShadowTable& table : all) {
+    if (scene.plans.contains(table.source().name)) tables.push_back(table);
+  }
+  for (const auto& name : scene.mapping.tables()) {
+    for (const ShadowTable& table : all) {
+      if (table.source().name == name) tables.push_back(table);
+    }
+  }
+  return tables;
 }
 
 ChunkMap SqliteView::copied(TargetSession& session) {
@@ -58,72 +75,112 @@ void SqliteView::set_sequences(const TargetScene& scene) {
   scene.tables.set_sequences(sources, plans);
 }
 
-// Read and encoded on another thread while the chunk before is being copied; the shadow's reader is that
-// thread's meanwhile.
-struct SqliteView::PreparedChunk {
-  Chunk chunk;
-  ChunkLoader::Lines lines;
+// A table being copied: into one target table, or into those of its maps.
+struct SqliteView::Loading {
+  std::string table;
+  MappedTable* mapped = nullptr;
+  std::deque<RowMapper> mappers;
+  std::uint64_t rows = 0;                // of the source
+  std::vector<std::uint64_t> in_target;  // by mapper
+
+  std::string shown(std::size_t i) const { return shown_name(mappers[i].plan()); }
 };
 
-std::future<SqliteView::PreparedChunk> SqliteView::prepare_chunk(const RowMapper& mapper, Row after) {
-  return std::async(std::launch::async, [this, &mapper, after = std::move(after)] {
-    PreparedChunk prepared{shadow_.read_chunk(mapper.plan().source, after, chunk_rows, chunk_bytes), {}};
-    prepared.lines = ChunkLoader::encode_lines(mapper, prepared.chunk.rows);
+SqliteView::Loading SqliteView::begin_loading(const TargetScene& scene, const ShadowTable& table) {
+  Loading loading{table.source().name, nullptr, {}, 0, {}};
+  if (scene.mapping.maps(loading.table)) {
+    loading.mapped = &scene.mapping.table(table.relation());
+    for (std::size_t i = 0; i < loading.mapped->size(); ++i)
+      loading.mappers.emplace_back(scene.plans.at(loading.mapped->output(i).name),
+                                   loading.mapped->relation(i));
+  } else {
+    loading.mappers.emplace_back(scene.plans.at(loading.table), table.relation());
+  }
+  loading.in_target.resize(loading.mappers.size());
+  return loading;
+}
+
+// Read, mapped and encoded on another thread while the chunk before is being copied; the shadow's reader and
+// the mapping's engine are that thread's meanwhile.
+struct SqliteView::PreparedChunk {
+  Chunk chunk;
+  std::vector<std::vector<Row>> mapped;  // for each part; empty where the rows are written as they are
+  std::vector<ChunkLoader::Part> parts;
+
+  const std::vector<Row>& rows(std::size_t part) const { return mapped.empty() ? chunk.rows : mapped[part]; }
+};
+
+std::future<SqliteView::PreparedChunk> SqliteView::prepare_chunk(const Loading& loading, Row after) {
+  return std::async(std::launch::async, [this, &loading, after = std::move(after)] {
+    PreparedChunk prepared{shadow_.read_chunk(loading.table, after, chunk_rows, chunk_bytes), {}, {}};
+    if (loading.mapped) prepared.mapped = map_rows(*loading.mapped, prepared.chunk.rows);
+    for (std::size_t i = 0; i < loading.mappers.size(); ++i) {
+      const RowMapper& mapper = loading.mappers[i];
+      prepared.parts.push_back({&mapper, ChunkLoader::encode_lines(mapper, prepared.rows(i))});
+    }
     return prepared;
   });
 }
 
-void SqliteView::show_progress(const TargetScene& scene, const RowMapper& mapper, const Chunk& read,
-                               const LoadedChunk& chunk, std::uint64_t rows) {
-  const TablePlan& plan = mapper.plan();
+void SqliteView::show_progress(const TargetScene& scene, const Loading& loading, const Chunk& read,
+                               const LoadedChunk& chunk) {
   if (!read.rows.empty()) {
-    Row last = key_of(mapper.relation(), read.rows.back());
+    Row last = key_of(shadow_.relation(loading.table), read.rows.back());
     auto* id = last.size() == 1 ? std::get_if<std::int64_t>(&last.front()) : nullptr;
-    scene.summary.progress(plan.schema + "." + plan.target, rows, chunk.number, key_as_json(last),
-                           id ? std::optional(*id) : std::nullopt);
+    for (std::size_t i = 0; i < loading.mappers.size(); ++i)
+      scene.summary.progress(loading.shown(i), loading.in_target[i], chunk.number, key_as_json(last),
+                             id ? std::optional(*id) : std::nullopt);
   }
   coordination_.update([&](Status& status) {
     for (auto& each : status.tables) {
-      if (each.source != plan.source) continue;
-      each.rows_copied = rows;
+      if (each.source != loading.table) continue;
+      each.rows_copied = loading.rows;
       each.state = chunk.up_to.empty() ? "copied" : "copying";
     }
   });
 }
 
 bool SqliteView::load_table(const TargetScene& scene, const ShadowTable& table) {
-  const std::string& name = table.source().name;
-  const TablePlan& plan = scene.plans.at(name);
-  std::string shown = plan.schema + "." + plan.target;
-  RowMapper mapper(plan, table.relation());
-  ChunkLoader loader(scene.session, scene.quarantine, scene.widen);
-  LoadedChunk chunk{name, 0, {}, 0, 0};
-  std::uint64_t rows = 0;
+  Loading loading = begin_loading(scene, table);
+  auto complete = [&](int chunks) {
+    for (std::size_t i = 0; i < loading.mappers.size(); ++i)
+      scene.summary.complete(loading.shown(i), loading.in_target[i], chunks);
+    return true;
+  };
+  const OrphanGuard orphans(scene.session.connection(), scene.session.replica_mode(), scene.plans);
+  ChunkLoader loader(scene.session, scene.quarantine, scene.widen, &orphans);
+  LoadedChunk chunk{loading.table, 0, {}, 0, 0};
   for (const auto& done : loaded_chunks(scene.session)) {
-    if (done.table != name) continue;
-    rows += done.rows;
-    if (done.up_to.empty()) return scene.summary.complete(shown, rows, done.number), true;
+    if (done.table != loading.table) continue;
+    loading.rows += done.rows;
+    for (auto& count : loading.in_target) count += done.rows;
+    if (done.up_to.empty()) return complete(done.number);
     chunk.number = done.number;
     chunk.up_to = done.up_to;
   }
-  scene.summary.begin(shown);
+  for (std::size_t i = 0; i < loading.mappers.size(); ++i) scene.summary.begin(loading.shown(i));
   auto table_began = Coordination::Clock::now();
-  auto coming = prepare_chunk(mapper, chunk.up_to);
+  auto coming = prepare_chunk(loading, chunk.up_to);
   do {
     if (!pace_.wait_while_paused()) return false;
     auto began = Coordination::Clock::now();
-    auto [read, lines] = coming.get();
-    loader.fit(mapper, read.rows, lines);
-    if (!read.to.empty()) coming = prepare_chunk(mapper, read.to);
-    chunk = {name, chunk.number + 1, read.to, read.position, 0};
-    rows += loader.load(mapper, lines, chunk);
+    PreparedChunk prepared = coming.get();
+    const Chunk& read = prepared.chunk;
+    for (std::size_t i = 0; i < prepared.parts.size(); ++i)
+      loader.fit(loading.mappers[i], prepared.rows(i), prepared.parts[i].lines);
+    if (!read.to.empty()) coming = prepare_chunk(loading, read.to);
+    chunk = {loading.table, chunk.number + 1, read.to, read.position, loading.mapped ? read.rows.size() : 0};
+    loader.load(prepared.parts, chunk);
+    loading.rows += loading.mapped ? read.rows.size() : prepared.parts.front().loaded;
+    for (std::size_t i = 0; i < prepared.parts.size(); ++i) loading.in_target[i] += prepared.parts[i].loaded;
     scene.worked();
-    show_progress(scene, mapper, read, chunk, rows);
+    show_progress(scene, loading, read, chunk);
     pace_.limit_rate(read.rows.size(), began);
   } while (!chunk.up_to.empty());
-  scene.summary.complete(shown, rows, chunk.number);
+  complete(chunk.number);
   auto took = std::chrono::duration<double>(Coordination::Clock::now() - table_began);
-  log_event(LogLevel::info, "table copied", {{"table", name}, {"rows", rows}, {"seconds", took.count()}});
+  log_event(LogLevel::info, "table copied",
+            {{"table", loading.table}, {"rows", loading.rows}, {"seconds", took.count()}});
   return true;
 }
 
@@ -133,12 +190,13 @@ bool SqliteView::load_table(const TargetScene& scene, const ShadowTable& table) 
 bool SqliteView::retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
                        const std::function<void()>& apply_once) {
   auto key = decode_row(entry.key_bytes);
-  auto found = shadow_.read_row(entry.source_table, key);
+  const std::string& table = scene.plans.at(entry.source_table).source_table();
+  auto found = shadow_.read_row(table, key);
   while (found.position != scene.session.position().sequence && !pace_.stopped()) {
     apply_once();
-    found = shadow_.read_row(entry.source_table, key);
+    found = shadow_.read_row(table, key);
   }
-  return applier.retry(entry, shadow_.relation(entry.source_table), std::move(found.row));
+  return applier.retry(entry, shadow_.relation(table), std::move(found.row));
 }
 
 }  // namespace tidegate

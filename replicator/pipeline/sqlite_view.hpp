@@ -33,10 +33,13 @@ class SqliteView : public SourceView {
 
  private:
   struct PreparedChunk;
-  std::future<PreparedChunk> prepare_chunk(const RowMapper& mapper, Row after);
+  struct Loading;
+  Loading begin_loading(const TargetScene& scene, const ShadowTable& table);
+  std::future<PreparedChunk> prepare_chunk(const Loading& loading, Row after);
   bool load_table(const TargetScene& scene, const ShadowTable& table);
-  void show_progress(const TargetScene& scene, const RowMapper& mapper, const Chunk& read,
-                     const LoadedChunk& chunk, std::uint64_t rows);
+  void show_progress(const TargetScene& scene, const Loading& loading, const Chunk& read,
+                     const LoadedChunk& chunk);
+  std::vector<ShadowTable> tables_to_load(const TargetScene& scene);
 
   const Settings& settings_;
   Coordination& coordination_;

@@ -34,15 +34,16 @@ PostgresSnapshotTable table_from(const json::object& order) {
   PostgresSnapshotTable table;
   table.source = {text(order.at("name")),     text(order.at("schema")), text(order.at("table")),
                   texts(order.at("columns")), texts(order.at("key")),   order.at("partitioned").as_bool()};
-  table.plan.source = table.source.name;
-  table.plan.schema = text(order.at("target_schema"));
-  table.plan.target = text(order.at("target"));
-  table.plan.key = table.source.key;
+  TablePlan& plan = table.plans.emplace_back();
+  plan.source = table.source.name;
+  plan.schema = text(order.at("target_schema"));
+  plan.target = text(order.at("target"));
+  plan.key = table.source.key;
   for (const auto& name : table.source.columns) {
     ColumnPlan column;
     column.source = column.target = name;
     column.type = TargetType::native;
-    table.plan.columns.push_back(column);
+    plan.columns.push_back(column);
   }
   return table;
 }

@@ -222,18 +222,54 @@ TEST(Config, WhatIsMissingIsNamedWithTheWayOut) {
 
 TEST(Config, WhatIsOfALaterReleaseIsKnownAndRefusedByName) {
   const Settings s = read(
-      "[source]\nurl = \"a.db\"\n[target]\nurl = \"postgresql://h/d\"\nseed = [\"s.sql\"]\n[[map]]\nfrom = "
-      "\"user\"\n[cutover]\nmax_hold = \"1s\"\n");
+      "[source]\nurl = \"a.db\"\n[target]\nurl = \"postgresql://h/d\"\nseed = [\"s.sql\"]\n[[check]]\ntable "
+      "= \"user\"\n[cutover]\nmax_hold = \"1s\"\n");
   try {
     refuse_what_is_later(s);
     FAIL();
   } catch (const Refused& failure) {
     EXPECT_STREQ(told(failure).message.c_str(),
-                 "not in this release yet: target.seed at tidegate.toml:5:1, [[map]] at tidegate.toml:6:3, "
-                 "[cutover] at "
-                 "tidegate.toml:8:2");
+                 "not in this release yet: target.seed at tidegate.toml:5:1, [cutover] at tidegate.toml:8:2, "
+                 "[[check]] at tidegate.toml:6:3");
   }
   EXPECT_NO_THROW(refuse_what_is_later(read(both_ends)));
+}
+
+TEST(Config, AMapIsReadWithItsPlaces) {
+  const Settings s = read(
+      std::string("[[map]]\nfrom = \"user\"\nwhere = \"id > 3\"\n[[map.to]]\ntable = \"auth.users\"\nkey = "
+                  "[\"uid\"]\n"
+                  "role = \"contributor\"\ncolumns = { uid = \"uuid('user', id)\", mail = \"email\" "
+                  "}\n[[map.to]]\ntable "
+                  "= "
+                  "\"people\"\nrows = \"kind = 1\"\ntypes = { id = \"uuid\" }\ncolumns = { id = \"id\" }\n") +
+      both_ends);
+  ASSERT_EQ(s.maps.size(), 1u);
+  const MapDefinition& map = s.maps[0];
+  EXPECT_EQ(map.from, "user");
+  EXPECT_EQ(map.condition->where, "tidegate.toml:3:9");
+  ASSERT_EQ(map.to.size(), 2u);
+  EXPECT_EQ(map.to[0].schema, "auth");
+  EXPECT_EQ(map.to[0].columns[1].target, "mail");
+  EXPECT_EQ(map.to[0].columns[0].expression.where, "tidegate.toml:8:19");
+  EXPECT_TRUE(map.to[0].contributor);
+  EXPECT_EQ(map.to[1].schema, "public");
+  EXPECT_EQ(map.to[1].key, std::vector<std::string>{"id"});
+  EXPECT_EQ(map.to[1].rows->text, "kind = 1");
+  EXPECT_EQ(map.to[1].types[0].type.text, "uuid");
+}
+
+TEST(Config, AMapThatLacksSomethingIsRefused) {
+  const std::string begin = "[[map]]\nfrom = \"user\"\n";
+  EXPECT_NE(complaint(begin).find("map.to is missing"), std::string::npos);
+  EXPECT_NE(complaint(begin + "[[map.to]]\ncolumns = { a = \"b\" }\n").find("map.to.table is missing"),
+            std::string::npos);
+  EXPECT_NE(complaint(begin + "[[map.to]]\ntable = \"t\"\n").find("map.to.columns is missing"),
+            std::string::npos);
+  EXPECT_NE(complaint(begin + "[[map.to]]\ntable = \"t\"\ncolumns = { a = 1 }\n")
+                .find("tidegate.toml:5:17: map.to.columns.a must be a string"),
+            std::string::npos);
+  EXPECT_NE(complaint("[[map]]\nto = []\n").find("map.from is missing"), std::string::npos);
 }
 
 TEST(Config, ShowMasksSecretsAndNamesOrigins) {

@@ -5,6 +5,7 @@
 
 #include "apply/postgres/native/arrays.hpp"
 #include "apply/postgres/row_errors.hpp"
+#include "apply/postgres/statements.hpp"
 
 namespace tidegate::native {
 namespace {
@@ -30,10 +31,6 @@ Columns present_columns(const Table& table, const Columns& absent) {
 
 }  // namespace
 
-bool is_row_missing(const Error& error) {
-  return error.code() == "P0TG1";
-}
-
 bool Composer::is_held(const Table& table, const Row& row) const {
   if (quarantine_.empty() || table.keyless()) return false;
   return quarantine_.holds(table.plan().source, table.named(row).source_key);
@@ -44,6 +41,7 @@ bool Composer::is_held(const Step& step) const {
 }
 
 bool Composer::needs_order(const Step& step) const {
+  if (step.table().misfit(step.change)) return true;
   if (!session_.replica_mode() || step.operation() == Operation::truncate || step.moves_key()) return true;
   if (step.table().keyless()) return step.operation() != Operation::insert;
   return is_held(step);
@@ -72,10 +70,21 @@ Composer::Commands Composer::in_order(std::span<const Step> steps, std::uint64_t
 
 void Composer::ordered(const Step& step, std::uint64_t sequence, Commands& out) {
   if (step.operation() == Operation::truncate) return truncate(step, out);
+  if (auto misfit = step.table().misfit(step.change)) return hold_unmapped(step, *misfit, sequence, out);
   if (step.moves_key()) return move(step, sequence, out);
   if (step.table().keyless()) return without_key(step, out);
   if (is_held(step)) return of_held_row(step, out);
   by_itself(step, out);
+}
+
+// The mapping could not make the row. What the target has under an old key goes.
+void Composer::hold_unmapped(const Step& step, const NamedMisfit& misfit, std::uint64_t sequence,
+                             Commands& out) {
+  if (step.moves_key()) remove_rows(*step.target, {&step.change.before}, false, out);
+  Reject why = step.table().named(step.change.row);
+  why.column = misfit.column;
+  why.reason = name_of(misfit.misfit);
+  out.push_back(quarantine_.hold(step.table().plan(), why, sequence, true));
 }
 
 void Composer::by_itself(const Step& step, Commands& out) {
@@ -97,9 +106,11 @@ void Composer::of_held_row(const Step& step, Commands& out) {
 }
 
 void Composer::delete_all(const Target& target, bool restart_sequences, Commands& out) {
-  references_.before_delete_of_all(target.table.plan(), out);
-  std::string table = quoted_name(target.table.plan());
-  out.push_back({"DELETE FROM " + table, {}});
+  const TablePlan& plan = target.table.plan();
+  const bool all = !plan.contributor && plan.rows.empty();
+  if (all) references_.before_delete_of_all(plan, out);
+  std::string table = quoted_name(plan);
+  out.push_back({delete_all_sql(plan), {}});
   if (restart_sequences) out.push_back({restart_sql, {table}});
 }
 
@@ -110,7 +121,12 @@ void Composer::truncate(const Step& step, Commands& out) {
     tables += quoted_name(target->table.plan());
   }
   const bool restart = step.change.restart_sequences;
-  if (truncate_by_delete_) {
+  // What a mapped relation is of may hold rows of others.
+  const bool mapped = std::any_of(step.truncated.begin(), step.truncated.end(),
+                                  [](const Target* target) { return is_mapped(target->table.relation()); });
+  // Whose rows are whose may be known by keys that were given in this very transaction.
+  if (mapped) out.push_back(with_keys(session_.keys(), {"SELECT", {}}));
+  if (truncate_by_delete_ || mapped) {
     for (Target* target : step.truncated) delete_all(*target, restart, out);
   } else {
     out.push_back({"TRUNCATE " + tables + (restart ? " RESTART IDENTITY" : ""), {}});
@@ -154,7 +170,8 @@ void Composer::move(const Step& step, std::uint64_t sequence, Commands& out) {
   }
   move_columns(step, table.key_columns(), false, out);
   Reject why = table.named(step.change.row);
-  why.reason = name_of(Misfit::rejected);
+  why.reason = name_of(is_mapped(table.relation()) ? Misfit::row_missing
+                                                   : Misfit::rejected);  // the former is read again
   out.push_back(quarantine_.hold(table.plan(), why, sequence, true));
 }
 
@@ -202,7 +219,11 @@ void Composer::without_key(const Step& step, Commands& out) {
 void Composer::flush(Net& net, Commands& out) {
   for (const auto& table : net.tables()) removes(table, out);
   for (const auto& table : net.tables()) updates(table, out);
-  for (const auto& table : net.tables()) upserts(table, out);
+  for (bool contributors : {false, true}) {
+    for (const auto& table : net.tables()) {
+      if (table.target->table.plan().contributor == contributors) upserts(table, out);
+    }
+  }
   net = Net();
 }
 
@@ -225,7 +246,8 @@ void Composer::removes(const Net::TableRows& table, Commands& out) {
   for (const NetRow& row : table.rows) {
     if (row.state == NetRow::State::removed && !row.born) rows.push_back(row.row);
   }
-  remove_rows(*table.target, rows, true, out);
+  // A mapped row may have been left out by its filter.
+  remove_rows(*table.target, rows, !is_mapped(table.target->table.relation()), out);
 }
 
 void Composer::updates(const Net::TableRows& table, Commands& out) {
@@ -247,7 +269,21 @@ void Composer::updates(const Net::TableRows& table, Commands& out) {
   }
 }
 
+// Their owner must have been there before.
+void Composer::contributions(const Net::TableRows& table, Commands& out) {
+  const Columns all = all_columns(table.target->table);
+  Arrays arrays(*table.target, all, true);
+  for (const NetRow& row : table.rows) {
+    if (row.state == NetRow::State::whole) arrays.append(*row.row, *row.row);
+  }
+  if (arrays.rows() == 0) return;
+  auto parameters = arrays.take();
+  parameters.emplace_back(std::to_string(arrays.rows()));
+  out.push_back({table.target->statements->update(all), std::move(parameters)});
+}
+
 void Composer::upserts(const Net::TableRows& table, Commands& out) {
+  if (table.target->table.plan().contributor) return contributions(table, out);
   Arrays arrays(*table.target, all_columns(table.target->table), false);
   for (const NetRow& row : table.rows) {
     if (row.state == NetRow::State::whole) arrays.append(*row.row, {});
@@ -263,8 +299,6 @@ Composer::Refusal Composer::refuse(const Step& step, const Error& error, std::ui
   bool missing = is_row_missing(error);
   if (table.keyless()) return refuse_keyless(step, error, missing, sequence);
   Reject why = rejected_by_target(error, table.named(step.change.row));
-  if (missing) why.reason = name_of(Misfit::row_missing);
-  if (missing) why.sqlstate.clear();
   if (step.moves_key()) return refuse_move(step, why, missing, sequence);
   bool may_be_in_target = step.operation() != Operation::insert && !missing;
   return {{}, {}, {quarantine_.hold(table.plan(), why, sequence, may_be_in_target)}};
@@ -300,8 +334,6 @@ Composer::Refusal Composer::refuse_keyless(const Step& step, const Error& error,
     }
   }
   Reject why = rejected_by_target(error, names_.fresh(table, step.change.row, state));
-  if (missing) why.reason = name_of(Misfit::row_missing);
-  if (missing) why.sqlstate.clear();
   refusal.finally.push_back(quarantine_.hold(table.plan(), why, sequence, state != KeylessState::refused));
   return refusal;
 }

@@ -40,6 +40,7 @@ class Composer {
   bool is_held(const Table& table, const Row& row) const;
   bool needs_order(const Step& step) const;
   void ordered(const Step& step, std::uint64_t sequence, Commands& out);
+  void hold_unmapped(const Step& step, const NamedMisfit& misfit, std::uint64_t sequence, Commands& out);
   void by_itself(const Step& step, Commands& out);
   void of_held_row(const Step& step, Commands& out);
   void truncate(const Step& step, Commands& out);
@@ -52,6 +53,7 @@ class Composer {
   void removes(const Net::TableRows& table, Commands& out);
   void remove_rows(Target& target, const std::vector<const Row*>& rows, bool counted, Commands& out);
   void updates(const Net::TableRows& table, Commands& out);
+  void contributions(const Net::TableRows& table, Commands& out);
   void upserts(const Net::TableRows& table, Commands& out);
   void delete_all(const Target& target, bool restart_sequences, Commands& out);
   void release(const Table& table, const std::string& key, Commands& out);
@@ -65,8 +67,5 @@ class Composer {
   const OutsideReferences& references_;
   bool truncate_by_delete_ = false;
 };
-
-// The server's way to say that rows were not found; see tidegate.expect_rows.
-bool is_row_missing(const Error& error);
 
 }  // namespace tidegate::native

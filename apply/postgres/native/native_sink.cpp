@@ -1,6 +1,7 @@
 #include "apply/postgres/native/native_sink.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "apply/postgres/key_range.hpp"
 #include "apply/postgres/row_errors.hpp"
@@ -25,6 +26,7 @@ NativeSink::NativeSink(TargetSession& session, Quarantine& quarantine, const Pla
       quarantine_(quarantine),
       plans_(plans),
       references_(session, plans),
+      orphans_(session.connection(), session.replica_mode(), plans),
       composer_(session, quarantine, references_) {}
 
 Target* NativeSink::target_of(const Relation& relation) {
@@ -58,6 +60,12 @@ void NativeSink::add(const Relation& relation, Change change) {
   Target* target = target_of(relation);
   if (!target) return;
   target->table.complete(change);
+  if (target->table.plan().contributor && !change.before.empty()) {
+    // Never moves a row: the old one gets its own values back, and the new one is its owner's to make.
+    Change old{Operation::remove, change.relation, std::move(change.before), {}, {}};
+    change.before = {};
+    add(relation, std::move(old));
+  }
   Step step{target, std::move(change)};
   if (joins_last_truncate(step)) return;
   if (step.operation() == Operation::truncate) step.truncated.push_back(target);
@@ -90,8 +98,10 @@ void NativeSink::begin() {
 
 void NativeSink::write(const Position& to) {
   ask_for_shapes();
-  if (long_is_open_) {
+  if (long_is_open_ || any_watched()) {
+    if (!long_is_open_) begin();
     write_into_open(steps_, to.sequence);
+    hold_orphans(to.sequence);
     finish(to);
     long_is_open_ = false;
   } else {
@@ -105,6 +115,7 @@ void NativeSink::spill(std::uint64_t sequence) {
   if (!long_is_open_) begin();
   long_is_open_ = true;
   write_into_open(steps_, sequence);
+  hold_orphans(sequence);
   forget_steps();
 }
 
@@ -113,6 +124,22 @@ void NativeSink::remove_ranges(const Relation& relation, const ChunkMap::Key& ke
   auto plan = plans_.find(relation.table);
   if (plan == plans_.end()) return;
   for (const KeyRange& range : ranges) session_.connection().run(delete_range_sql(plan->second, key, range));
+}
+
+bool NativeSink::any_watched() const {
+  return std::any_of(steps_.begin(), steps_.end(),
+                     [this](const Step& step) { return orphans_.watches(step.table().plan()); });
+}
+
+void NativeSink::hold_orphans(std::uint64_t sequence) {
+  std::map<const Target*, std::vector<Reject>> written;
+  for (const Step& step : steps_) {
+    const bool writes = step.operation() == Operation::insert || step.operation() == Operation::update;
+    if (writes && orphans_.watches(step.table().plan()))
+      written[step.target].push_back(step.table().named(step.change.row));
+  }
+  for (const auto& [target, rows] : written)
+    orphans_.hold_orphans(session_.connection(), quarantine_, target->table.plan(), rows, sequence);
 }
 
 // All in one round trip. COMMIT is sent before the answers to what precedes it are known, and that is safe:

@@ -7,6 +7,7 @@
 
 #include "apply/net_changes.hpp"
 #include "apply/postgres/native/composer.hpp"
+#include "apply/postgres/orphan_guard.hpp"
 #include "apply/sink.hpp"
 
 namespace tidegate {
@@ -38,12 +39,15 @@ class NativeSink : public Sink {
   void finish(const Position& to);
   void run_with_commit(std::vector<postgres::Command> commands);
   void written(const Position& to);
+  bool any_watched() const;
+  void hold_orphans(std::uint64_t sequence);
   void forget_steps();
 
   TargetSession& session_;
   Quarantine& quarantine_;
   const Plans& plans_;
   OutsideReferences references_;
+  OrphanGuard orphans_;
   native::Composer composer_;
   std::unordered_map<std::uint32_t, std::unique_ptr<native::Target>> targets_;  // by relation
   std::vector<std::unique_ptr<native::Target>> replaced_;  // of relations that changed; steps refer to them

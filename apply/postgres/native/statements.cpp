@@ -140,11 +140,22 @@ const std::string& Statements::insert() {
                            names(all_), joined(values, ", "), unnest(all_, false));
 }
 
+std::string Statements::blanks() const {
+  std::string sets;
+  for (auto column : all_) {
+    if (std::find(key_.begin(), key_.end(), column) != key_.end()) continue;
+    sets += (sets.empty() ? "" : ", ") + quoted(plan_.columns[column].target) + " = DEFAULT";
+  }
+  return sets;
+}
+
 const std::string& Statements::remove(bool counted) {
   std::string& sql = made_[counted ? "remove counted" : "remove"];
   if (!sql.empty()) return sql;
-  std::string statement =
-      fmt::format("DELETE FROM {} AS t USING {} WHERE {}", table_, unnest({}, true), matches());
+  std::string statement = plan_.contributor ? fmt::format("UPDATE {} AS t SET {} FROM {} WHERE {}", table_,
+                                                          blanks(), unnest({}, true), matches())
+                                            : fmt::format("DELETE FROM {} AS t USING {} WHERE {}", table_,
+                                                          unnest({}, true), matches());
   return sql = counted ? counted_sql(statement, key_.size() + 1) : statement;
 }
 

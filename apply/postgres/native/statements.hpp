@@ -24,7 +24,8 @@ class Statements {
   // Whole rows: all columns. An existing row gets them all but its identity ALWAYS.
   const std::string& upsert();
   const std::string& insert();  // without looking for an existing row
-  // Key columns; then, if `counted`, the number of rows that must be found.
+  // Key columns; then, if `counted`, the number of rows that must be found. Of a contributor's rows its own
+  // columns get their defaults.
   const std::string& remove(bool counted);
   // The given columns, the key columns, the number of rows that must be found.
   const std::string& update(const Columns& columns);
@@ -46,6 +47,7 @@ class Statements {
   std::string unnest(const Columns& columns, bool with_key, Number first = 1) const;
   std::string given(std::size_t column) const;  // the value in u
   std::string sets(const Columns& columns, bool with_key) const;
+  std::string blanks() const;
   std::string matches() const;  // t against u's key
   std::string names(const Columns& columns) const;
   std::string one_row(const std::vector<bool>& nulls, Number first) const;

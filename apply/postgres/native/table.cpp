@@ -48,7 +48,8 @@ Table::Table(TablePlan given, Relation relation)
   if (source_key_.empty()) {
     for (auto column : key_) source_key_.push_back(static_cast<std::uint32_t>(places_[column]));
   }
-  for (auto column : key_) {
+  // What a mapping reads was checked when it was compiled.
+  for (auto column : is_mapped(relation_) ? std::vector<std::size_t>{} : key_) {
     if (std::find(source_key_.begin(), source_key_.end(), places_[column]) == source_key_.end()) {
       throw std::invalid_argument("the replica identity of table " + relation_.table + " lacks column " +
                                   plan_.columns[column].source + ", by which the target finds its rows");
@@ -68,7 +69,21 @@ void Table::complete(Change& change) const {
     change.row[place] = change.before[place];
     return true;
   });
-  if (!keyless() && same_values(change.row, change.before, source_key_)) change.before.clear();
+  if (!keyless() && same_values(change.row, change.before, source_key_) && same_key(change))
+    change.before.clear();
+}
+
+// A mapped row's key is made of the source's, and may be the same where that is not, or the other way round.
+bool Table::same_key(const Change& change) const {
+  return std::all_of(key_.begin(), key_.end(), [&](std::size_t column) {
+    return identical(value(change.row, column), value(change.before, column));
+  });
+}
+
+std::optional<NamedMisfit> Table::misfit(const Change& change) const {
+  const bool has_row = change.operation == Operation::insert || change.operation == Operation::update;
+  if (!has_row) return std::nullopt;
+  return misfit_of(relation_, change.row);
 }
 
 std::vector<std::size_t> Table::absent_columns(const Change& change) const {

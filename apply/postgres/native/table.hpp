@@ -1,10 +1,12 @@
 // One source table in one version of its shape, and what becomes of its rows. Pure.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "apply/mapping/mapped_row.hpp"
 #include "apply/mapping/row_mapper.hpp"
 #include "apply/plan.hpp"
 #include "proto/change.hpp"
@@ -32,6 +34,9 @@ class Table {
   // Plan columns that the change does not give.
   std::vector<std::size_t> absent_columns(const Change& change) const;
 
+  // Why the mapping could not make a row of an insert or update; nothing where it could.
+  std::optional<NamedMisfit> misfit(const Change& change) const;
+
   // Rows with equal keys are one row. A key that prints differently and is equal to the target (1 and 1.0) is
   // a key change at the source, and stays in order.
   std::string key(const Row& row) const;
@@ -39,6 +44,7 @@ class Table {
   Reject named(const Row& row) const;
 
  private:
+  bool same_key(const Change& change) const;
   std::vector<std::string> key_arrays(const Row& row) const;
 
   TablePlan given_, plan_;

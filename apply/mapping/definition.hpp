@@ -1,0 +1,48 @@
+// A mapping as the operator wrote it, each text with its place in the file. Plain data.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tidegate {
+
+struct PlacedText {
+  std::string text;
+  std::string where;  // "tidegate.toml:12:3"
+};
+
+struct MapColumn {
+  std::string target;
+  PlacedText expression;
+};
+
+struct MapType {
+  std::string column;
+  PlacedText type;  // "public.tier"
+};
+
+// One [[map.to]].
+struct MapTarget {
+  std::string schema, table;
+  std::string where;  // its place in the file
+  std::vector<MapColumn> columns;
+  std::vector<MapType> types;
+  std::vector<std::string> key;         // target columns; empty: "id"
+  std::optional<PlacedText> condition;  // beside the map's own
+  bool contributor = false;             // of rows that another map owns
+  std::optional<PlacedText> rows;       // Postgres condition on the target's columns: the rows of this owner
+};
+
+// One [[map]].
+struct MapDefinition {
+  std::string from;
+  std::string where;  // its place in the file
+  std::optional<PlacedText> condition;
+  std::vector<MapTarget> to;
+};
+
+// All that decides what rows become, without places: equal texts are equal mappings.
+std::string text_of(const std::vector<MapDefinition>& maps);
+
+}  // namespace tidegate

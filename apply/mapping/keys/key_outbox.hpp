@@ -1,0 +1,22 @@
+// What the key memory has to leave in the target, as the writers of target transactions see it.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "db/postgres.hpp"
+
+namespace tidegate {
+
+class KeyOutbox {
+ public:
+  virtual ~KeyOutbox() = default;
+
+  // What the target does not have yet, durable here before this returns; nothing where it has all. `into` is
+  // a statement that the entries' own may stand before, as common table expressions.
+  virtual std::optional<postgres::Command> unsent(const postgres::Command& into) = 0;
+  // The transaction that carried the last unsent() was committed.
+  virtual void sent() = 0;
+};
+
+}  // namespace tidegate

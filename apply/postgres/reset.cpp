@@ -1,0 +1,79 @@
+#include "apply/postgres/reset.hpp"
+
+#include "apply/plan.hpp"
+#include "apply/postgres/row_errors.hpp"
+#include "apply/postgres/statements.hpp"
+#include "db/error.hpp"
+#include "db/failpoint.hpp"
+
+namespace tidegate {
+namespace {
+
+struct Filled {
+  TablePlan plan;
+  bool made_by_us = false;
+};
+
+std::vector<Filled> filled_by(postgres::Connection& target, const std::string& pipeline) {
+  auto rows =
+      target.run("SELECT plan, created_by_us FROM tidegate.tables WHERE pipeline = $1 ORDER BY source_table",
+                 {pipeline});
+  std::vector<Filled> all;
+  for (int i = 0; i < rows.rows(); ++i) all.push_back({plan_from_json(rows.text(i, 0)), rows.boolean(i, 1)});
+  return all;
+}
+
+Emptied empty(postgres::Connection& target, const Filled& filled) {
+  const std::string shown = shown_name(filled.plan);
+  const std::string sql =
+      filled.made_by_us ? "DROP TABLE " + quoted_name(filled.plan) : delete_all_sql(filled.plan);
+  auto result = target.run(sql);
+  return {shown, filled.made_by_us, filled.made_by_us ? 0 : result.affected()};
+}
+
+// Whoever runs finds another epoch.
+void take_over(postgres::Connection& target, const std::string& pipeline) {
+  auto row = target.run("UPDATE tidegate.pipelines SET epoch = epoch + 1 WHERE pipeline = $1 RETURNING epoch",
+                        {pipeline});
+  if (row.rows() == 0)
+    throw Refused("no-such-pipeline", "the target holds nothing of pipeline '" + pipeline + "'",
+                  "name the pipeline and its target as `tidegate run` had them");
+}
+
+bool there_is_control_schema(postgres::Connection& target) {
+  return target.run("SELECT pg_catalog.to_regclass('tidegate.pipelines') IS NOT NULL").boolean(0, 0);
+}
+
+// What refers to rows of others waits until those have lost theirs.
+std::vector<Emptied> empty_all(postgres::Connection& target, std::vector<Filled> left) {
+  std::vector<Emptied> emptied;
+  while (!left.empty()) {
+    std::vector<Filled> refused;
+    std::optional<Error> failure;
+    for (const Filled& filled : left) {
+      failure = attempt(target, [&] { emptied.push_back(empty(target, filled)); });
+      if (failure) refused.push_back(filled);
+    }
+    if (refused.size() == left.size()) throw *failure;
+    left = std::move(refused);
+  }
+  return emptied;
+}
+
+}  // namespace
+
+std::vector<Emptied> empty_target(postgres::Connection& target, const std::string& pipeline) {
+  if (!there_is_control_schema(target))
+    throw Refused("no-such-pipeline", "the target holds nothing of tidegate", "look at --target");
+  postgres::Transaction transaction(target);
+  take_over(target, pipeline);
+  auto emptied = empty_all(target, filled_by(target, pipeline));
+  for (const auto& table : emptied)
+    target.run("DELETE FROM tidegate.migration_checkpoints WHERE table_name = $1", {table.table});
+  target.run("DELETE FROM tidegate.pipelines WHERE pipeline = $1", {pipeline});
+  failpoint("reset-before-commit");
+  transaction.commit();
+  return emptied;
+}
+
+}  // namespace tidegate

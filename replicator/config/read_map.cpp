@@ -1,0 +1,66 @@
+#include "replicator/config/read_map.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace tidegate {
+namespace {
+
+std::optional<PlacedText> placed_text(Section& section, const std::string& key) {
+  auto placed = section.placed(key);
+  if (!placed) return std::nullopt;
+  return PlacedText{std::move(placed->text), std::move(placed->where)};
+}
+
+Section::Placed required(Section& section, const std::string& key, const std::string& mend) {
+  auto placed = section.placed(key);
+  if (!placed || placed->text.empty()) section.refuse(key, "is missing", mend);
+  return *placed;
+}
+
+void read_role(Section& section, MapTarget& target) {
+  target.contributor = section.choice("role", {"owner", "contributor"}) == std::size_t{1};
+  target.rows = placed_text(section, "rows");
+  if (target.contributor && target.rows)
+    section.refuse("rows", "is of an owner", "a contributor has no rows of its own: leave it out");
+}
+
+MapTarget read_target_of_map(Section& section) {
+  MapTarget target;
+  const auto table = required(section, "table", "write it like table = \"public.profiles\"");
+  const auto dot = table.text.find('.');
+  target.schema = dot == std::string::npos ? "public" : table.text.substr(0, dot);
+  target.table = dot == std::string::npos ? table.text : table.text.substr(dot + 1);
+  target.where = table.where;
+  const auto columns = section.table_of_texts("columns");
+  if (!columns || columns->empty())
+    section.refuse("columns", "is missing", "write it like columns = { id = \"uuid('user', id)\" }");
+  for (const auto& column : *columns) target.columns.push_back({column.key, {column.text, column.where}});
+  for (const auto& type : section.table_of_texts("types").value_or(std::vector<Section::Placed>{}))
+    target.types.push_back({type.key, {type.text, type.where}});
+  target.key = section.texts("key").value_or(std::vector<std::string>{"id"});
+  if (target.key.empty())
+    section.refuse("key", "names no column", "name the columns of the table's primary key");
+  target.condition = placed_text(section, "where");
+  read_role(section, target);
+  section.finish();
+  return target;
+}
+
+}  // namespace
+
+MapDefinition read_map(Section& section) {
+  MapDefinition map;
+  const auto from = required(section, "from", "a [[map]] names the table that it reads: from = \"user\"");
+  map.from = from.text;
+  map.where = from.where;
+  map.condition = placed_text(section, "where");
+  for (const char* key : {"preset", "reverse"}) section.later(key);
+  for (Section& target : section.sections("to")) map.to.push_back(read_target_of_map(target));
+  if (map.to.empty()) section.refuse("to", "is missing", "a [[map]] has at least one [[map.to]]");
+  section.finish();
+  return map;
+}
+
+}  // namespace tidegate

@@ -1,0 +1,144 @@
+#include "replicator/pipeline/mapping_samples.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "apply/encode.hpp"
+#include "apply/postgres/row_errors.hpp"
+#include "db/error.hpp"
+#include "replicator/pipeline/mapping_setup.hpp"
+#include "replicator/server_access.hpp"
+
+namespace tidegate {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int judged_rows = 100;
+
+std::string select_sql(const Relation& relation, const std::string& table, int rows) {
+  std::vector<std::string> columns;
+  for (const auto& name : relation.columns)
+    columns.push_back(name == kRidSource ? "rowid" : tidegate::quoted(name));
+  return fmt::format("SELECT {} FROM {} LIMIT {}", fmt::join(columns, ", "), table, rows);
+}
+
+std::vector<Row> rows_of_file(const Settings& settings, const Relation& relation, int count) {
+  sqlite::Database live(settings.source.end.path, sqlite::Database::Mode::read_write, 5000ms);
+  live.execute("PRAGMA query_only = ON");
+  auto found = live.prepare(select_sql(relation, sqlite::quoted(relation.table), count));
+  std::vector<Row> rows;
+  while (found.step()) found.read_row(rows.emplace_back(), 0, found.columns());
+  return rows;
+}
+
+std::vector<Row> rows_of_server(const Settings& settings, const Relation& relation, int count) {
+  auto source = connect_source(source_options(settings, "tidegate plan"));
+  const auto dot = relation.table.find('.');
+  const std::string table = tidegate::quoted(relation.table.substr(0, dot)) + "." +
+                            tidegate::quoted(relation.table.substr(dot + 1));
+  auto found = source.run(select_sql(relation, table, count));
+  std::vector<Row> rows;
+  for (int i = 0; i < found.rows(); ++i) {
+    Row& row = rows.emplace_back();
+    for (int c = 0; c < found.columns(); ++c)
+      row.push_back(found.is_null(i, c) ? Value(Null{}) : Value(std::string(found.text(i, c))));
+  }
+  return rows;
+}
+
+std::string condition_of(const MapOutput& output) {
+  std::vector<std::string> both;
+  for (const auto& one : {output.map->condition, output.target->condition}) {
+    if (one) both.push_back(one->text);
+  }
+  return fmt::format("{}", fmt::join(both, " and "));
+}
+
+const TablePlan* plan_named(const std::vector<TablePlan>& plans, const std::string& name) {
+  auto found =
+      std::find_if(plans.begin(), plans.end(), [&](const TablePlan& plan) { return plan.source == name; });
+  return found == plans.end() ? nullptr : &*found;
+}
+
+MapSample sample_of(MappedTable& mapped, std::size_t i, const TablePlan& plan) {
+  MapSample sample{plan, condition_of(mapped.output(i)), {}, mapped.relation(i), {}};
+  for (const auto& column : mapped.output(i).target->columns)
+    sample.expressions.push_back(column.expression.text);
+  return sample;
+}
+
+// The values of one column that are not NULL, as elements of an array literal; nothing for those that cannot
+// be encoded.
+std::vector<std::optional<std::string>> encoded(const MapSample& sample, std::size_t column) {
+  std::vector<std::optional<std::string>> values;
+  for (const Row& row : sample.rows) {
+    if (is_null(row[column])) continue;
+    std::string literal;
+    const bool fits = encode_array_element(row[column], sample.plan.columns[column], literal).state !=
+                      Encoded::State::misfit;
+    values.push_back(fits ? std::optional(std::move(literal)) : std::nullopt);
+  }
+  return values;
+}
+
+bool can_be_cast(postgres::Connection& target, const std::string& literal, const std::string& type) {
+  try {
+    target.run(fmt::format("SELECT FROM unnest($1::{}[])", type), {"{" + literal + "}"});
+    return true;
+  } catch (const Error& error) {
+    if (!is_row_error(error)) throw;
+    return false;
+  }
+}
+
+void judge(postgres::Connection& target, const MapSample& sample, std::size_t place) {
+  const ColumnPlan& column = sample.plan.columns[place];
+  const auto values = encoded(sample, place);
+  const bool any = std::any_of(values.begin(), values.end(), [&](const auto& literal) {
+    return literal && can_be_cast(target, *literal, column.existing_type);
+  });
+  if (any || values.empty()) return;
+  throw Refused(
+      "map-type",
+      fmt::format("{}: none of {} values that were tried for column {} of table {} can be written as {}",
+                  column.where, values.size(), column.target, shown_name(sample.plan), column.existing_type),
+      "correct the expression, with cast() for example, or the column");
+}
+
+}  // namespace
+
+std::vector<MapSample> sample_maps(const Settings& settings, const PlannedPipeline& planned, int rows) {
+  std::vector<MapSample> samples;
+  const auto maps = maps_of(settings);
+  const auto options = mapping_options(settings, nullptr);
+  std::vector<std::string> done;
+  for (const SourceTable& table : planned.tables) {
+    const bool is_new = std::find(done.begin(), done.end(), table.name) == done.end();
+    if (!is_mapped(maps, table.name) || !is_new) continue;
+    done.push_back(table.name);
+    const Relation relation = relation_of(table, options.printed);
+    MappedTable mapped(outputs_of(maps, table.name), table, relation, options, 0);
+    auto made = map_rows(mapped, options.printed ? rows_of_server(settings, relation, rows)
+                                                 : rows_of_file(settings, relation, rows));
+    for (std::size_t i = 0; i < mapped.size(); ++i) {
+      const TablePlan* plan = plan_named(planned.plans, mapped.output(i).name);
+      if (!plan) continue;
+      samples.push_back(sample_of(mapped, i, *plan));
+      samples.back().rows = std::move(made[i]);
+    }
+  }
+  return samples;
+}
+
+void refuse_uncastable(postgres::Connection& target, const Settings& settings,
+                       const PlannedPipeline& planned) {
+  if (settings.maps.empty()) return;
+  for (const MapSample& sample : sample_maps(settings, planned, judged_rows)) {
+    for (std::size_t i = 0; i < sample.plan.columns.size(); ++i) judge(target, sample, i);
+  }
+}
+
+}  // namespace tidegate

@@ -1,0 +1,24 @@
+// The mapping of a pipeline, from its settings.
+#pragma once
+
+#include "apply/mapping/mapping.hpp"
+#include "replicator/pipeline/planning.hpp"
+
+namespace tidegate {
+
+// With the source's full table names.
+std::vector<MapDefinition> maps_of(const Settings& settings);
+// `memory`: none where nothing is written.
+MappingOptions mapping_options(const Settings& settings, std::shared_ptr<KeyMemory> memory);
+// keys.db; nothing where there is no mapping. Draws its numbers on a connection of its own.
+std::shared_ptr<KeyMemory> make_key_memory(const Settings& settings, const std::string& path);
+
+// As events describe its rows. `published`: by a Postgres server, which leaves generated columns out.
+Relation relation_of(const SourceTable& table, bool published);
+
+// Adds a plan for each mapped relation, and what is to be known of it. `mapped`: the tables that some map
+// reads, with their measures. Throws Refused, with the place in the file, for what cannot be compiled.
+void plan_maps(PlannedPipeline& planned, const std::vector<FilledTable>& mapped, const Settings& settings);
+bool is_mapped(const std::vector<MapDefinition>& maps, const std::string& table);
+
+}  // namespace tidegate
