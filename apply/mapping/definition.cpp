@@ -28,6 +28,14 @@ json::object to_object(const MapTarget& target) {
 
 }  // namespace
 
+bool needs_credentials_secret(const std::vector<MapDefinition>& maps) {
+  for (const auto& map : maps)
+    for (const auto& target : map.to)
+      for (const auto& column : target.columns)
+        if (column.expression.text.find("temporary_password") != std::string::npos) return true;
+  return false;
+}
+
 std::string text_of(const std::vector<MapDefinition>& maps) {
   json::array all;
   for (const auto& map : maps) {

@@ -45,4 +45,7 @@ struct MapDefinition {
 // All that decides what rows become, without places: equal texts are equal mappings.
 std::string text_of(const std::vector<MapDefinition>& maps);
 
+// Does some expression make temporary passwords?
+bool needs_credentials_secret(const std::vector<MapDefinition>& maps);
+
 }  // namespace tidegate

@@ -36,6 +36,7 @@ constexpr VerbEntry verbs[] = {
     {"verify stop", verify_stop, false},
     {"audit", audit, false},
     {"keys export", keys_export, false},
+    {"credentials export", credentials_export, false},
     {"reset", reset, false},
     {"quarantine list", quarantine_list, false},
     {"quarantine show", quarantine_show, false},

@@ -30,6 +30,7 @@ struct Invocation {
   std::optional<std::chrono::milliseconds> timeout;  // sync, stop
   std::optional<std::uint64_t> rate;                 // throttle, verify: rows per second; absent: off
   std::vector<std::string> verify_tables;            // verify --table
+  std::string out;                                   // credentials export: a file
   std::optional<std::uint64_t> sample;               // verify
   bool counts = false, continuous = false;           // verify
   int verify_jobs = 0;                               // verify --jobs

@@ -232,7 +232,8 @@ void read_file(Loading& loading, const Table& table) {
   if (auto section = root.section("target")) read_target(*section, loading);
   if (auto section = root.section("tables")) read_tables(*section, loading);
   for (Section& rule : root.sections("rule")) read_rule(rule, loading);
-  for (Section& map : root.sections("map")) loading.settings.maps.push_back(read_map(map));
+  for (Section& map : root.sections("map"))
+    loading.settings.maps.push_back(read_map(map, loading.settings.auth_presets));
   if (auto section = root.section("apply")) read_apply(*section, loading);
   if (auto section = root.section("journal")) {
     auto& retention = loading.settings.journal.retention;
@@ -326,15 +327,34 @@ void check_ends(const Settings& settings) {
   refuse_transaction_pooler(settings.target.end);
 }
 
+// Of a file its first line, as a password manager or `openssl rand -hex 32` writes it.
+std::string credentials_secret(const Loading& loading) {
+  if (const Variable* variable = loading.variable("TIDEGATE_CREDENTIALS_SECRET")) return variable->value;
+  const Variable* file = loading.variable("TIDEGATE_CREDENTIALS_SECRET_FILE");
+  if (!file) return "";
+  const std::string text =
+      read_small_file(absolute(file->value, loading.folder), "the file of TIDEGATE_CREDENTIALS_SECRET_FILE");
+  return text.substr(0, text.find_first_of("\r\n"));
+}
+
+void check_credentials(const Settings& settings) {
+  if (!needs_credentials_secret(settings.maps) || !settings.credentials_secret.empty()) return;
+  throw Coded<Usage>("no-credentials-secret",
+                     "the mapping makes temporary passwords, and there is no secret to make them from",
+                     "set TIDEGATE_CREDENTIALS_SECRET, or TIDEGATE_CREDENTIALS_SECRET_FILE (openssl rand "
+                     "-hex 32 makes one)");
+}
+
 void finish(Loading& loading) {
   auto& settings = loading.settings;
+  settings.credentials_secret = credentials_secret(loading);
   set_end(loading, settings.source.end, "source", loading.flags.source);
   set_end(loading, settings.target.end, "target", loading.flags.target);
   if (settings.pipeline.empty() && settings.source.end.kind != Endpoint::Kind::none)
     settings.pipeline = default_pipeline_name(settings.source.end);
   set_state_dir(loading);
   set_from_flags(loading);
-  if (loading.purpose == Purpose::run) check_ends(settings);
+  if (loading.purpose == Purpose::run) check_ends(settings), check_credentials(settings);
 }
 
 // --config or TIDEGATE_CONFIG must exist; tidegate.toml need not.

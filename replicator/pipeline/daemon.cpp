@@ -83,7 +83,7 @@ ApplyWorkerOptions apply_options(const Settings& settings, const std::string& st
 // Rows that are there came from the mapping that was approved; another one would make others.
 void refuse_another_mapping(const Settings& settings, ControlStore& store) {
   const auto kept = store.fact("mapping").value_or(text_of({}));
-  if (kept == text_of(maps_of(settings))) return;
+  if (kept == mapping_text(settings)) return;
   throw Refused("mapping-changed", "the mapping is not the one with which this pipeline began",
                 "bring it back, or begin again with `tidegate reset --target` and a new state directory");
 }
@@ -106,7 +106,7 @@ bool settle_plan(SourceWorker& source, const Settings& settings, ControlStore& s
   coordination.update([](Status& status) { status.step = "waiting for the plan to be approved"; });
   if (!hooks.approve(*planned, coordination.stop_token())) return false;
   store.save_plans(planned->plans);
-  store.set_fact("mapping", text_of(maps_of(settings)));
+  store.set_fact("mapping", mapping_text(settings));
   store.set_fact("plan_approved", iso_now());
   coordination.update([](Status& status) { status.step.clear(); });
   return true;

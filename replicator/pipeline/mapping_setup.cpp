@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "apply/mapping/functions/functions.hpp"
 #include "apply/mapping/keys/key_calls.hpp"
 #include "apply/mapping/keys/key_functions.hpp"
 #include "apply/mapping/mapped_plan.hpp"
@@ -40,24 +41,47 @@ const FilledTable* table_named(const std::vector<FilledTable>& tables, const std
   return found == tables.end() ? nullptr : &*found;
 }
 
+std::string full_name(const Settings& settings, const std::string& table) {
+  const bool has_schemas = settings.source.end.kind == Endpoint::Kind::postgres;
+  return has_schemas && table.find('.') == std::string::npos ? "public." + table : table;
+}
+
 }  // namespace
 
 std::vector<MapDefinition> maps_of(const Settings& settings) {
   auto maps = settings.maps;
-  const bool has_schemas = settings.source.end.kind == Endpoint::Kind::postgres;
-  for (auto& map : maps) {
-    if (has_schemas && map.from.find('.') == std::string::npos) map.from = "public." + map.from;
-  }
+  for (auto& map : maps) map.from = full_name(settings, map.from);
   tell_owners_apart(maps, settings.pipeline);
   return maps;
+}
+
+std::vector<AuthPreset> presets_of(const Settings& settings) {
+  auto presets = settings.auth_presets;
+  for (auto& preset : presets) preset.from = full_name(settings, preset.from);
+  return presets;
+}
+
+std::optional<TemporaryPasswords> temporary_passwords(const Settings& settings) {
+  if (settings.credentials_secret.empty()) return std::nullopt;
+  return TemporaryPasswords(settings.credentials_secret, settings.pipeline);
+}
+
+std::string mapping_text(const Settings& settings) {
+  const auto maps = maps_of(settings);
+  std::string text = text_of(maps);
+  if (needs_credentials_secret(maps) && !settings.credentials_secret.empty())
+    text += "\n" + temporary_passwords(settings)->fingerprint();
+  return text;
 }
 
 MappingOptions mapping_options(const Settings& settings, std::shared_ptr<KeyMemory> memory) {
   MappingOptions options;
   options.printed = settings.source.end.kind == Endpoint::Kind::postgres;
   options.memory = memory;
-  options.functions = [pipeline = settings.pipeline, memory,
-                       remembered = remembered_uuids(maps_of(settings))](sqlite::Database& engine) {
+  options.functions = [pipeline = settings.pipeline, memory, remembered = remembered_uuids(maps_of(settings)),
+                       functions =
+                           FunctionSettings{temporary_passwords(settings)}](sqlite::Database& engine) {
+    add_functions(engine, functions);
     register_key_functions(engine, UuidMaker(pipeline), memory, remembered);
   };
   return options;

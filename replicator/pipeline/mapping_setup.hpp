@@ -1,6 +1,11 @@
 // The mapping of a pipeline, from its settings.
 #pragma once
 
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apply/mapping/functions/temporary_password.hpp"
 #include "apply/mapping/mapping.hpp"
 #include "replicator/pipeline/planning.hpp"
 
@@ -8,6 +13,12 @@ namespace tidegate {
 
 // With the source's full table names.
 std::vector<MapDefinition> maps_of(const Settings& settings);
+std::vector<AuthPreset> presets_of(const Settings& settings);
+// Absent where there is no secret.
+std::optional<TemporaryPasswords> temporary_passwords(const Settings& settings);
+// All that decides what rows become. Equal texts give equal rows; it holds no secret, but tells one from
+// another.
+std::string mapping_text(const Settings& settings);
 // `memory`: none where nothing is written.
 MappingOptions mapping_options(const Settings& settings, std::shared_ptr<KeyMemory> memory);
 // keys.db; nothing where there is no mapping. Draws its numbers on a connection of its own.

@@ -22,6 +22,10 @@ std::string TemporaryPasswords::material(const char* what, const Row& key) const
   return hmac_sha256(secret_, message);
 }
 
+std::string TemporaryPasswords::fingerprint() const {
+  return base64(material("fingerprint", {}).substr(0, 12));
+}
+
 std::string TemporaryPasswords::password(const Row& key) const {
   constexpr std::string_view letters = "abcdefghijkmnpqrstuvwxyz23456789";
   constexpr std::size_t length = 20, group = 4;

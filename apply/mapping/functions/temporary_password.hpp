@@ -18,6 +18,8 @@ class TemporaryPasswords {
 
   std::string password(const Row& key) const;  // "abcd-efgh-jkmn-pqrs-tuvw"
   std::string hash(const Row& key) const;      // its bcrypt, always the same
+  // Tells one secret from another, and says nothing else about it.
+  std::string fingerprint() const;
 
  private:
   std::string material(const char* what, const Row& key) const;
