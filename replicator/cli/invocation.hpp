@@ -30,13 +30,12 @@ struct Invocation {
   std::optional<std::chrono::milliseconds> timeout;  // sync, stop
   std::optional<std::uint64_t> rate;                 // throttle, verify: rows per second; absent: off
   std::vector<std::string> verify_tables;            // verify --table
-  std::string out;                                   // credentials export: a file
-  std::optional<std::uint64_t> sample;               // verify
+  std::optional<std::uint64_t> sample;               // verify, login-check
   bool counts = false, continuous = false;           // verify
   int verify_jobs = 0;                               // verify --jobs
   std::string html;                                  // verify, verify status: FILE
+  std::string out;                                   // credentials export: a file
   std::vector<std::string> ids;                      // quarantine show, retry, accept
-  std::optional<std::uint64_t> sample;               // login-check
   std::string word;  // explain CODE; try DB; login-check EMAIL ("" where it was not given)
 };
 
