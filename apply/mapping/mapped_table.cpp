@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <stdexcept>
+#include <utility>
 
 #include "apply/mapping/expression_check.hpp"
 #include "apply/mapping/keys/key_calls.hpp"
@@ -185,10 +186,12 @@ bool MappedTable::matches(const Output& output) const {
                      [&](std::size_t condition) { return is_one(values_[condition]); });
 }
 
-Value MappedTable::cell(const Output& output, const Row& row, std::size_t place) const {
+// An expression is one cell's alone, so its value can be taken away.
+Value MappedTable::take_cell(const Output& output, const Row& row, std::size_t place) {
   const Cell& cell = output.cells[place];
   if (cell.passed) return row[*cell.passed];
-  return options_.printed ? printed_value(values_[cell.expression]) : values_[cell.expression];
+  Value made = std::exchange(values_[cell.expression], Null{});
+  return options_.printed ? printed_value(std::move(made)) : made;
 }
 
 // The target's key and the source's; the rest is NULL.
@@ -196,7 +199,7 @@ Row MappedTable::key_row(const Output& output, const Row& row) {
   Row mapped(output.relation.columns.size());
   for (auto place : output.key) {
     const Cell& key = output.cells[place];
-    if (key.passed || evaluate(row, {key.expression})) mapped[place] = cell(output, row, place);
+    if (key.passed || evaluate(row, {key.expression})) mapped[place] = take_cell(output, row, place);
   }
   for (std::size_t i = 0; i < source_key_.size(); ++i) mapped[output.relation.key[i]] = row[source_key_[i]];
   return mapped;
@@ -221,7 +224,7 @@ std::optional<Row> MappedTable::whole_row(const Output& output, const Row& row, 
   if (!evaluated && !evaluate(row, output.expressions)) return failed_row(output, row);
   Row mapped;
   mapped.reserve(output.relation.columns.size());
-  for (std::size_t i = 0; i < output.cells.size(); ++i) mapped.push_back(cell(output, row, i));
+  for (std::size_t i = 0; i < output.cells.size(); ++i) mapped.push_back(take_cell(output, row, i));
   for (auto place : source_key_) mapped.push_back(row[place]);
   mapped.emplace_back(Null{});
   return mapped;

@@ -78,7 +78,7 @@ class MappedTable {
   const Row& bound(const Row& row);
   bool evaluate(const Row& row, const std::vector<std::size_t>& expressions);
   bool matches(const Output& output) const;
-  Value cell(const Output& output, const Row& row, std::size_t place) const;
+  Value take_cell(const Output& output, const Row& row, std::size_t place);
   Row key_row(const Output& output, const Row& row);
   std::optional<Row> whole_row(const Output& output, const Row& row, bool evaluated);
   Row failed_row(const Output& output, const Row& row);

@@ -212,7 +212,7 @@ class Schools(unittest.TestCase):
 
     def only_waiting(self):
         """A phone number whose teacher has left or is not there waits for the teacher."""
-        return not self.target.execute("SELECT FROM tidegate.quarantine WHERE reason <> 'row_missing' OR source_table NOT LIKE '%phonebook%'")
+        return not self.target.execute("SELECT 1 FROM tidegate.quarantine WHERE reason <> 'row_missing' OR source_table NOT LIKE '%phonebook%'")
 
     def test_three_kinds_of_account_become_one_under_load_and_kills(self):
         load = Load(self.source, SEED)
