@@ -170,6 +170,7 @@ class FlaskToSupabase(unittest.TestCase):
     def judge(self, tide, target):
         tide.wait_phase("streaming", timeout=WAIT)
         tide.sync(timeout=WAIT)
+        tide.wait_status(lambda status: status["quarantined"] == 0, WAIT, "an empty quarantine: children come when their parents do")
         expects, holds = expected(self.app.path), actual(target)
         for table, rows in expects.items():
             self.assertGreater(len(rows), 3, table)
