@@ -76,7 +76,7 @@ void ChunkLoader::record(const std::vector<Part>& parts, const LoadedChunk& chun
   }
   postgres::Parameter up_to;
   if (!chunk.up_to.empty()) up_to = postgres::bytea(encode(chunk.up_to));
-  const std::uint64_t rows = parts.size() == 1 && chunk.rows == 0 ? parts.front().loaded : chunk.rows;
+  const std::uint64_t rows = parts.front().mapper->plan().from.empty() ? parts.front().loaded : chunk.rows;
   commands.push_back(with_keys(
       session_.keys(), {"INSERT INTO tidegate.chunks(pipeline, source_table, number, up_to, sequence, rows)"
                         " VALUES ($1, $2, $3, $4, $5, $6)",

@@ -180,6 +180,11 @@ CREATE TABLE tidegate.keys (
 REVOKE ALL ON tidegate.keys FROM PUBLIC;
 )sql";
 
+// Asked first: a role that only uses the schema may not alter it, even to no effect.
+constexpr const char* has_audit_head =
+    "SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = "
+    "pg_catalog.to_regclass('tidegate.pipelines') AND attname = 'audit_head' AND NOT attisdropped)";
+
 }  // namespace
 
 void install_control_schema(postgres::Connection& target) {
@@ -197,7 +202,8 @@ void install_control_schema(postgres::Connection& target) {
     target.run(expect_rows);
   }
   if (target.run("SELECT pg_catalog.to_regclass('tidegate.keys') IS NULL").boolean(0, 0)) target.run(keys);
-  target.run("ALTER TABLE tidegate.pipelines ADD COLUMN IF NOT EXISTS audit_head text");
+  if (!target.run(has_audit_head).boolean(0, 0))
+    target.run("ALTER TABLE tidegate.pipelines ADD audit_head text");
   transaction.commit();
 }
 

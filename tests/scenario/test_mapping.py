@@ -7,6 +7,7 @@ import json
 import pathlib
 import re
 import sqlite3
+import subprocess
 import sys
 import unittest
 import uuid
@@ -14,7 +15,7 @@ import uuid
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import SEED, WAIT, Stage, query           # noqa: E402
-from support.tidegate import built                   # noqa: E402
+from support.tidegate import BIN, built              # noqa: E402
 
 ROOT = uuid.UUID("3f0f2f1e-6a0b-4c8e-9a57-0d6c1b8a4e52")   # of all pipelines; apply/mapping/uuid.cpp
 PIPELINE = "codopia"
@@ -191,6 +192,30 @@ class Mapping(unittest.TestCase):
         self.stage.write("UPDATE user SET role = 'teacher' WHERE role = 'admin'", "UPDATE user SET referred_by = NULL")
         pipeline.wait_status(lambda status: status["quarantined"] == 0, WAIT, "the children")
         self.judge(pipeline)
+
+    def test_reset_takes_out_what_the_pipeline_put_there_and_nothing_else(self):
+        pipeline = self.pipeline(migrations=MIGRATIONS + "CREATE TABLE public.others (id int PRIMARY KEY); INSERT INTO public.others VALUES (1);")
+        pipeline.start()
+        self.judge(pipeline)
+        first = actual(pipeline.target_url)
+        words = ["reset", "--source", str(self.stage.app.path), "--target"]
+        for wrong in ([], ["--confirm", "another"]):
+            self.assertEqual(pipeline.verb(*words, *wrong).code, REFUSED)
+        killed = subprocess.run([BIN / "tidegate-fault", *words, "--confirm", PIPELINE, "--state", str(pipeline.state)],
+                                env=pipeline.env("reset-before-commit"), cwd=pipeline.base, check=False, capture_output=True)
+        self.assertEqual(killed.returncode, -9)
+        self.judge(pipeline)
+        done = pipeline.verb(*words, "--confirm", PIPELINE)
+        self.assertEqual(done.code, 0, done)
+        self.assertEqual(actual(pipeline.target_url), {"profiles": [], "children": [], "young": []})
+        self.assertEqual(query(pipeline.target_url, "SELECT (SELECT count(*) FROM tidegate.pipelines), (SELECT count(*) FROM public.others)"), [(0, 1)])
+        self.stage.write("UPDATE user SET last_login = created_at WHERE id = 4")
+        self.assertNotEqual(pipeline.wait(timeout=WAIT), 0)      # the daemon finds that it was taken over
+        again = self.stage.pipeline(pipeline.target_url)
+        (again.base / "tidegate.toml").write_text(CONFIG)
+        again.start()
+        self.judge(again)
+        self.assertEqual(actual(again.target_url), first)
 
     def refused(self, config, code, *says, migrations=MIGRATIONS):
         pipeline = self.pipeline(config, migrations)
