@@ -235,6 +235,18 @@ TEST(Config, WhatIsOfALaterReleaseIsKnownAndRefusedByName) {
   EXPECT_NO_THROW(refuse_what_is_later(read(both_ends)));
 }
 
+TEST(Config, TemporaryPasswordsWantASecretThatIsNeverShown) {
+  const std::string text =
+      std::string(both_ends) +
+      "[[map]]\nfrom = \"user\"\n[[map.to]]\ntable = \"auth.users\"\ncolumns = { id = \"id\", "
+      "encrypted_password = \"temporary_password(id)\" }\n";
+  EXPECT_NE(complaint(text).find("there is no secret"), std::string::npos);
+  const Settings s = read(text, {}, {{"TIDEGATE_CREDENTIALS_SECRET", {"0123456789abcdef", "environment"}}});
+  EXPECT_EQ(s.credentials_secret, "0123456789abcdef");
+  for (const auto& line : show(s))
+    EXPECT_EQ((line.value + line.origin).find("0123456789abcdef"), std::string::npos);
+}
+
 TEST(Config, AMapIsReadWithItsPlaces) {
   const Settings s = read(
       std::string("[[map]]\nfrom = \"user\"\nwhere = \"id > 3\"\n[[map.to]]\ntable = \"auth.users\"\nkey = "
