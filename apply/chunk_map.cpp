@@ -46,6 +46,7 @@ ChunkMap::Key ChunkMap::key_of_table(const std::string& table) const {
 // Neighbours that show the same need no bound between them.
 void ChunkMap::add_until(const std::string& table, Row up_to, std::uint64_t end, std::uint64_t newest) {
   auto& chunks = tables_[table].chunks;
+  tables_[table].first_end = std::min(tables_[table].first_end, end);
   if (!chunks.empty() && chunks.back().end == end) {
     chunks.back().up_to = std::move(up_to);
   } else {
@@ -62,7 +63,8 @@ const ChunkMap::Table* ChunkMap::chunked(const Relation& relation, std::uint64_t
 }
 
 bool ChunkMap::shows(const Table& table, const Relation& relation, const Row& row, std::uint64_t at) {
-  if (table.chunks.size() == 1) return at < table.chunks.front().end;
+  if (at < table.first_end) return true;
+  if (table.chunks.size() == 1) return false;
   Row key = table.key.columns.empty() ? key_of(relation, row) : chunk_key(table.key.columns, relation, row);
   auto before = [&](const Chunk& chunk, const Row& wanted) {
     if (chunk.up_to.empty()) return false;

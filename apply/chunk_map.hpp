@@ -66,6 +66,7 @@ class ChunkMap {
   };
   struct Table {
     std::vector<Chunk> chunks;
+    std::uint64_t first_end = UINT64_MAX;  // before it, all chunks show everything
     Key key;
   };
   void add_until(const std::string& table, Row up_to, std::uint64_t end, std::uint64_t newest);

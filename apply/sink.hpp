@@ -18,6 +18,9 @@ class Sink {
  public:
   virtual ~Sink() = default;
 
+  // What the target has, all of it and no more.
+  virtual const Position& position() const = 0;
+
   virtual void add(const Relation& relation, Change change) = 0;
   virtual std::size_t rows() const = 0;   // added since the last write or spill
   virtual std::size_t bytes() const = 0;  // memory held, about

@@ -401,9 +401,11 @@ std::string bytea(std::string_view bytes) {
 }
 
 std::string from_bytea(std::string_view text) {
+  const auto digit = [](char c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10; };
   std::string out;
+  out.reserve(text.size() / 2);
   for (std::size_t i = 2; i + 1 < text.size(); i += 2) {
-    out += static_cast<char>(std::stoi(std::string(text.substr(i, 2)), nullptr, 16));
+    out += static_cast<char>(digit(text[i]) * 16 + digit(text[i + 1]));
   }
   return out;
 }

@@ -46,6 +46,12 @@ struct Change {
 // Some tables changed their shape, or are new. Stands before the changes that need it.
 struct SchemaChange {
   std::vector<SourceTable> tables;  // as they are now
+  // Rows of these may have changed without events: nothing more of them may be applied.
+  struct Stopped {
+    std::string table, why;
+    bool operator==(const Stopped&) const = default;
+  };
+  std::vector<Stopped> stopped = {};
   bool operator==(const SchemaChange&) const = default;
 };
 

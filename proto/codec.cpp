@@ -253,6 +253,11 @@ std::string encode(const TransactionPart& part) {
   if (part.schema_change) {
     auto& change = *out.mutable_schema_change();
     for (const auto& table : part.schema_change->tables) fill(*change.add_tables(), table);
+    for (const auto& [table, why] : part.schema_change->stopped) {
+      auto& stopped = *change.add_stopped();
+      stopped.set_name(table);
+      stopped.set_why(why);
+    }
   }
   for (const auto& relation : part.relations) fill(*out.add_relations(), relation);
   for (const auto& change : part.changes) fill(*out.add_changes(), change);
@@ -270,6 +275,8 @@ TransactionPart decode_part(std::string_view bytes) {
   if (in.has_schema_change()) {
     part.schema_change.emplace();
     for (const auto& table : in.schema_change().tables()) part.schema_change->tables.push_back(read(table));
+    for (const auto& stopped : in.schema_change().stopped())
+      part.schema_change->stopped.push_back({stopped.name(), stopped.why()});
   }
   for (const auto& relation : in.relations()) part.relations.push_back(read(relation));
   for (const auto& change : in.changes()) part.changes.push_back(read(change));

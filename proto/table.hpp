@@ -75,6 +75,9 @@ struct SourceTable {
   std::string create_sql;
 
   const SourceColumn* column(const std::string& name) const;
+  // A name by which SQLite's SQL reaches the rowid: "rowid", "_rowid_" or "oid", whichever is no column;
+  // empty where all three are.
+  std::string rowid_name() const;
   bool operator==(const SourceTable&) const = default;
 };
 

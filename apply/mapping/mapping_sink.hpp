@@ -12,6 +12,7 @@ class MappingSink : public Sink {
  public:
   MappingSink(Mapping& mapping, std::unique_ptr<Sink> sink) : mapping_(mapping), sink_(std::move(sink)) {}
 
+  const Position& position() const override { return sink_->position(); }
   void add(const Relation& relation, Change change) override;
   std::size_t rows() const override { return sink_->rows(); }
   std::size_t bytes() const override { return sink_->bytes(); }

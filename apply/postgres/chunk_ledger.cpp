@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "apply/postgres/resync_ledger.hpp"
 #include "apply/postgres/row_errors.hpp"
 #include "apply/postgres/statements.hpp"
 #include "db/error.hpp"
@@ -86,6 +87,13 @@ std::vector<postgres::Command> rows_of(const std::string& pipeline, const std::s
   return commands;
 }
 
+void add_to(ChunkMap& map, const std::string& name, const RecordedTable& table) {
+  if (!table.whole()) return;
+  if (!table.by_key()) return map.add_before(name, {}, *table.chunks.front().mark);
+  map.set_key(name, table.key, table.orders);
+  for (const auto& chunk : table.chunks) map.add_before(name, chunk.up_to, *chunk.mark);
+}
+
 }  // namespace
 
 bool RecordedTable::whole() const {
@@ -135,14 +143,14 @@ void record_split(TargetSession& session, Quarantine& quarantine, const std::vec
 
 ChunkMap chunk_map_of(const Ledger& ledger) {
   ChunkMap map;
-  for (const auto& [name, table] : ledger) {
-    if (!table.whole()) continue;
-    if (!table.by_key()) {
-      map.add_before(name, {}, *table.chunks.front().mark);
-      continue;
-    }
-    map.set_key(name, table.key, table.orders);
-    for (const auto& chunk : table.chunks) map.add_before(name, chunk.up_to, *chunk.mark);
+  for (const auto& [name, table] : ledger) add_to(map, name, table);
+  return map;
+}
+
+ChunkMap chunk_map_of(const Ledger& ledger, const Plans& plans) {
+  ChunkMap map;
+  for (const auto& [recorded, table] : ledger) {
+    if (auto name = table_of_record(recorded, plans)) add_to(map, *name, table);
   }
   return map;
 }

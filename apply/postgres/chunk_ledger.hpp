@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apply/chunk_map.hpp"
+#include "apply/net_changes.hpp"
 #include "apply/plan.hpp"
 #include "apply/postgres/quarantine.hpp"
 #include "apply/postgres/session.hpp"
@@ -43,5 +44,7 @@ void record_split(TargetSession& session, Quarantine& quarantine, const std::vec
 
 // Of whole tables; a table that is read at once is one chunk there.
 ChunkMap chunk_map_of(const Ledger& ledger);
+// The same for these tables, each by its own name, though its plan records it under another.
+ChunkMap chunk_map_of(const Ledger& ledger, const Plans& plans);
 
 }  // namespace tidegate

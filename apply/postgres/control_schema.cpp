@@ -5,12 +5,12 @@
 namespace tidegate {
 namespace {
 
-constexpr int schema_version = 1;
+constexpr int schema_version = 2;
 
 // Two daemons that start at once must not both make the schema; any constant that is ours will do.
 constexpr const char* lock_schema = "SELECT pg_advisory_xact_lock(7221003218841)";
 
-constexpr const char* tables = R"sql(
+constexpr const char* first_version = R"sql(
 CREATE SCHEMA tidegate;
 REVOKE ALL ON SCHEMA tidegate FROM PUBLIC;
 
@@ -27,40 +27,6 @@ CREATE TABLE tidegate.pipelines (
   phase text NOT NULL DEFAULT 'new' CHECK (phase IN ('new', 'loading', 'catching_up', 'building', 'streaming')),
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now());
-
--- Every transaction of tidegate begins with this: it waits for a transaction of an older session that is still open,
--- and refuses when another session has taken over or the position is not the one that the caller believes in.
-CREATE FUNCTION tidegate.enter(p text, my_epoch bigint, my_sequence bigint) RETURNS void
-LANGUAGE plpgsql AS $$
-DECLARE now_is tidegate.pipelines;
-BEGIN
-  SELECT * INTO now_is FROM tidegate.pipelines WHERE pipeline = p FOR UPDATE;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'the control row of pipeline % is gone', p USING ERRCODE = 'TG002';
-  ELSIF now_is.epoch <> my_epoch THEN
-    RAISE EXCEPTION 'another tidegate has taken over pipeline % (epoch %, ours is %)', p, now_is.epoch, my_epoch
-      USING ERRCODE = 'TG001';
-  ELSIF now_is.sequence <> my_sequence THEN
-    RAISE EXCEPTION 'pipeline % is at position %, not at %', p, now_is.sequence, my_sequence USING ERRCODE = 'TG003';
-  END IF;
-END $$;
-
--- The same for transactions that go on beside each other, the chunks of a snapshot: they do not wait for one another,
--- but a session that takes over waits for them. The position stands still meanwhile. The advisory lock is for
--- fairness only: share locks on a row would let new chunks pass a session that waits to take over.
-CREATE FUNCTION tidegate.enter_shared(p text, my_epoch bigint) RETURNS void
-LANGUAGE plpgsql AS $$
-DECLARE now_is tidegate.pipelines;
-BEGIN
-  PERFORM pg_advisory_xact_lock_shared(hashtextextended('tidegate lease of ' || p, 0));
-  SELECT * INTO now_is FROM tidegate.pipelines WHERE pipeline = p FOR SHARE;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'the control row of pipeline % is gone', p USING ERRCODE = 'TG002';
-  ELSIF now_is.epoch <> my_epoch THEN
-    RAISE EXCEPTION 'another tidegate has taken over pipeline % (epoch %, ours is %)', p, now_is.epoch, my_epoch
-      USING ERRCODE = 'TG001';
-  END IF;
-END $$;
 
 -- Where foreign keys are switched off, says what they would have said.
 CREATE FUNCTION tidegate.still_referenced(child text) RETURNS void LANGUAGE plpgsql AS $$
@@ -145,6 +111,120 @@ CREATE INDEX migration_checkpoints_status_idx ON tidegate.migration_checkpoints 
 
 -- Supabase's default privileges may have granted these to the API's roles.
 REVOKE ALL ON ALL TABLES IN SCHEMA tidegate FROM PUBLIC;
+)sql";
+
+// What the first version lacked. Some of its targets have expect_rows, audit_head or keys.
+constexpr const char* second_version = R"sql(
+ALTER TABLE tidegate.pipelines ADD COLUMN IF NOT EXISTS audit_head text;
+
+-- Makes a statement fail that did not find all of its rows: the COMMIT after it is on its way already.
+CREATE OR REPLACE FUNCTION tidegate.expect_rows(counted bigint, expected bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF counted <> expected THEN
+    RAISE EXCEPTION '% of % rows are missing', expected - counted, expected USING ERRCODE = 'P0TG1';
+  END IF;
+END $$;
+
+-- The message that both functions of entry write stands in the server's log before all that the transaction writes: the
+-- way back leaves such transactions out, since their rows came from the legacy database.
+
+-- Every transaction of tidegate begins with this: it waits for a transaction of an older session that is still open,
+-- and refuses when another session has taken over, when the target is live, or when the position is not the one that the
+-- caller believes in.
+CREATE OR REPLACE FUNCTION tidegate.enter(p text, my_epoch bigint, my_sequence bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE now_is tidegate.pipelines;
+BEGIN
+  PERFORM pg_catalog.pg_logical_emit_message(true, 'tidegate', 'applies ' || p);
+  SELECT * INTO now_is FROM tidegate.pipelines WHERE pipeline = p FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the control row of pipeline % is gone', p USING ERRCODE = 'TG002';
+  ELSIF now_is.epoch <> my_epoch THEN
+    RAISE EXCEPTION 'another tidegate has taken over pipeline % (epoch %, ours is %)', p, now_is.epoch, my_epoch
+      USING ERRCODE = 'TG001';
+  ELSIF now_is.direction <> 'forward' THEN
+    RAISE EXCEPTION 'the target of pipeline % is live: nothing is applied to it', p USING ERRCODE = 'TG004';
+  ELSIF now_is.sequence <> my_sequence THEN
+    RAISE EXCEPTION 'pipeline % is at position %, not at %', p, now_is.sequence, my_sequence USING ERRCODE = 'TG003';
+  END IF;
+END $$;
+
+-- Begins transactions that go on beside the stream's and each other: they wait for nobody, but a session that takes over
+-- waits for them, since it holds this lock alone while it changes the epoch.
+CREATE OR REPLACE FUNCTION tidegate.enter_shared(p text, my_epoch bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE now_is tidegate.pipelines;
+BEGIN
+  PERFORM pg_catalog.pg_logical_emit_message(true, 'tidegate', 'applies ' || p);
+  PERFORM pg_advisory_xact_lock_shared(hashtextextended('tidegate lease of ' || p, 0));
+  SELECT * INTO now_is FROM tidegate.pipelines WHERE pipeline = p;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the control row of pipeline % is gone', p USING ERRCODE = 'TG002';
+  ELSIF now_is.epoch <> my_epoch THEN
+    RAISE EXCEPTION 'another tidegate has taken over pipeline % (epoch %, ours is %)', p, now_is.epoch, my_epoch
+      USING ERRCODE = 'TG001';
+  ELSIF now_is.direction <> 'forward' THEN
+    RAISE EXCEPTION 'the target of pipeline % is live: nothing is applied to it', p USING ERRCODE = 'TG004';
+  END IF;
+END $$;
+
+-- What a mapping's keys became. It outlives the pipeline's own rows: who begins again gets the same answers.
+CREATE TABLE IF NOT EXISTS tidegate.keys (
+  pipeline text NOT NULL,
+  scope text NOT NULL,    -- surrogate:ENTITY, uuid:ENTITY or unique:TABLE.COLUMN
+  key text NOT NULL,      -- JSON array
+  answer text NOT NULL,
+  owner text NOT NULL,    -- of a unique value: the source row that holds it
+  PRIMARY KEY (pipeline, scope, key));
+REVOKE ALL ON tidegate.keys FROM PUBLIC;
+
+-- Which side takes the application's writes, by which cutover.
+CREATE TABLE tidegate.live_side (
+  pipeline text PRIMARY KEY REFERENCES tidegate.pipelines ON DELETE CASCADE,
+  run text NOT NULL,
+  live text NOT NULL CHECK (live IN ('source', 'target')),
+  since timestamptz NOT NULL DEFAULT now());
+REVOKE ALL ON tidegate.live_side FROM PUBLIC;
+
+-- The fence of a target that is not live yet.
+CREATE FUNCTION tidegate.refuse_write() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'table %.% still follows another database, which tidegate replicates', TG_TABLE_SCHEMA, TG_TABLE_NAME
+    USING ERRCODE = '25006', HINT = 'It takes writes after the cutover; tidegate status says which side is live.';
+END $$;
+
+-- Tables that the pipeline's stream does not write, or that are being copied again: each with a position of its own.
+CREATE TABLE tidegate.resyncs (
+  pipeline text NOT NULL REFERENCES tidegate.pipelines ON DELETE CASCADE,
+  source_table text NOT NULL,
+  state text NOT NULL CHECK (state IN ('stopped', 'copying', 'following', 'merging', 'rejoining')),
+  held boolean NOT NULL,      -- the pipeline's stream leaves the table out
+  sequence bigint NOT NULL,   -- how far the table's own stream is
+  until_sequence bigint,      -- merging: how far it has to go
+  staging json,               -- the plan of the staging table; NULL: none
+  changes json,               -- how the table's own shape is behind that: pieces for ALTER TABLE; NULL: it is not
+  why text NOT NULL DEFAULT '',
+  began_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (pipeline, source_table));
+REVOKE ALL ON tidegate.resyncs FROM PUBLIC;
+
+-- Begins the transactions of such a table's own stream.
+CREATE FUNCTION tidegate.enter_lane(p text, my_epoch bigint, lane text, my_sequence bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE now_is bigint;
+BEGIN
+  PERFORM tidegate.enter_shared(p, my_epoch);
+  SELECT sequence INTO now_is FROM tidegate.resyncs WHERE pipeline = p AND source_table = lane FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'table % of pipeline % has no stream of its own any more', lane, p USING ERRCODE = 'TG002';
+  ELSIF now_is <> my_sequence THEN
+    RAISE EXCEPTION 'table % of pipeline % is at position %, not at %', lane, p, now_is, my_sequence
+      USING ERRCODE = 'TG003';
+  END IF;
+END $$;
+)sql";
+
+constexpr const char* closed_to_the_api = R"sql(
 DO $$
 DECLARE api_role text;
 BEGIN
@@ -157,53 +237,23 @@ BEGIN
 END $$;
 )sql";
 
-// Not part of the first version's schema, so it may be missing.
-constexpr const char* expect_rows = R"sql(
--- Makes a statement fail that did not find all of its rows: the COMMIT after it is on its way already.
-CREATE FUNCTION tidegate.expect_rows(counted bigint, expected bigint) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-  IF counted <> expected THEN
-    RAISE EXCEPTION '% of % rows are missing', expected - counted, expected USING ERRCODE = 'P0TG1';
-  END IF;
-END $$;
-)sql";
-
-// Nor was this. It outlives the pipeline's own rows: who begins again gets the same answers.
-constexpr const char* keys = R"sql(
-CREATE TABLE tidegate.keys (
-  pipeline text NOT NULL,
-  scope text NOT NULL,    -- surrogate:ENTITY, uuid:ENTITY or unique:TABLE.COLUMN
-  key text NOT NULL,      -- JSON array
-  answer text NOT NULL,
-  owner text NOT NULL,    -- of a unique value: the source row that holds it
-  PRIMARY KEY (pipeline, scope, key));
-REVOKE ALL ON tidegate.keys FROM PUBLIC;
-)sql";
-
-// Asked first: a role that only uses the schema may not alter it, even to no effect.
-constexpr const char* has_audit_head =
-    "SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = "
-    "pg_catalog.to_regclass('tidegate.pipelines') AND attname = 'audit_head' AND NOT attisdropped)";
-
 }  // namespace
 
 void install_control_schema(postgres::Connection& target) {
   postgres::Transaction transaction(target);
   target.run(lock_schema);
   bool there = target.run("SELECT pg_catalog.to_regclass('tidegate.version') IS NOT NULL").boolean(0, 0);
-  if (!there) {
-    target.run(tables);
-    target.run("INSERT INTO tidegate.version VALUES (" + std::to_string(schema_version) + ")");
-  } else if (target.run("SELECT max(number) FROM tidegate.version").integer(0, 0) > schema_version) {
+  if (!there) target.run(first_version);
+  auto version = there ? target.run("SELECT max(number) FROM tidegate.version").integer(0, 0) : 1;
+  if (version > schema_version) {
     throw Refused("target-newer", "the target's schema tidegate was made by a newer tidegate",
                   "use that version");
   }
-  if (target.run("SELECT pg_catalog.to_regproc('tidegate.expect_rows') IS NULL").boolean(0, 0)) {
-    target.run(expect_rows);
+  if (version < schema_version) {
+    target.run(second_version);
+    target.run(closed_to_the_api);
+    target.run("INSERT INTO tidegate.version VALUES (" + std::to_string(schema_version) + ")");
   }
-  if (target.run("SELECT pg_catalog.to_regclass('tidegate.keys') IS NULL").boolean(0, 0)) target.run(keys);
-  if (!target.run(has_audit_head).boolean(0, 0))
-    target.run("ALTER TABLE tidegate.pipelines ADD audit_head text");
   transaction.commit();
 }
 

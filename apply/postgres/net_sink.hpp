@@ -10,8 +10,12 @@ namespace tidegate {
 class NetSink : public Sink {
  public:
   NetSink(TargetSession& session, Quarantine& quarantine, const Plans& plans, Widen widen = {})
-      : plans_(plans), net_(plans), writer_(session, quarantine, plans, std::move(widen)) {}
+      : session_(session),
+        plans_(plans),
+        net_(plans),
+        writer_(session, quarantine, plans, std::move(widen)) {}
 
+  const Position& position() const override { return session_.position(); }
   void add(const Relation& relation, Change change) override { net_.add(relation, std::move(change)); }
   std::size_t rows() const override { return net_.rows(); }
   std::size_t bytes() const override { return net_.bytes(); }
@@ -22,6 +26,7 @@ class NetSink : public Sink {
                      const std::vector<KeyRange>& ranges) override;
 
  private:
+  TargetSession& session_;
   const Plans& plans_;
   NetChanges net_;
   BatchWriter writer_;

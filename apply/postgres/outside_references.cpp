@@ -108,4 +108,9 @@ void OutsideReferences::before_delete_of_all(const TablePlan& plan,
   act(plan, " WHERE true", {}, commands);
 }
 
+void OutsideReferences::before_delete_where(const TablePlan& plan, const std::string& condition,
+                                            std::vector<postgres::Command>& commands) const {
+  act(plan, condition, {}, commands);
+}
+
 }  // namespace tidegate

@@ -19,8 +19,10 @@ class OutsideReferences {
   // What the ON DELETE actions ask for when the rows with these keys go; to run before the delete itself.
   void before_delete(const TablePlan& plan, const std::vector<std::string>& key_arrays,
                      std::vector<postgres::Command>& commands) const;
-  // The same where all rows go.
+  // The same where all rows go, or those for which `condition` (" WHERE …", the table being t) is true.
   void before_delete_of_all(const TablePlan& plan, std::vector<postgres::Command>& commands) const;
+  void before_delete_where(const TablePlan& plan, const std::string& condition,
+                           std::vector<postgres::Command>& commands) const;
 
  private:
   struct Reference {

@@ -12,6 +12,12 @@ std::string held_name(const std::string& table, const std::string& key) {
 }  // namespace
 
 Quarantine::Quarantine(TargetSession& session) : session_(session) {
+  read_again();
+}
+
+void Quarantine::read_again() {
+  held_.clear();
+  ++changes_;
   auto rows = session_.connection().run(
       "SELECT source_table, source_key FROM tidegate.quarantine WHERE pipeline = $1", {session_.pipeline()});
   for (int i = 0; i < rows.rows(); ++i) {

@@ -19,6 +19,8 @@ class Quarantine {
  public:
   // Reads which keys are held, so that an ordinary row costs no query.
   explicit Quarantine(TargetSession& session);
+  // The same once more, outside of any transaction: another session of this pipeline changed it.
+  void read_again();
 
   // As the open transaction would leave it.
   bool empty() const { return held_.empty() && pending_.empty(); }

@@ -3,6 +3,7 @@
 #include "apply/plan.hpp"
 #include "apply/postgres/row_errors.hpp"
 #include "apply/postgres/statements.hpp"
+#include "apply/postgres/target_fence.hpp"
 #include "db/error.hpp"
 #include "db/failpoint.hpp"
 
@@ -25,6 +26,7 @@ std::vector<Filled> filled_by(postgres::Connection& target, const std::string& p
 
 Emptied empty(postgres::Connection& target, const Filled& filled) {
   const std::string shown = shown_name(filled.plan);
+  unfence_target(target, {filled.plan});
   const std::string sql =
       filled.made_by_us ? "DROP TABLE " + quoted_name(filled.plan) : delete_all_sql(filled.plan);
   auto result = target.run(sql);

@@ -34,6 +34,19 @@ std::optional<Error> attempt(postgres::Connection& target, const std::function<v
   return std::nullopt;
 }
 
+bool attempt_ddl(postgres::Connection& target, const std::string& statement) {
+  target.run("SAVEPOINT tidegate_ddl");
+  try {
+    target.run(statement);
+  } catch (const Error& error) {
+    if (error.advice() != Advice::stop || !target.usable()) throw;
+    target.run("ROLLBACK TO SAVEPOINT tidegate_ddl");
+    return false;
+  }
+  target.run("RELEASE SAVEPOINT tidegate_ddl");
+  return true;
+}
+
 void bisect(postgres::Connection& target, std::size_t first, std::size_t last,
             const std::function<void(std::size_t, std::size_t)>& work,
             const std::function<void(std::size_t, const Error&)>& refuse) {

@@ -23,6 +23,10 @@ Reject rejected_by_target(const Error& error, Reject row);
 // Runs `work` under a savepoint; after a row error the savepoint is rolled back and the error returned.
 std::optional<Error> attempt(postgres::Connection& target, const std::function<void()>& work);
 
+// Runs a statement that may as well fail, whatever the target has against it. False: it did, and nothing was
+// changed.
+bool attempt_ddl(postgres::Connection& target, const std::string& statement);
+
 // Runs work(first, last) over [first, last), and where that fails with a row error over its halves, down to
 // single rows, for which refuse(row, error) is called. All within the caller's transaction.
 void bisect(postgres::Connection& target, std::size_t first, std::size_t last,

@@ -39,6 +39,10 @@ std::string_view name_of(TargetPhase phase) {
   return phase_names[static_cast<std::size_t>(phase)];
 }
 
+std::string mark_of(const std::string& pipeline) {
+  return "applies " + pipeline;
+}
+
 Refused other_state_directory(const std::string& pipeline) {
   return Refused(
       "other-state-directory", "the target holds pipeline '" + pipeline + "' of another state directory",
@@ -52,6 +56,27 @@ TargetSession::TargetSession(const TargetOptions& options, const std::string& in
   install_control_schema(connection_);
   take_lease(incarnation);
   replica_mode_ = try_replica_mode(connection_);
+}
+
+TargetSession::TargetSession(const TargetSession& lease, const std::string& lane)
+    : options_(lease.options_),
+      lane_(lane),
+      connection_(options_.connect),
+      phase_(TargetPhase::streaming),
+      epoch_(lease.epoch_),
+      replica_mode_(try_replica_mode(connection_)) {
+  find_lane();
+}
+
+void TargetSession::find_lane() {
+  postgres::Transaction transaction(connection_);
+  connection_.run("SELECT tidegate.enter_shared($1, $2)", {options_.pipeline, std::to_string(epoch_)});
+  auto row = connection_.run(
+      "SELECT sequence FROM tidegate.resyncs WHERE pipeline = $1 AND source_table = $2 FOR UPDATE",
+      {options_.pipeline, lane_});
+  if (row.rows() == 0) throw Error("table " + lane_ + " is not being copied again", "TG002", Advice::stop);
+  position_.sequence = static_cast<std::uint64_t>(row.integer(0, 0));
+  transaction.commit();
 }
 
 void TargetSession::refuse_empty_target() {
@@ -80,8 +105,8 @@ void TargetSession::take_lease(const std::string& incarnation) {
       "INSERT INTO tidegate.pipelines(pipeline, incarnation) VALUES ($1, $2) ON CONFLICT DO NOTHING",
       {options_.pipeline, incarnation});
   auto row = connection_.run(
-      "SELECT incarnation, epoch, sequence, digest, phase FROM tidegate.pipelines WHERE pipeline = $1 FOR "
-      "UPDATE",
+      "SELECT incarnation, epoch, sequence, digest, phase, direction <> 'forward' FROM tidegate.pipelines "
+      "WHERE pipeline = $1 FOR UPDATE",
       {options_.pipeline});
   if (row.text(0, 0) != incarnation) {
     throw other_state_directory(options_.pipeline);
@@ -89,6 +114,7 @@ void TargetSession::take_lease(const std::string& incarnation) {
   epoch_ = row.integer(0, 1) + 1;
   position_ = {incarnation, static_cast<std::uint64_t>(row.integer(0, 2)), std::string(row.text(0, 3))};
   phase_ = phase_named(row.text(0, 4));
+  is_open_ = row.boolean(0, 5);
   connection_.run("UPDATE tidegate.pipelines SET epoch = $2, updated_at = now() WHERE pipeline = $1",
                   {options_.pipeline, std::to_string(epoch_)});
   transaction.commit();
@@ -96,15 +122,23 @@ void TargetSession::take_lease(const std::string& incarnation) {
 }
 
 postgres::Command TargetSession::enter() const {
+  if (!lane_.empty()) {
+    return {"SELECT tidegate.enter_lane($1, $2, $3, $4)",
+            {options_.pipeline, std::to_string(epoch_), lane_, std::to_string(position_.sequence)}};
+  }
   return {"SELECT tidegate.enter($1, $2, $3)",
           {options_.pipeline, std::to_string(epoch_), std::to_string(position_.sequence)}};
 }
 
 postgres::Command TargetSession::advance_to(const Position& next) const {
-  return with_keys(
-      keys_,
-      {"UPDATE tidegate.pipelines SET sequence = $2, digest = $3, updated_at = now() WHERE pipeline = $1",
-       {options_.pipeline, std::to_string(next.sequence), next.digest}});
+  postgres::Command last{
+      "UPDATE tidegate.pipelines SET sequence = $2, digest = $3, updated_at = now() WHERE pipeline = $1",
+      {options_.pipeline, std::to_string(next.sequence), next.digest}};
+  if (!lane_.empty()) {
+    last = {"UPDATE tidegate.resyncs SET sequence = $3 WHERE pipeline = $1 AND source_table = $2",
+            {options_.pipeline, lane_, std::to_string(next.sequence)}};
+  }
+  return with_keys(keys_, std::move(last));
 }
 
 void TargetSession::moved(const Position& next) {

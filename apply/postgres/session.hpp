@@ -23,6 +23,10 @@ struct TargetOptions {
 enum class TargetPhase { fresh, loading, catching_up, building, streaming };
 std::string_view name_of(TargetPhase phase);
 
+// Every transaction that is begun by enter() begins with a logical message of prefix "tidegate" and this
+// content, so that the way back knows it for one of ours.
+std::string mark_of(const std::string& pipeline);
+
 // For a target that another journal fills under this name.
 Refused other_state_directory(const std::string& pipeline);
 
@@ -32,6 +36,10 @@ class TargetSession {
   // control row. Throws Refused, having changed nothing, where the target belongs to a journal of
   // another incarnation, or holds nothing of a pipeline that was there before.
   TargetSession(const TargetOptions& options, const std::string& incarnation);
+  // A further connection under a session's lease, for the stream of one table (its lane): the position is
+  // that of the table's row in tidegate.resyncs, which must be there. Waits for what an earlier connection of
+  // the same lane may still be committing. May be called on another thread than the lease's.
+  TargetSession(const TargetSession& lease, const std::string& lane);
 
   postgres::Connection& connection() { return connection_; }
   const std::string& pipeline() const { return options_.pipeline; }
@@ -39,6 +47,9 @@ class TargetSession {
   TargetPhase phase() const { return phase_; }
   // May this role switch triggers and foreign keys off for its session?
   bool replica_mode() const { return replica_mode_; }
+  // The target is live: whatever enters is refused.
+  bool is_open() const { return is_open_; }
+  void opened() { is_open_ = true; }
   std::int64_t epoch() const { return epoch_; }
   const TargetOptions& options() const { return options_; }
 
@@ -57,13 +68,15 @@ class TargetSession {
  private:
   void refuse_empty_target();
   void take_lease(const std::string& incarnation);
+  void find_lane();
 
   TargetOptions options_;
+  std::string lane_;  // empty: the pipeline's own
   postgres::Connection connection_;
   Position position_;
   TargetPhase phase_ = TargetPhase::fresh;
   std::int64_t epoch_ = 0;
-  bool replica_mode_ = false;
+  bool replica_mode_ = false, is_open_ = false;
   KeyOutbox* keys_ = nullptr;
 };
 
@@ -80,9 +93,9 @@ class TargetTransaction {
   postgres::Transaction transaction_;
 };
 
-// A further connection under a session's lease, for work that goes on beside others': its transactions lock
-// the control row in share mode and compare the epoch, but not the position. A session that takes over
-// waits for them; after that they are refused.
+// A further connection under a session's lease, for work that goes on beside others': its transactions
+// compare the epoch, but not the position. A session that takes over waits for them; after that they are
+// refused.
 class WorkerSession {
  public:
   explicit WorkerSession(const TargetSession& lease);

@@ -10,11 +10,22 @@
 namespace tidegate {
 namespace {
 
+bool is_array(const ColumnPlan& column) {
+  return column.existing_type.ends_with("[]");
+}
+
+// A column of what unnest() gives as k, in the type that the target's column has.
+std::string unnested(const ColumnPlan& column, std::size_t number) {
+  return is_array(column) ? fmt::format("k.c{}::{}", number, column.existing_type)
+                          : fmt::format("k.c{}", number);
+}
+
 // The type of array elements. Without length or scale: a cast to varchar(3) or numeric(6,2) would cut or
 // round in silence where the assignment to the column reports.
 // A column that was there before keeps its own type: a text does not become a uuid by assignment, and 2.5
 // would become an integer.
 std::string element_type(const ColumnPlan& column) {
+  if (is_array(column)) return "text";  // arrays of arrays would be flattened by unnest()
   if (column.existing_type == "character") return "pg_catalog.bpchar";  // "character" alone means one of them
   if (column.existing_type == "bit") return "pg_catalog.\"bit\"";
   if (!column.existing_type.empty()) return column.existing_type;
@@ -135,19 +146,22 @@ std::string copy_sql(const TablePlan& plan) {
 }
 
 std::string upsert_sql(const TablePlan& plan) {
-  std::vector<std::string> arrays, sets;
+  std::vector<std::string> arrays, names, values, sets;
   for (std::size_t i = 0; i < plan.columns.size(); ++i) {
     const ColumnPlan& column = plan.columns[i];
     arrays.push_back(fmt::format("${}::{}[]", i + 1, element_type(column)));
+    names.push_back(fmt::format("c{}", i + 1));
+    values.push_back(unnested(column, i + 1));
     if (!is_key(plan, column.target)) {
       sets.push_back(fmt::format("{0} = excluded.{0}", quoted(column.target)));
     }
   }
   std::string action = sets.empty() ? "NOTHING" : fmt::format("UPDATE SET {}", fmt::join(sets, ", "));
   return fmt::format(
-      "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT * FROM unnest({}) ON CONFLICT ({}) DO "
+      "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM unnest({}) AS k({}) ON CONFLICT ({}) DO "
       "{}",
-      quoted_name(plan), column_list(plan), fmt::join(arrays, ", "), key_list(plan), action);
+      quoted_name(plan), column_list(plan), fmt::join(values, ", "), fmt::join(arrays, ", "),
+      fmt::join(names, ", "), key_list(plan), action);
 }
 
 namespace {
@@ -173,7 +187,8 @@ std::string contribute_sql(const TablePlan& plan) {
     arrays.push_back(fmt::format("${}::{}[]", i + 1, element_type(column)));
     names.push_back(fmt::format("c{}", i + 1));
     auto& list = is_key(plan, column.target) ? matches : sets;
-    list.push_back(fmt::format("{}{} = k.c{}", &list == &matches ? "t." : "", quoted(column.target), i + 1));
+    list.push_back(fmt::format("{}{} = {}", &list == &matches ? "t." : "", quoted(column.target),
+                               unnested(column, i + 1)));
   }
   return fmt::format(
       "WITH found AS (UPDATE {} AS t SET {} FROM unnest({}) AS k({}) WHERE {} RETURNING 1) "

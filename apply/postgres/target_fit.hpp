@@ -14,6 +14,7 @@ struct TargetTablesOptions {
   PlanOptions plan;
   bool create = true;  // false: the tables are there already, made by migrations, and are checked for fit
   bool adopt = false;  // accept tables that hold rows which tidegate did not write
+  int jobs = 2;        // connections that build indexes and constraints
 };
 
 // What a source's table holds, where that is known.

@@ -5,43 +5,19 @@
 
 #include <algorithm>
 
+#include "apply/postgres/object_builder.hpp"
 #include "apply/postgres/row_errors.hpp"
+#include "apply/postgres/target_fence.hpp"
 #include "apply/postgres/widening.hpp"
 #include "db/failpoint.hpp"
 
 namespace tidegate {
 namespace {
 
-std::string_view kind_name(DdlObject::Kind kind) {
-  switch (kind) {
-    case DdlObject::Kind::primary_key:
-      return "primary key";
-    case DdlObject::Kind::unique:
-      return "unique";
-    case DdlObject::Kind::index:
-      return "index";
-    case DdlObject::Kind::check:
-      return "check";
-    case DdlObject::Kind::foreign_key:
-      return "foreign key";
-  }
-  return "";
-}
-
 const TablePlan* plan_of(const std::string& source, const std::vector<TablePlan>& plans) {
   auto found =
       std::find_if(plans.begin(), plans.end(), [&](const TablePlan& plan) { return plan.source == source; });
   return found == plans.end() ? nullptr : &*found;
-}
-
-Finding not_built(const DdlObject& object, const std::string& message) {
-  return {Finding::Level::warn,
-          "object-not-built",
-          object.table,
-          "",
-          fmt::format("{} {} of table {} could not be built on the target: {}", kind_name(object.kind),
-                      object.name, object.table, message),
-          "mend the rows in the source, then build it on the target by hand; the SQL is in `tidegate plan`"};
 }
 
 }  // namespace
@@ -72,6 +48,7 @@ void TargetTables::create(const std::vector<SourceTable>& tables, std::vector<Ta
     session_.connection().run(statement);
   }
   for (std::size_t i = 0; i < plans.size(); ++i) record(plans[i], !there[i], "pending");
+  fence_target(session_, plans);
   auto phase = session_.change_phase(TargetPhase::loading);
   session_.connection().run(phase.sql, phase.parameters);
   failpoint("schema-before-commit");
@@ -80,12 +57,16 @@ void TargetTables::create(const std::vector<SourceTable>& tables, std::vector<Ta
   session_.phase_changed(TargetPhase::loading);
 }
 
-std::vector<TablePlan> TargetTables::recorded() {
-  auto rows = session_.connection().run(
-      "SELECT plan FROM tidegate.tables WHERE pipeline = $1 ORDER BY source_table", {session_.pipeline()});
+std::vector<TablePlan> recorded_plans(postgres::Connection& target, const std::string& pipeline) {
+  auto rows =
+      target.run("SELECT plan FROM tidegate.tables WHERE pipeline = $1 ORDER BY source_table", {pipeline});
   std::vector<TablePlan> plans;
   for (int i = 0; i < rows.rows(); ++i) plans.push_back(plan_from_json(rows.text(i, 0)));
   return plans;
+}
+
+std::vector<TablePlan> TargetTables::recorded() {
+  return recorded_plans(session_.connection(), session_.pipeline());
 }
 
 std::set<std::string> TargetTables::made_by_us() {
@@ -114,49 +95,19 @@ std::set<std::string> TargetTables::built() {
   return ids;
 }
 
-// Its statements one by one under savepoints: a constraint that was added NOT VALID stays so where a row
-// breaks it.
-void TargetTables::build(const DdlObject& object, std::vector<Finding>& findings) {
-  TargetTransaction transaction(session_);
-  std::string failure;
-  for (const auto& statement : object.statements) {
-    auto error = attempt(session_.connection(), [&] {
-      try {
-        session_.connection().run(statement);
-      } catch (const Error& refused) {
-        // An object that the target cannot have at all (42…) is reported like one that its rows refuse.
-        if (!refused.code().starts_with("42")) throw;
-        throw Error(refused.what(), "P0001", Advice::stop);
-      }
-    });
-    if (!error) continue;
-    failure = error->what();
-    break;
-  }
-  session_.connection().run(
-      "INSERT INTO tidegate.objects(pipeline, name, kind, table_name, state, error) VALUES ($1, $2, $3, $4, "
-      "$5, $6)",
-      {session_.pipeline(), object.name, std::string(kind_name(object.kind)), object.table,
-       failure.empty() ? "done" : "failed", failure});
-  transaction.commit();
-  failpoint("build-after-object");
-  if (!failure.empty()) findings.push_back(not_built(object, failure));
-}
-
 std::vector<Finding> TargetTables::build_objects(const std::vector<SourceTable>& tables,
                                                  const std::vector<TablePlan>& plans,
                                                  const std::function<void(const std::string&)>& progress,
                                                  const std::function<bool(const DdlObject&)>& wanted) {
-  std::vector<Finding> findings;
+  std::vector<DdlObject> missing;
   auto made = made_by_us();
   auto there = built();
-  for (const auto& object : ddl_(tables, plans).after_load) {
+  for (auto& object : ddl_(tables, plans).after_load) {
     if (!made.contains(object.table) || (wanted && !wanted(object))) continue;
-    if (there.contains(object_id(kind_name(object.kind), object.table, object.name))) continue;
-    progress(fmt::format("{} {} on {}", kind_name(object.kind), object.name, object.table));
-    build(object, findings);
+    if (there.contains(object_id(name_of(object.kind), object.table, object.name))) continue;
+    missing.push_back(std::move(object));
   }
-  return findings;
+  return tidegate::build_objects(session_, std::move(missing), options_.jobs, progress);
 }
 
 void TargetTables::set_sequences(const std::vector<SourceTable>& tables,
@@ -220,7 +171,7 @@ std::vector<Finding> TargetTables::carry(const std::vector<SourceTable>& changed
   for (const SourceTable& table : changed) {
     auto planned = plan_table(table, {}, options_.plan);
     auto [known, is_new] = plans.emplace(table.name, planned.plan);
-    if (is_new) make(table, planned.plan);
+    if (is_new) make(table, planned.plan), fence_target(session_, {planned.plan});
     for (const ColumnPlan& column : planned.plan.columns) {
       auto& columns = known->second.columns;
       bool there = std::any_of(columns.begin(), columns.end(),
@@ -237,6 +188,37 @@ std::vector<Finding> TargetTables::carry(const std::vector<SourceTable>& changed
     findings.insert(findings.end(), planned.findings.begin(), planned.findings.end());
   }
   return findings;
+}
+
+namespace {
+
+// What several tables share may be there already; the table itself must not.
+bool is_there_already(const Error& error) {
+  return error.code() == "42710" || error.code() == "42P06" || error.code() == "42723";
+}
+
+}  // namespace
+
+void TargetTables::make_new(const TablePlan& plan, const Ddl& ddl) {
+  auto& target = session_.connection();
+  for (const auto& statement : ddl.before_load) {
+    target.run("SAVEPOINT tidegate_make");
+    try {
+      target.run(statement);
+    } catch (const Error& error) {
+      if (!is_there_already(error)) throw;
+      target.run("ROLLBACK TO SAVEPOINT tidegate_make");
+    }
+  }
+  for (const auto& object : ddl.after_load) {
+    if (object.kind != DdlObject::Kind::primary_key) continue;
+    for (const auto& statement : object.statements) target.run(statement);
+    target.run(
+        "INSERT INTO tidegate.objects(pipeline, name, kind, table_name, state) VALUES ($1, $2, $3, $4, "
+        "'done')",
+        {session_.pipeline(), object.name, std::string(name_of(object.kind)), object.table});
+  }
+  record(plan, true, "pending");
 }
 
 void TargetTables::add_native_columns(const SourceTable& table, const TablePlan& wider, Plans& plans) {

@@ -30,8 +30,9 @@ class TargetTables {
   std::vector<TablePlan> recorded();
 
   // Uniques, indexes, checks and foreign keys that are not recorded yet: each object in a transaction of its
-  // own, so that a restart goes on. What the target refuses is recorded and returned as a finding; the rest
-  // goes on. Also after a schema change, when its rows are there. `wanted` may choose among them.
+  // own, so that a restart goes on; side by side on as many connections as `jobs`, foreign keys last. What
+  // the target refuses is recorded and returned as a finding; the rest goes on. Also after a schema change,
+  // when its rows are there. `wanted` may choose among them; `progress` is called on any thread.
   std::vector<Finding> build_objects(const std::vector<SourceTable>& tables,
                                      const std::vector<TablePlan>& plans,
                                      const std::function<void(const std::string&)>& progress,
@@ -47,6 +48,10 @@ class TargetTables {
   // Their indexes and constraints are left to build_objects().
   std::vector<Finding> carry(const std::vector<SourceTable>& changed, Plans& plans);
 
+  // Within the caller's transaction: makes a table of a Postgres source with its primary key, and records it.
+  // Types and the like that are there already stay as they are.
+  void make_new(const TablePlan& plan, const Ddl& ddl);
+
   // The same for the columns that `wider` has and the recorded plan has not; their types are native.
   void add_native_columns(const SourceTable& table, const TablePlan& wider, Plans& plans);
 
@@ -57,7 +62,6 @@ class TargetTables {
 
  private:
   void record(const TablePlan& plan, bool created, const std::string& status);
-  void build(const DdlObject& object, std::vector<Finding>& findings);
   std::set<std::string> built();
   std::set<std::string> made_by_us();  // source's names
   void make(const SourceTable& table, const TablePlan& plan);
@@ -82,5 +86,8 @@ class CheckpointSummary {
  private:
   TargetSession& session_;
 };
+
+// The plans of a pipeline's tables as its target records them.
+std::vector<TablePlan> recorded_plans(postgres::Connection& target, const std::string& pipeline);
 
 }  // namespace tidegate

@@ -163,6 +163,7 @@ class Planner {
     column.target = kRidTarget;
     column.type = TargetType::bigint;
     column.not_null = true;
+    column.identity = true;  // for rows that are born on the target after the cutover
     result_.plan.columns.push_back(column);
     find(Level::note, "no-primary-key", "",
          "table " + quoted(table_.name) +

@@ -196,9 +196,16 @@ void Assembler::on(pgoutput::Origin&& origin) {
   open_->stamp.origin = std::move(origin.name);
 }
 
+// Behind a transaction's first change it is no mark: what was handed over cannot be taken back.
+bool Assembler::is_mark(const pgoutput::LogicalMessage& message) const {
+  return message.transactional && !options_.skip_content.empty() && open_->first && part_.changes.empty() &&
+         message.prefix == options_.skip_prefix && message.content == options_.skip_content;
+}
+
 // One in a transaction that we have is passed on as well: nobody may have heard of it then.
 void Assembler::on(pgoutput::LogicalMessage&& message) {
   if (message.transactional && !open_) out_of_order("a transactional message outside of a transaction");
+  if (is_mark(message)) open_->dropped = true;
   assembly_.message(message);
 }
 

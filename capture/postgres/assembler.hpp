@@ -66,6 +66,9 @@ struct AssemblerOptions {
   std::uint64_t have = 0;              // transactions whose commit record begins before it are dropped
   std::uint64_t last_transaction = 0;  // numbers go on behind it
   std::size_t max_part_bytes = 4 << 20, max_part_changes = 20000;
+  // Transactions that begin with a message of this prefix and content are left out, as if they had no
+  // changes; an empty content is none.
+  std::string skip_prefix = {}, skip_content = {};
 };
 
 class Assembler {
@@ -88,7 +91,7 @@ class Assembler {
     SourceStamp stamp;
     std::int64_t commit_time_us = 0;
     bool first = true;     // no part was handed over yet
-    bool dropped = false;  // we have it
+    bool dropped = false;  // we have it, or it is to be skipped
     bool prepares = false;
     bool replays = false;  // comes from the spool
   };
@@ -114,6 +117,7 @@ class Assembler {
   void on(pgoutput::Type&&) {}
   void on(pgoutput::Origin&& origin);
   void on(pgoutput::LogicalMessage&& message);
+  bool is_mark(const pgoutput::LogicalMessage& message) const;
   void on(pgoutput::Begin&& begin);
   void on(pgoutput::Commit&& commit);
   void on(pgoutput::Insert&& insert);

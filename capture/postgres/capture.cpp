@@ -84,7 +84,7 @@ class PostgresCapture::Run : private Assembly {
         held_(connect()),
         next_(held_),
         spool_(options_.spool_directory),
-        assembler_({held_.end_lsn, held_.last_transaction, options_.max_part_bytes}, spool_, *this),
+        assembler_(assembler_options(), spool_, *this),
         receiver_(source_, {options_.max_queue_bytes, interval_, 0}) {}
 
   void stream() {
@@ -101,6 +101,7 @@ class PostgresCapture::Run : private Assembly {
 
  private:
   CaptureState::Held connect();
+  AssemblerOptions assembler_options() const;
   void step();
   std::optional<ReceivedBatch> next(milliseconds timeout);
   void take(const ReceivedBatch& batch);
@@ -181,6 +182,16 @@ CaptureState::Held PostgresCapture::Run::connect() {
   // Behind a PREPARE that is not decided the server would send no more than its COMMIT PREPARED.
   source_.start(options_.slot, slot->two_phase ? 0 : held->end_lsn, options);
   return *held;
+}
+
+AssemblerOptions PostgresCapture::Run::assembler_options() const {
+  AssemblerOptions options;
+  options.have = held_.end_lsn;
+  options.last_transaction = held_.last_transaction;
+  options.max_part_bytes = options_.max_part_bytes;
+  options.skip_prefix = options_.message_prefix;
+  options.skip_content = options_.skip_marked;
+  return options;
 }
 
 std::optional<ReceivedBatch> PostgresCapture::Run::next(milliseconds timeout) {

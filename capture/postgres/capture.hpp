@@ -26,6 +26,8 @@ struct PostgresCaptureOptions {
   std::string spool_directory;    // ours alone: what is in it is removed at every connect
   // Logical messages (pg_logical_emit_message) of this prefix are passed on; others are ignored.
   std::string message_prefix = "tidegate";
+  // Transactions that begin with a message of this content are not captured; empty: all are.
+  std::string skip_marked;
   std::size_t max_queue_bytes = 16 << 20, max_part_bytes = 4 << 20;
 };
 

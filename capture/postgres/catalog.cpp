@@ -335,4 +335,16 @@ std::string fingerprint(const PostgresTable& table) {
   return fingerprint(shape);
 }
 
+std::optional<std::string> partition_statement(postgres::Connection& source, std::uint32_t oid) {
+  auto row = source.run(
+      "SELECT n.nspname, c.relname, pn.nspname, p.relname, pg_catalog.pg_get_expr(c.relpartbound, c.oid)"
+      " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+      " JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid JOIN pg_catalog.pg_class p ON p.oid = i.inhparent"
+      " JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace WHERE c.oid = $1 AND c.relispartition",
+      {std::to_string(oid)});
+  if (row.rows() == 0) return std::nullopt;
+  return "CREATE TABLE " + quoted_name(row.text(0, 0), row.text(0, 1)) + " PARTITION OF " +
+         quoted_name(row.text(0, 2), row.text(0, 3)) + " " + std::string(row.text(0, 4));
+}
+
 }  // namespace tidegate::capture

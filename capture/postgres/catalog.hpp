@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -98,6 +99,10 @@ std::string fingerprint(const PostgresTable& table);
 // Equal to an earlier one as long as nothing was done to the database's catalogue that read_catalog() could
 // show. One statement without locks, for asking often.
 std::string catalog_mark(postgres::Connection& source);
+
+// What makes a table's partition on another server that has its parent; nothing where it is no partition any
+// more.
+std::optional<std::string> partition_statement(postgres::Connection& source, std::uint32_t oid);
 
 // "schema"."name" for SQL.
 std::string quoted_name(std::string_view schema, std::string_view name);

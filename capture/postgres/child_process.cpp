@@ -1,10 +1,6 @@
 #include "capture/postgres/child_process.hpp"
 
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,8 +8,7 @@
 #include <cstring>
 
 #include "db/error.hpp"
-
-extern char** environ;
+#include "db/process.hpp"
 
 namespace tidegate::capture {
 namespace {
@@ -23,88 +18,6 @@ constexpr std::size_t most_err = 64 << 10;
 [[noreturn]] void fail(const std::string& operation, int error) {
   throw Error(operation + ": " + std::strerror(error), "", Advice::stop);
 }
-
-class Descriptor {
- public:
-  Descriptor() = default;
-  ~Descriptor() { close(); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  void close() {
-    if (number >= 0) ::close(number);
-    number = -1;
-  }
-  int number = -1;
-};
-
-struct Pipe {
-  Descriptor read, write;
-  Pipe() {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) fail("make a pipe", errno);
-    read.number = ends[0];
-    write.number = ends[1];
-  }
-};
-
-struct FileActions {
-  posix_spawn_file_actions_t actions;
-  FileActions() { posix_spawn_file_actions_init(&actions); }
-  ~FileActions() { posix_spawn_file_actions_destroy(&actions); }
-  FileActions(const FileActions&) = delete;
-  FileActions& operator=(const FileActions&) = delete;
-};
-
-std::string name_of(const std::string& variable) {
-  return variable.substr(0, variable.find('='));
-}
-
-std::vector<std::string> merged_environment(const std::vector<std::string>& variables) {
-  std::vector<std::string> merged;
-  for (char** one = environ; *one; ++one) {
-    const std::string name = name_of(*one);
-    const bool replaced = std::any_of(variables.begin(), variables.end(),
-                                      [&](const std::string& each) { return name_of(each) == name; });
-    if (!replaced) merged.emplace_back(*one);
-  }
-  for (const std::string& variable : variables) {
-    if (variable.find('=') != std::string::npos) merged.push_back(variable);
-  }
-  return merged;
-}
-
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> list;
-  for (std::string& text : texts) list.push_back(text.data());
-  list.push_back(nullptr);
-  return list;
-}
-
-// Ended and waited for, whatever happens.
-class Child {
- public:
-  Child(std::vector<std::string> arguments, std::vector<std::string> environment, const FileActions& files) {
-    auto argv = pointers(arguments), envp = pointers(environment);
-    const int error = ::posix_spawn(&pid_, argv[0], &files.actions, nullptr, argv.data(), envp.data());
-    if (error != 0) fail("start " + arguments[0], error);
-  }
-  ~Child() {
-    if (pid_ > 0) ::kill(pid_, SIGKILL), wait();
-  }
-  Child(const Child&) = delete;
-  Child& operator=(const Child&) = delete;
-
-  int wait() {
-    int status = 0;
-    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-    }
-    pid_ = 0;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  }
-
- private:
-  pid_t pid_ = 0;
-};
 
 // False at the end of what comes.
 bool take(Descriptor& from, std::string& into, std::size_t keep) {
@@ -133,11 +46,8 @@ void take_all(Pipe& out, Pipe& err, std::size_t most, ChildOutcome& outcome) {
 ChildOutcome run_child(const std::vector<std::string>& arguments, const std::vector<std::string>& variables,
                        std::size_t most) {
   Pipe out, err;
-  FileActions files;
-  posix_spawn_file_actions_addopen(&files.actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&files.actions, out.write.number, 1);
-  posix_spawn_file_actions_adddup2(&files.actions, err.write.number, 2);
-  Child child(arguments, merged_environment(variables), files);
+  Process child(
+      {arguments, environment_with(variables), {{out.write.number, 1}, {err.write.number, 2}}, false});
   out.write.close();
   err.write.close();
   ChildOutcome outcome;

@@ -218,6 +218,14 @@ PublicationChanges ensure_publication(postgres::Connection& source, const std::s
   return changes;
 }
 
+void add_to_publication(postgres::Connection& source, const std::string& name, const PostgresTable& table) {
+  require_none(publication_obstacles({table}));
+  require_none(identity_obstacles({table}));
+  auto state = read_publication(source, name);
+  if (state && std::binary_search(state->tables.begin(), state->tables.end(), table.source)) return;
+  source.run("ALTER PUBLICATION " + quoted_name("", name) + " ADD TABLE " + only(table));
+}
+
 void drop_publication(postgres::Connection& source, const std::string& name) {
   auto state = read_publication(source, name);
   if (state && state->ours) source.run("DROP PUBLICATION " + quoted_name("", name));

@@ -54,6 +54,10 @@ struct PublicationChanges {
 PublicationChanges ensure_publication(postgres::Connection& source, const std::string& name,
                                       std::vector<PostgresTable>& tables, const PublicationOptions& options);
 
+// Adds one table to the publication, which is ours, unless it is there already. Throws Refused where it
+// cannot be published, its identity included.
+void add_to_publication(postgres::Connection& source, const std::string& name, const PostgresTable& table);
+
 // Drops it if it is there and ours.
 void drop_publication(postgres::Connection& source, const std::string& name);
 

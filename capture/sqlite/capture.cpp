@@ -338,8 +338,8 @@ std::uint64_t SqliteCapture::transaction_under_way() const {
   return reached_.open ? reached_.transaction : reached_.transaction + 1;
 }
 
-Recorder SqliteCapture::recorder() {
-  return Recorder(state_, outbox_, tables_, transaction_under_way(), now_us(), reached_.open);
+Recorder SqliteCapture::recorder(Outbox& outbox) {
+  return Recorder(state_, outbox, tables_, transaction_under_way(), now_us(), reached_.open);
 }
 
 void SqliteCapture::compare_one(const ShadowTable& table, const sqlite_wal::TableLook& look,
@@ -367,19 +367,27 @@ void SqliteCapture::compare(const sqlite_wal::SnapshotChain::Cut& live, Recorder
   }
 }
 
+namespace {
+
+void commit(sqlite::Transaction& transaction) {
+  failpoint("capture-before-commit");
+  transaction.commit();
+  failpoint("capture-after-commit");
+}
+
+}  // namespace
+
 bool SqliteCapture::record(const sqlite_wal::SnapshotChain::Cut& live, Cut& cut) {
   sqlite::Transaction transaction(state_, sqlite::Transaction::Kind::immediate);
-  Recorder changes = recorder();
+  Recorder changes = recorder(outbox_);
   compare(live, changes, cut);
   if (!live.wal) chain_->accept();  // ends the read lock: it is not held for the time of a commit
   bool changed = changes.finish();
   if (!changed && !changes.wrote()) return false;
   Reached next = changed ? Reached{transaction_under_way(), false} : reached_;
   save(next);
-  failpoint("capture-before-commit");
-  transaction.commit();
+  commit(transaction);
   reached_ = next;
-  failpoint("capture-after-commit");
   cut.changes = changes.changes();
   cut.last_sequence = changes.last_sequence();
   return changed;
@@ -413,6 +421,45 @@ std::unique_ptr<HeldCut> SqliteCapture::cut_and_hold(Cut& into, int readers) {
     held->sequence = static_cast<std::uint64_t>(shadow->integer("SELECT coalesce(max(seq), 0) FROM journal"));
   }
   return held;
+}
+
+namespace {
+
+// For changes that nobody is to hear of.
+class Nowhere : public Outbox {
+ public:
+  std::uint64_t append(const TransactionPart& /*part*/) override { return 0; }
+};
+
+void refuse_other_schema(const std::vector<ShadowTable>& before, const std::vector<SourceTable>& now) {
+  refuse_dropped_tables(before, now);
+  for (const SourceTable& table : now) {
+    const auto known = std::find_if(before.begin(), before.end(), [&](const ShadowTable& each) {
+      return each.source().name == table.name;
+    });
+    if (known == before.end() || known->fingerprint() != capture::fingerprint(table))
+      throw SchemaNeedsOperator("table " + table.name + " of the source is new or changed");
+  }
+}
+
+}  // namespace
+
+std::uint64_t SqliteCapture::absorb() {
+  if (reached_.open) throw Error("a cut must end before the shadow takes anything over", "", Advice::retry);
+  chain_->release();  // so that everything is compared
+  auto live = snapshot();
+  Cut cut;
+  Nowhere nowhere;
+  sqlite::Transaction transaction(state_, sqlite::Transaction::Kind::immediate);
+  Recorder changes = recorder(nowhere);
+  within_snapshot(options_.path, *chain_, live.connection, [&] {
+    refuse_other_schema(tables_, tables_of(live.connection, options_));
+    compare(live, changes, cut);
+  });
+  changes.finish();
+  commit(transaction);
+  if (chain_->holds_snapshot()) chain_->accept();
+  return changes.changes();
 }
 
 namespace {

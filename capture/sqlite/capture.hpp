@@ -78,9 +78,17 @@ class SqliteCapture {
   void tend() { chain_->tend(); }
   // Throws SchemaNeedsOperator; Error with Advice::retry where the file could not be read just now.
   Cut cut() { return cut(nullptr); }
+  // The next cut compares every row.
+  void look_everywhere() { chain_->release(); }
   // A cut whose state is held. Null where the live file's snapshot could not be had at the very same commit:
   // to be tried again. `readers`: how many connections to the shadow.
   std::unique_ptr<HeldCut> cut_and_hold(Cut& cut, int readers);
+
+  // While the application is fenced and the way back has come to rest: what that wrote into the live file
+  // goes into the shadow without events, so that it does not come forward as an echo. Compares everything;
+  // one transaction of the state database, so a crash leaves all or nothing of it, and it can be repeated.
+  // Returns the rows that differed. Throws SchemaNeedsOperator where the schema changed.
+  std::uint64_t absorb();
 
   const std::vector<ShadowTable>& tables() const { return tables_; }
 
@@ -108,7 +116,7 @@ class SqliteCapture {
   void compare_one(const ShadowTable& table, const sqlite_wal::TableLook& look, sqlite::Database& live,
                    Recorder& recorder, Cut& cut);
   bool record(const sqlite_wal::SnapshotChain::Cut& live, Cut& cut);
-  Recorder recorder();
+  Recorder recorder(Outbox& outbox);
   std::uint64_t transaction_under_way() const;
   void save(const Reached& reached);
 

@@ -67,7 +67,8 @@ class Reader {
         database_.prepare("SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main'");
     while (listed.step()) {
       Listed object{listed.text(0), listed.text(1), listed.integer(2) != 0};
-      if (!has_prefix(object, "sqlite_")) objects_.emplace(ascii_lower(object.name), object);
+      const bool of_the_application = !has_prefix(object, "sqlite_") && !has_prefix(object, "_tidegate_");
+      if (of_the_application) objects_.emplace(ascii_lower(object.name), object);
     }
   }
 
@@ -331,26 +332,12 @@ std::vector<SourceTable> read_catalog(Database& database, const std::vector<std:
   return Reader(database, include, exclude, into).run();
 }
 
-namespace {
-
-// Empty where all are taken.
-std::string free_rowid_alias(const SourceTable& table) {
-  for (const char* alias : {"rowid", "_rowid_", "oid"}) {
-    bool taken = std::any_of(table.columns.begin(), table.columns.end(),
-                             [&](const SourceColumn& column) { return ascii_lower(column.name) == alias; });
-    if (!taken) return alias;
-  }
-  return "";
-}
-
-}  // namespace
-
 bool has_rowid_alias(const SourceTable& table) {
-  return !free_rowid_alias(table).empty();
+  return !table.rowid_name().empty();
 }
 
 std::string rowid_alias(const SourceTable& table) {
-  std::string alias = free_rowid_alias(table);
+  std::string alias = table.rowid_name();
   if (!alias.empty()) return alias;
   throw Refused("no-row-identity",
                 "table " + table.name +

@@ -36,8 +36,8 @@ struct CatalogNotes {
 };
 
 // The tables, by name. Reads within the caller's read transaction; without one the parts may disagree.
-// `include` and `exclude` are globs (*, ?) on table names, case ignored; no include means all. `sqlite_*` and
-// `_alembic_tmp_*` never are tables here.
+// `include` and `exclude` are globs (*, ?) on table names, case ignored; no include means all. `sqlite_*`,
+// `_alembic_tmp_*` and `_tidegate_*` (made after the cutover) never are tables here.
 // Throws Refused for a WITHOUT ROWID table in a UTF-16 database: its key's order and bytes are not ours.
 std::vector<SourceTable> read_catalog(sqlite::Database& database, const std::vector<std::string>& include,
                                       const std::vector<std::string>& exclude, CatalogNotes* notes = nullptr);

@@ -9,6 +9,7 @@
 #include "replicator/cli/command_line.hpp"
 #include "replicator/cli/explain.hpp"
 #include "replicator/cli/verbs.hpp"
+#include "replicator/cutover/hold_process.hpp"
 #include "replicator/failure.hpp"
 
 namespace tidegate::cli {
@@ -31,18 +32,22 @@ constexpr VerbEntry verbs[] = {
     {"resume", resume, false},
     {"throttle", throttle, false},
     {"events", events, false},
+    {"resync", resync, false},
+    {"reset", reset, false},
     {"verify", verify, false},
+    {"repair", repair, false},
     {"verify status", verify_status, false},
     {"verify stop", verify_stop, false},
     {"audit", audit, false},
     {"keys export", keys_export, false},
     {"credentials export", credentials_export, false},
-    {"reset", reset, false},
     {"quarantine list", quarantine_list, false},
     {"quarantine show", quarantine_show, false},
     {"quarantine retry", quarantine_retry, false},
     {"quarantine accept", quarantine_accept, false},
     {"login-check", login_check, false},
+    {"cutover", cutover, false},
+    {"abort", abort, false},
     {"explain", explain, false},
     {"version", version, false},
 };
@@ -95,6 +100,8 @@ int read_and_act(int argc, char** argv) {
 }  // namespace
 
 int main_with(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == tidegate::cutover::hold_process_word)
+    return tidegate::cutover::hold_process(argc, argv);
   try {
     const int code = read_and_act(argc, argv);
     // Output that could not be written (a full disk, say) is a failure too.

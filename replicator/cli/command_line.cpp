@@ -18,7 +18,7 @@ namespace {
 
 // Words that are turned into something else after the line is read.
 struct Raw {
-  std::optional<std::string> tables, timeout, rate;
+  std::optional<std::string> tables, timeout, rate, max_hold, max_lag;
 };
 
 struct VerbWords {
@@ -55,22 +55,31 @@ constexpr VerbWords verb_words[] = {
     {"events", "Watch", "The journal as JSON lines", "tidegate events --follow"},
     {"audit", "Watch", "Who did what, when and why; and whether that record is whole",
      "tidegate audit --json > audit.jsonl"},
+    {"repair", "Mend", "Bring the rows that verify found to differ back in line, and verify them again",
+     "tidegate repair --dry-run"},
     {"quarantine", "Mend", "Rows that did not fit: list, show, retry, accept", "tidegate quarantine list"},
-    {"keys", "Mend", "What the mapping's keys became: export", "tidegate keys export > keys.jsonl"},
-    {"credentials", "Mend", "Users whose old password could not be carried over: export",
-     "tidegate credentials export --out credentials.csv"},
-    {"reset", "Mend", "Take out of the target what the pipeline put there",
-     "tidegate reset --target --confirm NAME"},
+    {"cutover", "Switch", "Make the target live: --dry-run, --rehearse, or --confirm NAME",
+     "tidegate cutover --rehearse"},
+    {"abort", "Switch", "Give a cutover up, before its point of no return",
+     "tidegate abort --reason 'not today'"},
     {"login-check", "Mend",
      "Would Supabase Auth accept a login? The password comes from the terminal or standard input",
      "tidegate login-check ann@example.org"},
-    {"explain", "Mend", "What a finding or error code means and what to do",
+    {"keys", "Mend", "What the mapping's keys became: export", "tidegate keys export > keys.jsonl"},
+    {"credentials", "Mend", "Users whose old password could not be carried over: export",
+     "tidegate credentials export --out credentials.csv"},
+    {"resync", "Mend", "Copy one table again while everything else streams on",
+     "tidegate resync public.orders"},
+    {"reset", "Mend",
+     "Take out of the target what the pipeline put there, or give the pipeline up at its source",
+     "tidegate reset --target --confirm NAME"},
+    {"explain", "Mend", "What a finding or error code means and what to do; a runbook's page",
      "tidegate explain transaction-pooler"},
     {"version", "Mend", "The program's version", "tidegate version --json"},
 };
 
-constexpr const char* later_verbs[] = {"schema", "backup",   "repair",   "resync", "cutover",
-                                       "abort",  "rollback", "finalize", "report", "support-bundle"};
+constexpr const char* later_verbs[] = {"schema",   "backup", "rollback",
+                                       "finalize", "report", "support-bundle"};
 
 constexpr VerbWords config_words[] = {
     {"check", "", "Validate the configuration", "tidegate config check"},
@@ -127,6 +136,29 @@ void add_common_flags(CLI::App& app, Invocation& into, Raw& raw) {
   app.add_flag("-v,--verbose", into.verbose, "More; twice for still more")->group("Common flags");
 }
 
+void add_cutover_flags(CLI::App& verb, Invocation::Cutover& into, Raw& raw) {
+  auto* dry_run =
+      verb.add_flag("--dry-run", into.dry_run, "Check all that is asked beforehand; change nothing");
+  auto* rehearse =
+      verb.add_flag("--rehearse", into.rehearse, "All steps but the last on the live source, then let go");
+  auto* confirm = verb.add_option("--confirm", into.confirm, "NAME of the pipeline: do it")->type_name("");
+  auto* go_on =
+      verb.add_flag("--continue", into.go_on, "Run the hooks of the switch again, once the target is live");
+  for (auto* one : {dry_run, rehearse, go_on}) one->excludes(confirm);
+  rehearse->excludes(dry_run)->excludes(go_on);
+  go_on->excludes(dry_run);
+  verb.add_option("--max-hold", raw.max_hold, "How long writers may be kept waiting, like 500ms")
+      ->type_name("");
+  verb.add_option("--max-lag", raw.max_lag, "How old the target may be beforehand, like 1s")->type_name("");
+  verb.add_option("--attempts", into.attempts, "How often to try where the hold was too short")
+      ->type_name("")
+      ->check(CLI::Range(1, 100));
+  verb.add_flag("--no-way-back", into.no_way_back,
+                "Go on without a way back: a rollback then loses what came after");
+  verb.add_flag("--accept-failed-writes", into.accept_failed_writes,
+                "Go on though transactions that read first would fail during the hold");
+}
+
 void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw& raw) {
   if (name == "try")
     verb.add_option("DB", into.word, "The SQLite file; without it, the sample app")->type_name("");
@@ -143,11 +175,13 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
         ->check(CLI::Range(1, 64));
   }
   if (name == "status") verb.add_flag("--watch", into.watch, "Draw again every second");
-  if (name == "sync" || name == "stop")
+  if (name == "cutover") add_cutover_flags(verb, into.cutover, raw);
+  if (name == "sync" || name == "stop" || name == "cutover")
     verb.add_option("--timeout", raw.timeout, "Seconds, or a duration like 2m (exit 5 when it passes)")
         ->type_name("");
   if (name == "throttle")
     verb.add_option("RATE", raw.rate, "Rows per second, or off")->type_name("")->required();
+  if (name == "repair") verb.add_flag("--dry-run", into.dry_run, "Say what would be done, and do nothing");
   if (name == "events") {
     verb.add_flag("--follow", into.follow, "Go on as events come");
     verb.add_flag("--values", into.values, "With the rows' values; this is written to the audit");
@@ -160,10 +194,15 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
   }
   if (name == "reset") {
     verb.add_flag("--target", into.empty_target, "It is the target that is emptied");
+    verb.add_option("WHAT", into.word, "source: its slot and publication are dropped there")->type_name("");
     verb.add_option("--confirm", into.confirm, "NAME of the pipeline")->type_name("");
   }
+  if (name == "resync")
+    verb.add_option("TABLE", into.word, "As `status` prints it")->type_name("")->required();
   if (name == "explain")
-    verb.add_option("CODE", into.word, "As printed with a finding or error")->type_name("")->required();
+    verb.add_option("CODE", into.word, "As printed with a finding or error, or a runbook: lag-grows")
+        ->type_name("")
+        ->required();
 }
 
 void add_config_verbs(CLI::App& config) {
@@ -345,6 +384,15 @@ void read_timeout(const Raw& raw, Invocation& into) {
   if (!into.timeout) refuse("--timeout is not a duration", "write seconds, or a duration like 500ms or 2m");
 }
 
+std::optional<std::chrono::milliseconds> duration_of(const std::optional<std::string>& text,
+                                                     const char* flag) {
+  if (!text) return {};
+  const auto time = parse_duration(*text);
+  if (!time || time->count() <= 0)
+    refuse(fmt::format("{} is not a duration", flag), "write one like 500ms or 2s");
+  return time;
+}
+
 void read_rate(const Raw& raw, Invocation& into) {
   if (!raw.rate || *raw.rate == "off") return;
   std::string_view text = *raw.rate;
@@ -406,6 +454,8 @@ std::variant<Invocation, Help> read_command_line(int argc, const char* const* ar
   refuse_incomplete(path);
   invocation.verb = words_of(path);
   read_timeout(raw, invocation);
+  invocation.cutover.max_hold = duration_of(raw.max_hold, "--max-hold");
+  invocation.cutover.max_lag = duration_of(raw.max_lag, "--max-lag");
   read_rate(raw, invocation);
   read_tables(raw, invocation);
   check_quarantine(invocation);

@@ -10,6 +10,7 @@
 #include "replicator/cli/verbs.hpp"
 #include "replicator/config/units.hpp"
 #include "replicator/control/client.hpp"
+#include "replicator/control/status.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/state_dir.hpp"
 
@@ -98,6 +99,17 @@ control::Response sync_once_it_answers(const Invocation& invocation, std::chrono
   }
 }
 
+// Tables whose changes the stream leaves out just now.
+std::string excepted_of(const control::Response& response) {
+  const json::value answer = json::parse(response.body);
+  const auto* excepted = answer.is_object() ? answer.get_object().if_contains("excepted") : nullptr;
+  if (!excepted || !excepted->is_array() || excepted->get_array().empty()) return "";
+  std::string names;
+  for (const auto& name : excepted->get_array())
+    names += (names.empty() ? "" : ", ") + json::value_to<std::string>(name);
+  return ", but not of the tables that are stopped or copied again: " + names;
+}
+
 }  // namespace
 
 int sync(const Invocation& invocation) {
@@ -105,9 +117,9 @@ int sync(const Invocation& invocation) {
   const auto response = sync_once_it_answers(invocation, invocation.timeout.value_or(60s));
   const auto took =
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
-  return done(
-      invocation, response,
-      fmt::format("all that was committed before this call is in the target ({})", format_duration(took)));
+  return done(invocation, response,
+              fmt::format("all that was committed before this call is in the target ({}){}",
+                          format_duration(took), excepted_of(response)));
 }
 
 int pause(const Invocation& invocation) {
@@ -126,6 +138,63 @@ int throttle(const Invocation& invocation) {
   return done(invocation, response,
               invocation.rate ? fmt::format("at most {} rows per second", format_count(*invocation.rate))
                               : "throttle off");
+}
+
+namespace {
+
+constexpr auto look_at_progress = 200ms;
+
+std::optional<TableStatus> table_of(const Status& status, const std::string& name) {
+  for (const auto& table : status.tables) {
+    if (table.source == name) return table;
+  }
+  return std::nullopt;
+}
+
+// What went wrong is tried again by the daemon; it is told here once.
+void tell_failure(const Status& status, std::string& told) {
+  for (const auto& error : status.errors) {
+    if (error.code != "resync-failed" || error.message == told) continue;
+    fmt::print(stderr, "{}\n", error.message);
+    told = error.message;
+  }
+}
+
+TableStatus attach(const Invocation& invocation, const std::string& name) {
+  for (std::string told;;) {
+    auto status = status_from_json(
+        control::call(find_state_dir(invocation), "GET", "/v1/status", "", answer_time).body);
+    auto table = table_of(status, name);
+    if (!table || table->state != "resync") return table.value_or(TableStatus{});
+    tell_failure(status, told);
+    std::this_thread::sleep_for(look_at_progress);
+  }
+}
+
+}  // namespace
+
+// The daemon does the work; this only watches, so that Ctrl-C ends no more than the watching.
+int resync(const Invocation& invocation) {
+  const auto begin = std::chrono::steady_clock::now();
+  json::object body = with_reason(invocation);
+  body["table"] = invocation.word;
+  const auto answer = json::parse(post(invocation, "/v1/resync", body).body);
+  const auto name = json::value_to<std::string>(answer.at("table"));
+  if (!invocation.json)
+    fmt::print("table {} is being copied again; the daemon goes on with it if you press Ctrl-C\n", name);
+  std::fflush(stdout);
+  const auto table = attach(invocation, name);
+  if (table.state == "stopped")
+    throw Coded<std::runtime_error>("table-stopped", "table " + name + " was stopped again",
+                                    "`tidegate status` says why");
+  const auto took =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+  if (invocation.json)
+    fmt::print("{}\n", json::serialize(json::value{{"table", name}, {"rows", table.rows_copied}}));
+  else
+    fmt::print("table {} is in step again: {} copied in {}\n", name, format_rows(table.rows_copied),
+               format_duration(took));
+  return 0;
 }
 
 }  // namespace tidegate::cli

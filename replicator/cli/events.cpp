@@ -80,6 +80,7 @@ void print(const JournalReader::Entry& entry, bool values) {
   if (entry.part.schema_change) {
     json::array tables;
     for (const auto& table : entry.part.schema_change->tables) tables.emplace_back(table.name);
+    for (const auto& stopped : entry.part.schema_change->stopped) tables.emplace_back(stopped.table);
     fmt::print("{}\n", json::serialize(json::object{{"sequence", entry.sequence},
                                                     {"transaction", entry.part.transaction},
                                                     {"op", "schema_change"},

@@ -11,6 +11,35 @@ namespace tidegate::cli {
 namespace {
 
 constexpr Explanation explanations[] = {
+    // The way back.
+    {"way-back-not-reversible",
+     "A column of the target is made from the legacy's by an expression that cannot be turned round, so what "
+     "is written to "
+     "it after a cutover could not be brought back.",
+     "Change the mapping so that both ends hold the same, or cut over without a way back (--no-way-back)."},
+    {"way-back-not-streaming",
+     "The stream from the target back to the legacy database is not there or does not answer: what is "
+     "written after a cutover "
+     "would be lost by a rollback.",
+     "See that the target answers and gives out a replication slot; SELECT * FROM pg_replication_slots says "
+     "how it is."},
+    {"foreign-writer",
+     "Somebody else than tidegate has written to the replicated tables of the target, although the legacy "
+     "database is live.",
+     "Find and stop the writer, let `tidegate verify` say what differs, and mend it with `tidegate repair`."},
+    {"legacy-not-writable", "The legacy database would not take what comes back after a cutover.",
+     "See that tidegate's user may write to the file and its folder, and that nobody holds its lock."},
+    {"way-back-schema-changed",
+     "A table was altered so that its rows cannot go back to the legacy database. Nothing is lost: the way "
+     "back waits.",
+     "Undo that change; columns that only the target has are no obstacle."},
+    {"way-back-other-journal",
+     "The legacy file was written to by the way back of another pipeline or state directory.",
+     "Use the state directory that belongs to it (--state)."},
+    {"way-back-not-in-history",
+     "The legacy file's position is no place in the history that this state directory holds: one of the two "
+     "was restored or swapped.",
+     "Restore the one that belongs to the other."},
     // The command line and the configuration.
     {"usage", "The command line has a word or flag that cannot be used.",
      "tidegate VERB --help shows what a verb takes."},
@@ -137,6 +166,28 @@ constexpr Explanation explanations[] = {
      "for it."},
     {"verify-no-table", "None of the replicated tables has the name or pattern that was given.",
      "`tidegate status` lists the tables; --table takes the source's names."},
+    {"verify-differences", "The newest run of verify found rows, or something beside them, that differ.",
+     "`tidegate verify status` names them; `tidegate repair` brings rows back in line."},
+    {"verify-orphans",
+     "Rows of the target refer to rows that are not there. In replica mode nobody checks that.",
+     "Look at the parents in the source; where they are in quarantine, mend those first."},
+    {"verify-sequence-behind",
+     "A sequence of the target would give out keys that rows have. It is lifted while the stream runs.",
+     "Run verify again after some seconds; it must be gone before the target is written to."},
+    {"verify-catalogue", "A column, index or constraint of the target is not what was planned.",
+     "Undo the change on the target, or build what is missing by hand."},
+    {"verify-table-in-resync",
+     "A table that is being copied again shows no state that the source had, so verify left it out.",
+     "Wait until `tidegate status` shows it streaming, then verify it with --table."},
+    {"verify-rule-broken", "Rows of the target break a [[check]] of the configuration.",
+     "Mend the rows in the source, or the rule."},
+    {"verify-rule-not-read", "The server could not run a [[check]] of the configuration.",
+     "Write `must` as a condition in the target's SQL, with the target's names of columns."},
+    {"writes-to-live-side",
+     "After the cutover the target is live; repair would overwrite what was written there.",
+     "`tidegate status` shows which side is live. Differences are mended by the way back."},
+    {"nothing-verified", "repair mends what the newest verify found, and that is missing or was not through.",
+     "tidegate verify, then tidegate repair"},
     {"verify-never-ran", "There is nothing to report, since verify has not run with this state directory.",
      "tidegate verify"},
     // The daemon.
@@ -391,6 +442,87 @@ constexpr Explanation explanations[] = {
      "The target was emptied or swapped: see `tidegate explain target-swapped`."},
     {"TG003", "The target is at another position than this tidegate left it at.",
      "Nothing: it reads the position again. If it lasts, look for a second tidegate."},
+    {"TG004", "The target is live, so nothing is applied to it any more.",
+     "`tidegate status` says which side is live; `tidegate rollback` goes back."},
+    // The cutover.
+    {"wrong-phase", "The verb does not fit the phase that the pipeline is in.",
+     "`tidegate status` shows the phase, the live side and what to do next."},
+    {"past-no-return",
+     "A cutover is past its point of no return: the fence of the source is or will be there.",
+     "Let it end, then go back with `tidegate rollback`."},
+    {"confirm-needed", "A cutover changes which database is live, so it wants the pipeline's name typed.",
+     "tidegate cutover --confirm NAME, after --dry-run and --rehearse."},
+    {"half-done",
+     "The journal of cutovers, the fence in the source and what the target says of itself contradict each "
+     "other: a "
+     "database was restored or replaced, or a state directory was lost.",
+     "Change nothing. Look at the table _tidegate_fence in the source and at tidegate.live_side in the "
+     "target: the side "
+     "that took writes last is the one to keep."},
+    {"cutover-journal", "The journal of cutovers was written by a newer tidegate.", "Use that version."},
+    {"cutover-postgres", "The cutover of a Postgres source is not in this release.", "Wait for it."},
+    {"cutover-mapped",
+     "With [[map]], the target's sequences and the way back depend on the mapping, which the cutover does "
+     "not look at yet.",
+     "Wait for it."},
+    {"cutover-needs-wal", "Without WAL, reading the source and committing its fence get in each other's way.",
+     "Start tidegate with --allow-wal, which switches the file."},
+    {"max-hold-too-long",
+     "The hold may last longer than half of the time for which the application's writers wait for a lock, so "
+     "some could fail.",
+     "Give a shorter --max-hold, or correct [source] busy_timeout if the application waits longer."},
+    {"source-open-by", "A program has the source open: it has to use the target after the cutover.",
+     "Nothing now; after the cutover `tidegate status` lists those that have not moved."},
+    {"hold-fails-writers",
+     "Transactions that read first and write later fail at once when they meet a lock, whatever their "
+     "timeout.",
+     "Let requests wait in a proxy (hook on-hold), set [source] writers = \"waits\" if they do not do so, or "
+     "accept it "
+     "with --accept-failed-writes."},
+    {"hooks-missing", "[hooks] dir names a folder that is not there.", "Make it, or take the setting out."},
+    {"hook-not-executable", "A hook is there and cannot be executed.",
+     "chmod +x it, and look at its first line."},
+    {"hook-not-safe", "A hook could be changed by another user, and would run as tidegate.",
+     "Make it yours or root's, and writable by its owner only."},
+    {"hook-check-failed", "The hook `check`, which looks whether the others could do their work, failed.",
+     "Its output is in the audit; run it by hand."},
+    {"hook-failed", "A hook failed, hung or could not be started.",
+     "Its output is in the audit. Once the target is live, `tidegate cutover --continue` runs the hooks of "
+     "the switch again."},
+    {"verify-running", "A verify makes the apply thread wait at times, which a hold has no time for.",
+     "Let it end, or `tidegate verify stop`."},
+    {"verify-not-fresh", "A cutover wants a verify of all rows of all tables from the last hour.",
+     "tidegate verify"},
+    {"verify-differs", "The last verify found rows that differ.",
+     "`tidegate verify status` names them; mend them, and verify again."},
+    {"cutover-paused", "Nothing is applied while the pipeline is paused.", "tidegate resume"},
+    {"cutover-throttled", "A throttle would make the last changes slow.", "tidegate throttle off"},
+    {"cutover-in-trouble", "Capture or the target is in trouble.",
+     "Mend what `tidegate status` shows first."},
+    {"cutover-lag", "What is committed takes longer to the target than --max-lag allows.",
+     "Wait for a quieter time, or raise --max-lag."},
+    {"cutover-open",
+     "The source is fenced and the target could not be opened yet. Nothing is lost: both refuse writes until "
+     "it succeeds.",
+     "Make the target reachable; it is tried again until it works."},
+    {"lag", "How long what is committed took to the target, measured by round trips.", "Nothing."},
+    {"target-unreachable", "The target did not answer.", "Look at `tidegate status`, and at the network."},
+    {"target-not-fenced",
+     "Others could write to the target's tables before the cutover; such rows would be overwritten or clash.",
+     "Restart tidegate, which makes the fence, as the tables' owner and with a role that may set "
+     "session_replication_role."},
+    {"quarantine-not-empty", "Rows that did not fit would be missing after the cutover.",
+     "`tidegate quarantine list`; mend and retry them, or accept that they stay out."},
+    {"quarantine-accepted", "Rows were left out of the target on purpose.", "Nothing."},
+    {"way-back-not-configured", "Nothing would bring the target's writes back to the legacy database.",
+     "--no-way-back goes on without: a rollback then loses all that was written after the cutover."},
+    {"way-back-failed", "The way back could not be made ready, or has stopped.",
+     "Mend what the message says; before a cutover it blocks, after it the rollback's possible loss grows."},
+    {"no-way-back", "The way back was given up with --no-way-back.",
+     "Nothing; a rollback loses all that was written after the cutover."},
+    {"fence-broken",
+     "The application can write to tables of the old database: they were made later, or lost their triggers.",
+     "Find the program that does so (`tidegate status` lists who has the file open) and stop it."},
     {"target", "In status: the target cannot be used now. The pipeline captures on and tries again.",
      "The message says why; nothing is lost meanwhile."},
     {"capture", "In status: the source cannot be read now. tidegate tries again.",
@@ -404,8 +536,26 @@ constexpr Explanation explanations[] = {
     {"no-such-entry", "The quarantine has no entry with that id.",
      "`tidegate quarantine list` prints the ids."},
     {"not-streaming",
-     "Rows of the quarantine can be read again, and both ends be compared, once the pipeline is streaming.",
+     "A cutover, verify, copying a table again, and reading rows of the quarantine again need a pipeline "
+     "that "
+     "is streaming.",
      "Wait; `tidegate status` shows the phase. After `tidegate pause`: tidegate resume."},
+    {"nothing-to-reset", "The source holds nothing that tidegate made.", "Remove the state directory."},
+    {"running", "A daemon is at work on this state directory.", "`tidegate stop` ends it."},
+    {"no-key", "Rows of a table without a key cannot be found at the source one by one.",
+     "`tidegate resync TABLE` copies the whole table again."},
+    {"no-such-table", "No replicated table has that name, or more than one has.",
+     "`tidegate status` lists the tables; name one as it is printed there, with its schema."},
+    {"resync-mapped", "A table that a [[map]] reads cannot be copied again by itself yet.",
+     "`tidegate reset --target --confirm NAME`, then begin again with a new state directory; the key memory "
+     "stays in the target."},
+    {"resync-failed",
+     "A table is being copied again, and something went wrong: a server that is away, a source without a "
+     "spare replication slot, a target without room. What was copied stays, the daemon tries again every few "
+     "seconds, and the rest of the pipeline streams on.",
+     "Mend what the message names; the resync goes on by itself."},
+    {"table-stopped", "A table that was being copied again was stopped by a change of its schema.",
+     "`tidegate status` says what changed and what to run."},
     {"stopping", "The daemon was stopped while it was at work on the request.", "Start it and ask again."},
     // What doctor and plan find about the source.
     {"no-such-source", "The source's file does not exist.",
@@ -533,11 +683,23 @@ constexpr Explanation explanations[] = {
      "Drop or rename it, or give the pipeline another name."},
     {"schema-changed",
      "A replicated table of a Postgres source changed in a way that the change stream does not show (rows "
-     "written anew, a column with a default, a partition attached or detached, another key), so nothing more "
-     "is captured.",
-     "Undo the change at the source where it can be undone; else fill a new target from the beginning, with "
-     "a "
-     "new state directory."},
+     "written anew, a column with a default, a partition attached or detached, another key). That table is "
+     "stopped, so that nothing false is written to it; all others stream on.",
+     "`tidegate resync TABLE` gives the target's table the new shape and copies it again. With "
+     "on_schema_change = \"carry\" that happens by itself."},
+    {"table-not-carried", "A table that a change of its schema stopped cannot be copied again by itself.",
+     "Do what the message says on the target or at the source, then `tidegate resync TABLE`."},
+    {"schema-existing",
+     "A table came to the source, and the target's tables are made by others (schema = \"existing\").",
+     "Make it there by a migration, and begin a new pipeline with it."},
+    {"mapped-table", "A table that [[map]] reads is not copied again yet.",
+     "Undo the change at the source where there was one; else fill a new target from the beginning."},
+    {"table-gone", "A table that is to be copied again is not at the source any more.",
+     "Make it again at the source, or begin a new pipeline without it."},
+    {"column-gone", "The source dropped or renamed a column that the target still has.",
+     "Drop or rename the column on the target too, then `tidegate resync TABLE`."},
+    {"generated-column", "The expression of a generated column changed at the source.",
+     "Drop the column on the target and make it as it is at the source, then `tidegate resync TABLE`."},
     {"table-not-replicated",
      "A table that [tables] include takes in came to the source after the plan was approved.",
      "Nothing of it is lost at the source. To replicate it, fill a new target from the beginning; to be told "

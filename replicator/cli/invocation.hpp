@@ -28,14 +28,21 @@ struct Invocation {
   bool empty_target = false;                         // reset
   std::string confirm;                               // reset: the pipeline's name
   std::optional<std::chrono::milliseconds> timeout;  // sync, stop
-  std::optional<std::uint64_t> rate;                 // throttle, verify: rows per second; absent: off
-  std::vector<std::string> verify_tables;            // verify --table
-  std::optional<std::uint64_t> sample;               // verify, login-check
-  bool counts = false, continuous = false;           // verify
-  int verify_jobs = 0;                               // verify --jobs
-  std::string html;                                  // verify, verify status: FILE
-  std::string out;                                   // credentials export: a file
-  std::vector<std::string> ids;                      // quarantine show, retry, accept
+  struct Cutover {
+    bool dry_run = false, rehearse = false, go_on = false, no_way_back = false, accept_failed_writes = false;
+    std::string confirm;
+    std::optional<std::chrono::milliseconds> max_hold, max_lag;
+    std::optional<std::uint64_t> attempts;
+  } cutover;
+  std::optional<std::uint64_t> rate;        // throttle, verify: rows per second; absent: off
+  std::vector<std::string> verify_tables;   // verify --table
+  std::optional<std::uint64_t> sample;      // verify, login-check
+  bool dry_run = false;                     // repair
+  bool counts = false, continuous = false;  // verify
+  int verify_jobs = 0;                      // verify --jobs
+  std::string html;                         // verify, verify status: FILE
+  std::string out;                          // credentials export: a file
+  std::vector<std::string> ids;             // quarantine show, retry, accept
   std::string word;  // explain CODE; try DB; login-check EMAIL ("" where it was not given)
 };
 

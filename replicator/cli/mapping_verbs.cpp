@@ -4,10 +4,12 @@
 #include <boost/json.hpp>
 
 #include "apply/postgres/reset.hpp"
+#include "apply/postgres/target_fence.hpp"
 #include "db/sqlite.hpp"
 #include "replicator/cli/verbs.hpp"
 #include "replicator/config/units.hpp"
 #include "replicator/control/store.hpp"
+#include "replicator/cutover/permitted.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/server_access.hpp"
 #include "replicator/who.hpp"
@@ -51,13 +53,18 @@ void print_emptied(const std::vector<Emptied>& tables, bool as_json) {
 }  // namespace
 
 int reset(const Invocation& invocation) {
+  if (invocation.word == "source") return reset_source(invocation);
   const Settings settings = settings_of(invocation, Purpose::run);
   if (!invocation.empty_target)
-    throw Coded<Usage>("usage", "reset empties the target, and wants to be told so", "add --target");
+    throw Coded<Usage>(
+        "usage", "reset what?",
+        "tidegate reset --target empties the target, tidegate reset source gives the source up");
   if (invocation.confirm != settings.pipeline)
     throw Coded<Refused>("not-confirmed", "reset takes all that the pipeline wrote out of the target",
                          "add --confirm " + settings.pipeline + " if you mean it");
   auto target = connect_target(connect_options(settings, "tidegate reset"));
+  if (ask_target(target, settings.pipeline).is_live)
+    tidegate::cutover::require_permitted("reset", "reversed");
   const auto emptied = empty_target(target, settings.pipeline);
   if (std::filesystem::exists(settings.state_dir / "control.db"))
     ControlStore(settings.state_dir / "control.db")

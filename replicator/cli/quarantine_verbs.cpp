@@ -33,6 +33,13 @@ std::uint64_t number_of(const control::Response& response, std::string_view name
   return found && found->is_number() ? found->to_number<std::uint64_t>() : 0;
 }
 
+std::vector<std::string> names_of(const control::Response& response, std::string_view name) {
+  const json::value answer = json::parse(response.body);
+  const auto* found = answer.is_object() ? answer.get_object().if_contains(name) : nullptr;
+  if (!found || !found->is_array()) return {};
+  return json::value_to<std::vector<std::string>>(*found);
+}
+
 bool is_wanted(const Invocation& invocation, const json::object& entry) {
   if (invocation.flags.tables.empty()) return true;
   const auto* table = entry.if_contains("table");
@@ -120,6 +127,9 @@ int quarantine_retry(const Invocation& invocation) {
   fmt::print("read again: {}; {} now in the target, {} still in quarantine\n",
              format_rows(number_of(response, "retried")), format_count(number_of(response, "applied")),
              format_count(number_of(response, "remaining")));
+  for (const auto& table : names_of(response, "unreadable"))
+    fmt::print("rows of table {} have no key by which they could be read again; run: tidegate resync {}\n",
+               table, table);
   return 0;
 }
 

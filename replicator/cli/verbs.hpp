@@ -38,10 +38,15 @@ int credentials_export(const Invocation& invocation);
 // What the daemon is asked over its socket.
 int stop(const Invocation& invocation);
 int sync(const Invocation& invocation);
+int resync(const Invocation& invocation);
+int reset_source(const Invocation& invocation);  // for reset()
 int pause(const Invocation& invocation);
 int resume(const Invocation& invocation);
 int throttle(const Invocation& invocation);
+int cutover(const Invocation& invocation);
+int abort(const Invocation& invocation);
 int verify(const Invocation& invocation);
+int repair(const Invocation& invocation);
 int verify_status(const Invocation& invocation);
 int verify_stop(const Invocation& invocation);
 int quarantine_list(const Invocation& invocation);

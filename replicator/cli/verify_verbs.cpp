@@ -71,9 +71,9 @@ void attach(const fs::path& state_dir) {
   if (seen) fmt::print(stderr, "\r\033[K");
 }
 
-void write_page(const std::string& path, const verify::Report& report, const fs::path& state_dir) {
+void write_page(const std::string& path, const verify::Report& report) {
   std::ofstream file(path, std::ios::trunc);
-  file << verify::to_html(report, state_dir.filename().string(), program_version);
+  file << verify::to_html(report, program_version);
   file.close();
   if (!file) throw std::runtime_error("the page " + path + " could not be written");
 }
@@ -83,7 +83,7 @@ int tell(const Invocation& invocation, const fs::path& state_dir) {
   if (!report)
     throw Coded<Refused>("verify-never-ran", "verify has not run on " + state_dir.string(),
                          "begin with: tidegate verify");
-  if (!invocation.html.empty()) write_page(invocation.html, *report, state_dir);
+  if (!invocation.html.empty()) write_page(invocation.html, *report);
   fmt::print("{}{}", invocation.json ? verify::to_json(*report) : verify::to_text(*report, most_lines),
              invocation.json ? "\n" : "");
   if (report->run.state == "failed") return static_cast<int>(Exit::failed);
@@ -104,6 +104,42 @@ int verify(const Invocation& invocation) {
   if (invocation.continuous) {
     fmt::print(
         "verify goes round and round; see `tidegate verify status`, end it with `tidegate verify stop`\n");
+    return 0;
+  }
+  attach(state_dir);
+  return tell(invocation, state_dir);
+}
+
+namespace {
+
+int show_repairs(const Invocation& invocation, const fs::path& state_dir) {
+  auto report = verify::Store(state_dir / "control.db").report();
+  json::array rows;
+  for (const auto& one : report ? report->differences : std::vector<verify::Difference>()) {
+    const char* what = one.key_bytes.empty()              ? "cannot be repaired: the table has no key"
+                       : one.side == verify::Side::shadow ? "capture reads everything again"
+                       : one.kind == verify::Kind::extra  ? "is deleted, unless the source has it by now"
+                                                          : "is written again";
+    if (invocation.json)
+      rows.push_back(json::object{{"table", one.table}, {"key", one.key}, {"what", what}});
+    else
+      fmt::print("{} {} {}\n", one.table, one.key, what);
+  }
+  if (invocation.json) fmt::print("{}\n", json::serialize(json::object{{"rows", rows}}));
+  return 0;
+}
+
+}  // namespace
+
+int repair(const Invocation& invocation) {
+  const auto state_dir = find_state_dir(invocation);
+  if (invocation.dry_run) return show_repairs(invocation, state_dir);
+  json::object body;
+  if (invocation.flags.reason) body["reason"] = *invocation.flags.reason;
+  const auto response = control::call(state_dir, "POST", "/v1/repair", json::serialize(body), answer_time);
+  if (json::parse(response.body).at("run").is_null()) {
+    fmt::print("{}\n",
+               invocation.json ? response.body : "nothing to repair: verify found no row that differs");
     return 0;
   }
   attach(state_dir);

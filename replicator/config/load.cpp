@@ -1,4 +1,5 @@
 #include "replicator/config/load.hpp"
+#include "replicator/config/load_cutover.hpp"
 
 #include <fmt/format.h>
 
@@ -136,6 +137,7 @@ void read_source(Section section, Loading& loading) {
     source.writers = static_cast<Writers>(*word);
   if (const auto word = section.choice("on_schema_change", {"carry", "pause"}))
     source.on_schema_change = static_cast<OnSchemaChange>(*word);
+  source.busy_timeout = section.duration("busy_timeout").value_or(source.busy_timeout);
   source.allow_wal = section.boolean("allow_wal").value_or(false);
   read_postgres_source(section, loading);
   section.finish();
@@ -196,6 +198,15 @@ void read_rule(Section& section, Loading& loading) {
   loading.settings.rules.push_back({table, column, *misfit, *remedy});
 }
 
+void read_check(Section& section, Loading& loading) {
+  Check check{section.text("table").value_or(""), section.text("must").value_or("")};
+  section.finish();
+  if (check.table.empty()) section.refuse("table", "is missing");
+  if (check.must.empty())
+    section.refuse("must", "is missing", "write it like must = \"gender in ('Male', 'Female')\"");
+  loading.settings.checks.push_back(std::move(check));
+}
+
 void read_apply(Section section, Loading& loading) {
   auto& apply = loading.settings.apply;
   apply.max_rows = section.count("max_rows").value_or(apply.max_rows);
@@ -232,6 +243,7 @@ void read_file(Loading& loading, const Table& table) {
   if (auto section = root.section("target")) read_target(*section, loading);
   if (auto section = root.section("tables")) read_tables(*section, loading);
   for (Section& rule : root.sections("rule")) read_rule(rule, loading);
+  for (Section& check : root.sections("check")) read_check(check, loading);
   for (Section& map : root.sections("map"))
     loading.settings.maps.push_back(read_map(map, loading.settings.auth_presets));
   if (auto section = root.section("apply")) read_apply(*section, loading);
@@ -241,7 +253,8 @@ void read_file(Loading& loading, const Table& table) {
     section->finish();
   }
   if (auto section = root.section("log")) read_log(*section, loading);
-  for (const char* key : {"cutover", "hooks", "check"}) root.later(key);
+  if (auto section = root.section("cutover")) read_cutover(*section, loading.settings.cutover);
+  if (auto section = root.section("hooks")) read_hooks(*section, loading.file_folder, loading.settings.hooks);
   root.finish();
 }
 

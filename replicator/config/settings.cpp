@@ -98,6 +98,8 @@ std::vector<Shown> show(const Settings& s) {
   add("source.writers", s.source.writers == Writers::waits ? "\"waits\"" : "\"upgrades\"");
   add("source.on_schema_change",
       s.source.on_schema_change == OnSchemaChange::carry ? "\"carry\"" : "\"pause\"");
+  if (s.source.end.kind == Endpoint::Kind::sqlite)
+    add("source.busy_timeout", quoted_toml(exact_duration(s.source.busy_timeout)));
   add("source.allow_wal", s.source.allow_wal ? "true" : "false");
   if (s.source.end.kind == Endpoint::Kind::postgres) {
     const PostgresSourceSettings& postgres = s.source.postgres;
@@ -134,6 +136,19 @@ std::vector<Shown> show(const Settings& s) {
   add("apply.max_bytes", quoted_toml(exact_size(s.apply.max_bytes)));
   add("apply.max_delay", quoted_toml(exact_duration(s.apply.max_delay)));
   add("journal.retention", quoted_toml(exact_duration(s.journal.retention)));
+  add("cutover.max_hold", quoted_toml(exact_duration(s.cutover.max_hold)));
+  add("cutover.max_lag", quoted_toml(exact_duration(s.cutover.max_lag)));
+  add("cutover.calm", quoted_toml(exact_duration(s.cutover.calm)));
+  add("cutover.timeout", quoted_toml(exact_duration(s.cutover.timeout)));
+  add("cutover.attempts", fmt::format("{}", s.cutover.attempts));
+  add("hooks.dir", quoted_toml(s.hooks.dir.string()));
+  add("hooks.timeout", quoted_toml(exact_duration(s.hooks.timeout)));
+  for (const auto& [event, time] : s.hooks.timeouts)
+    add("hooks.timeouts." + event, quoted_toml(exact_duration(time)));
+  for (const auto& [event, policy] : s.hooks.policies)
+    add("hooks.policies." + event, policy == HookPolicy::fail    ? "\"fail\""
+                                   : policy == HookPolicy::retry ? "\"retry\""
+                                                                 : "\"warn\"");
   add("log.format", s.log.format == LogFormat::json ? "\"json\"" : "\"text\"");
   add("log.level", quoted_toml(level_name(s.log.level)));
   add("log.file", quoted_toml(s.log.file));

@@ -37,6 +37,8 @@ struct PostgresSourceSettings {
 struct SourceSettings {
   Endpoint end;
   Writers writers = Writers::upgrades;
+  std::chrono::milliseconds busy_timeout{
+      5000};  // the application's own: how long its writers wait for a lock
   OnSchemaChange on_schema_change = OnSchemaChange::carry;
   bool allow_wal = false;  // consent to switch the file to WAL
   PostgresSourceSettings postgres;
@@ -62,6 +64,10 @@ struct Rule {  // [[rule]]
   Remedy remedy;
 };
 
+struct Check {  // [[check]]: what every row of a table must be, as SQL of the target
+  std::string table, must;
+};
+
 struct ApplySettings {
   std::uint64_t max_rows = 10'000;
   std::uint64_t max_bytes = 16 << 20;
@@ -70,6 +76,23 @@ struct ApplySettings {
 
 struct JournalSettings {
   std::chrono::milliseconds retention = std::chrono::hours(24);
+};
+
+struct CutoverSettings {
+  std::chrono::milliseconds max_hold{500};  // from the first request of the lock to its end
+  std::chrono::milliseconds max_lag{1000};  // a nonce's round trip, for GUARD
+  std::chrono::milliseconds calm{60'000};   // for how long the lag has to stay below that
+  std::chrono::milliseconds timeout = std::chrono::minutes(10);  // all attempts together
+  std::uint64_t attempts = 3;
+};
+
+enum class HookPolicy { fail, retry, warn };
+
+struct HookSettings {
+  std::filesystem::path dir;  // empty: no hooks
+  std::chrono::milliseconds timeout{30'000};
+  std::map<std::string, std::chrono::milliseconds> timeouts;  // by event, where it differs
+  std::map<std::string, HookPolicy> policies;
 };
 
 struct LogSettings {
@@ -90,11 +113,14 @@ struct Settings {
   TargetSettings target;
   TableChoice tables;
   std::vector<Rule> rules;
+  std::vector<Check> checks;
   std::vector<MapDefinition> maps;       // with what their presets made
   std::vector<AuthPreset> auth_presets;  // as they were written
   std::string credentials_secret;        // from the environment; never shown. Empty: none
   ApplySettings apply;
   JournalSettings journal;
+  CutoverSettings cutover;
+  HookSettings hooks;
   LogSettings log;
   std::filesystem::path
       state_dir;       // absolute; empty only where load() could not know the pipeline (Purpose::find)

@@ -9,6 +9,7 @@
 #include <iomanip>
 #include <map>
 #include <sstream>
+#include <utility>
 
 #include "replicator/config/units.hpp"
 
@@ -33,16 +34,38 @@ std::string clean(std::string_view text) {
   return safe;
 }
 
-// The first `columns` characters, the last of them an ellipsis where something was cut.
-std::string shortened(const std::string& text, int columns, bool unicode) {
-  if (columns_of(text) <= columns) return text;
-  const std::string mark = unicode ? "…" : "~";
+// How many bytes the first `columns` characters take.
+std::size_t bytes_of(std::string_view text, int columns) {
   std::size_t end = 0;
   for (int seen = 0; end < text.size(); ++end) {
     const bool starts = (static_cast<unsigned char>(text[end]) & 0xC0) != 0x80;
-    if (starts && seen++ == columns - 1) break;
+    if (starts && seen++ == columns) break;
   }
-  return text.substr(0, end) + mark;
+  return end;
+}
+
+// The first `columns` characters, the last of them an ellipsis where something was cut.
+std::string shortened(const std::string& text, int columns, bool unicode) {
+  if (columns_of(text) <= columns) return text;
+  return text.substr(0, bytes_of(text, columns - 1)) + (unicode ? "…" : "~");
+}
+
+// Whole, in lines of at most `columns`, broken between words; a word that is longer is broken too.
+std::vector<std::string> wrapped(const std::string& text, int columns) {
+  std::vector<std::string> lines(1);
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    const int used = columns_of(lines.back());
+    if (used > 0 && used + 1 + columns_of(word) > columns) lines.emplace_back();
+    while (columns_of(word) > columns) {
+      const std::size_t taken = bytes_of(word, columns);
+      lines.back() = word.substr(0, taken);
+      word.erase(0, taken);
+      lines.emplace_back();
+    }
+    lines.back() += (lines.back().empty() ? "" : " ") + word;
+  }
+  return lines;
 }
 
 std::string padded(const std::string& text, int columns) {
@@ -113,6 +136,12 @@ class Picture {
          ink(colour, shortened(text, width_ - label_width - 3, look_.unicode)));
   }
 
+  // The same for what must not be cut: a reason, a command.
+  void labelled_whole(std::string label, const std::string& text, Ink colour = Ink::plain) {
+    for (const std::string& part : wrapped(text, width_ - label_width - 3))
+      labelled(std::exchange(label, ""), part, colour);
+  }
+
   Ink phase_ink() const {
     if (s_.phase == "failed") return Ink::red;
     if (s_.phase == "paused") return Ink::yellow;
@@ -145,9 +174,17 @@ class Picture {
     return ink(Ink::dim, sign("· ", ". ") + name);
   }
 
+  std::string verifying() const {
+    if (!s_.verify || s_.verify->rows_expected == 0) return "";
+    auto percent = std::min<std::uint64_t>(100, s_.verify->rows * 100 / s_.verify->rows_expected);
+    std::string text = fmt::format(" {} %, {}/s", percent, format_count(s_.verify->rows_per_second));
+    if (s_.verify->seconds_left) text += fmt::format(", {:.0f} s left", *s_.verify->seconds_left);
+    return ink(Ink::dim, text);
+  }
+
   void stages() {
     line("  " + stage("schema", s_.stages.schema) + "   " + stage("data", s_.stages.data) + "   " +
-         stage("verification", s_.stages.verification));
+         stage("verification", s_.stages.verification) + verifying());
     line();
   }
 
@@ -162,7 +199,7 @@ class Picture {
   bool data_is_copied() const { return s_.stages.data == "completed"; }
 
   static int urgency(const TableStatus& t) {
-    if (t.state == "failed") return 0;
+    if (t.state == "failed" || t.state == "stopped") return 0;
     if (t.state == "copying" || t.state == "indexing" || t.state == "resync") return 1;
     if (t.rows_quarantined > 0) return 2;
     return t.state == "pending" ? 3 : 4;
@@ -179,7 +216,7 @@ class Picture {
   }
 
   static Ink state_ink(const std::string& state) {
-    if (state == "failed") return Ink::red;
+    if (state == "failed" || state == "stopped") return Ink::red;
     if (state == "pending") return Ink::dim;
     return state == "copying" || state == "indexing" || state == "resync" ? Ink::cyan : Ink::green;
   }
@@ -340,7 +377,7 @@ class Picture {
     for (std::size_t i = from; i < s_.errors.size(); ++i) {
       const StatusError& e = s_.errors[i];
       const std::string code = e.code.empty() ? "" : " [" + e.code + "]";
-      labelled(i == from ? "errors" : "", clean(e.message + code), Ink::red);
+      labelled_whole(i == from ? "errors" : "", clean(e.message + code), Ink::red);
     }
   }
 
@@ -348,7 +385,7 @@ class Picture {
     if (s_.next_steps.empty()) return;
     line();
     for (std::size_t i = 0; i < s_.next_steps.size(); ++i)
-      labelled(i == 0 ? "next" : "", clean(s_.next_steps[i]));
+      labelled_whole(i == 0 ? "next" : "", clean(s_.next_steps[i]));
   }
 
   const Status& s_;

@@ -20,11 +20,20 @@ json::object json_of(const TableStatus& t) {
           {"state", t.state},
           {"rows_copied", t.rows_copied},
           {"rows_total", or_null(t.rows_total)},
-          {"rows_quarantined", t.rows_quarantined}};
+          {"rows_quarantined", t.rows_quarantined},
+          {"left_out", t.left_out}};
 }
 
 json::object json_of(const StatusError& e) {
   return {{"at", e.at}, {"code", e.code}, {"message", e.message}, {"table", e.table}};
+}
+
+json::object json_of(const CutoverStep& s) {
+  return {{"step", s.step}, {"attempt", s.attempt}, {"ms", s.milliseconds}};
+}
+
+json::object json_of(const CutoverFinding& f) {
+  return {{"level", f.level}, {"code", f.code}, {"message", f.message}, {"mend", f.mend}};
 }
 
 json::value json_of(const std::optional<SlotStatus>& slot) {
@@ -34,6 +43,15 @@ json::value json_of(const std::optional<SlotStatus>& slot) {
           {"lag_bytes", slot->lag_bytes},
           {"left_bytes", or_null(slot->left_bytes)},
           {"oldest_transaction_seconds", or_null(slot->oldest_transaction_seconds)}};
+}
+
+json::value json_of(const std::optional<VerifyStatus>& verify) {
+  if (!verify) return nullptr;
+  return {{"rows", verify->rows},
+          {"rows_expected", verify->rows_expected},
+          {"rows_per_second", verify->rows_per_second},
+          {"differences", verify->differences},
+          {"seconds_left", or_null(verify->seconds_left)}};
 }
 
 template <typename T>
@@ -46,6 +64,20 @@ json::array list_of(const std::vector<T>& items) {
       list.emplace_back(json_of(item));
   }
   return list;
+}
+
+json::value json_of(const std::optional<CutoverStatus>& cutover) {
+  if (!cutover) return nullptr;
+  return {{"run", cutover->run},
+          {"mode", cutover->mode},
+          {"step", cutover->step},
+          {"attempt", cutover->attempt},
+          {"outcome", cutover->outcome},
+          {"reason", cutover->reason},
+          {"hold_ms", or_null(cutover->hold_ms)},
+          {"steps", list_of(cutover->steps)},
+          {"findings", list_of(cutover->findings)},
+          {"source_open_by", list_of(cutover->source_open_by)}};
 }
 
 // Reads the members of one object; what is absent, null or of another type leaves the default.
@@ -101,6 +133,7 @@ TableStatus table_in(const json::value& value) {
   members.read("rows_copied", table.rows_copied);
   members.read("rows_total", table.rows_total);
   members.read("rows_quarantined", table.rows_quarantined);
+  members.read("left_out", table.left_out);
   return table;
 }
 
@@ -149,6 +182,54 @@ void read_slot(const Members& root, Status& s) {
   members.read("lag_bytes", slot.lag_bytes);
   members.read("left_bytes", slot.left_bytes);
   members.read("oldest_transaction_seconds", slot.oldest_transaction_seconds);
+}
+
+CutoverStep step_in(const json::value& value) {
+  const Members members(&value);
+  CutoverStep step;
+  members.read("step", step.step);
+  members.read("attempt", step.attempt);
+  members.read("ms", step.milliseconds);
+  return step;
+}
+
+CutoverFinding finding_in(const json::value& value) {
+  const Members members(&value);
+  CutoverFinding finding;
+  members.read("level", finding.level);
+  members.read("code", finding.code);
+  members.read("message", finding.message);
+  members.read("mend", finding.mend);
+  return finding;
+}
+
+void read_cutover(const Members& root, Status& s) {
+  const auto* value = root.find("cutover");
+  if (!value || !value->is_object()) return;
+  const Members members(value);
+  CutoverStatus& cutover = s.cutover.emplace();
+  members.read("run", cutover.run);
+  members.read("mode", cutover.mode);
+  members.read("step", cutover.step);
+  members.read("attempt", cutover.attempt);
+  members.read("outcome", cutover.outcome);
+  members.read("reason", cutover.reason);
+  members.read("hold_ms", cutover.hold_ms);
+  members.read_list("steps", cutover.steps, step_in);
+  members.read_list("findings", cutover.findings, finding_in);
+  members.read_list("source_open_by", cutover.source_open_by, text_in);
+}
+
+void read_verify(const Members& root, Status& s) {
+  const auto* value = root.find("verify");
+  if (!value || !value->is_object()) return;
+  const Members members(value);
+  VerifyStatus& verify = s.verify.emplace();
+  members.read("rows", verify.rows);
+  members.read("rows_expected", verify.rows_expected);
+  members.read("rows_per_second", verify.rows_per_second);
+  members.read("differences", verify.differences);
+  members.read("seconds_left", verify.seconds_left);
 }
 
 void read_words(const Members& root, Status& s) {
@@ -204,7 +285,10 @@ std::string to_json(const Status& s) {
        {{"bytes", s.journal.bytes},
         {"free_bytes", or_null(s.journal.free_bytes)},
         {"bytes_per_second", or_null(s.journal.bytes_per_second)}}},
-      {"slot", json_of(s.slot)}});
+      {"slot", json_of(s.slot)},
+      {"cutover", json_of(s.cutover)},
+
+      {"verify", json_of(s.verify)}});
 }
 
 Status status_from_json(std::string_view text) {
@@ -216,6 +300,8 @@ Status status_from_json(std::string_view text) {
   read_words(root, status);
   read_progress(root, status);
   read_slot(root, status);
+  read_cutover(root, status);
+  read_verify(root, status);
   root.read_list("tables", status.tables, table_in);
   root.read_list("errors", status.errors, error_in);
   root.read_list("next_steps", status.next_steps, text_in);

@@ -18,10 +18,11 @@ struct Lag {
 
 struct TableStatus {
   std::string source, target;
-  std::string state = "pending";  // pending, copying, copied, indexing, streaming, resync, failed
+  std::string state = "pending";  // pending, copying, copied, indexing, streaming, resync, stopped, failed
   std::uint64_t rows_copied = 0;
   std::optional<std::uint64_t> rows_total;  // as counted or estimated; absent before that
   std::uint64_t rows_quarantined = 0;
+  bool left_out = false;  // the stream does not write it just now: promise 2 does not hold for it
   bool operator==(const TableStatus&) const = default;
 };
 
@@ -52,6 +53,38 @@ struct SlotStatus {
   std::optional<std::uint64_t> left_bytes;  // more of it until the server gives the slot up; absent: no limit
   std::optional<double> oldest_transaction_seconds;  // open at the source, and holding the slot back
   bool operator==(const SlotStatus&) const = default;
+};
+
+struct CutoverStep {
+  std::string step;
+  std::uint64_t attempt = 1;
+  double milliseconds = 0;  // how long it took, or goes on already
+  bool operator==(const CutoverStep&) const = default;
+};
+
+struct CutoverFinding {
+  std::string level, code, message, mend;
+  bool operator==(const CutoverFinding&) const = default;
+};
+
+// The last cutover, rehearsal or rollback: under way, or how it ended.
+struct CutoverStatus {
+  std::string run, mode, step;  // mode: rehearse, cutover; step: as cutover/README.md names them
+  std::uint64_t attempt = 1;
+  std::string outcome;  // empty while it runs; done, rehearsed, aborted, refused
+  std::string reason;
+  std::optional<double> hold_ms;  // how long writers had to wait, from the lock's first request
+  std::vector<CutoverStep> steps;
+  std::vector<CutoverFinding> findings;     // of GUARD
+  std::vector<std::string> source_open_by;  // programs that have the fenced source open: they have not moved
+  bool operator==(const CutoverStatus&) const = default;
+};
+
+// The run of verify that is under way.
+struct VerifyStatus {
+  std::uint64_t rows = 0, rows_expected = 0, rows_per_second = 0, differences = 0;
+  std::optional<double> seconds_left;
+  bool operator==(const VerifyStatus&) const = default;
 };
 
 struct StatusError {
@@ -90,6 +123,8 @@ struct Status {
   std::optional<std::uint64_t> throttle_rows_per_second;
   JournalStatus journal;
   std::optional<SlotStatus> slot;  // Postgres sources only
+  std::optional<CutoverStatus> cutover;
+  std::optional<VerifyStatus> verify;
 
   bool operator==(const Status&) const = default;
 };

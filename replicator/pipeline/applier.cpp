@@ -8,15 +8,8 @@ struct Applier::Batch {
   BatchOutcome outcome;
 };
 
-Applier::Applier(TargetSession& session, JournalReader& journal, Quarantine& quarantine, Sink& sink,
-                 ChunkMap copied, BatchLimits limits, CarrySchema carry)
-    : session_(session),
-      journal_(journal),
-      quarantine_(quarantine),
-      sink_(sink),
-      copied_(std::move(copied)),
-      limits_(limits),
-      carry_(std::move(carry)) {}
+Applier::Applier(JournalReader& journal, Sink& sink, ChunkMap copied, BatchLimits limits, CarrySchema carry)
+    : journal_(journal), sink_(sink), copied_(std::move(copied)), limits_(limits), carry_(std::move(carry)) {}
 
 bool Applier::full() const {
   return sink_.rows() >= limits_.max_rows || sink_.bytes() >= limits_.max_bytes;
@@ -34,14 +27,18 @@ void Applier::remove_ranges(Batch& batch, const Relation& relation, const std::v
   sink_.remove_ranges(relation, copied_.key_of_table(relation.table), ranges);
 }
 
+bool Applier::wants(const std::string& table) const {
+  return (!only_ || *only_ == table) && !left_out_.contains(table);
+}
+
 // A schema change comes first in its transaction: the tables are made to fit before its rows, in the same
 // target transaction.
 void Applier::take(Batch& batch, JournalReader::Entry entry) {
   batch.to.sequence = entry.sequence;
   batch.to.digest = std::move(entry.digest);
-  if (entry.part.schema_change) {
+  if (entry.part.schema_change && !only_) {
     spill(batch);
-    carry_(*entry.part.schema_change);
+    carry_(*entry.part.schema_change, entry.sequence);
     for (const auto& table : entry.part.schema_change->tables) copied_.forget(table.name);
   }
   std::unordered_map<std::uint32_t, const Relation*> relations;
@@ -49,6 +46,7 @@ void Applier::take(Batch& batch, JournalReader::Entry entry) {
   const std::uint64_t at = entry.part.stamp ? entry.part.stamp->commit_lsn : entry.sequence;
   for (Change& change : entry.part.changes) {
     const Relation& relation = *relations.at(change.relation);
+    if (!wants(relation.table)) continue;
     auto unseen = copied_.unseen(relation, std::move(change), at);
     if (!unseen.ranges.empty()) remove_ranges(batch, relation, unseen.ranges);
     if (!unseen.change) continue;
@@ -59,26 +57,26 @@ void Applier::take(Batch& batch, JournalReader::Entry entry) {
 }
 
 bool Applier::step(BatchOutcome& outcome, const Limit& limit) {
-  Batch batch{session_.position(), false, {}};
+  Batch batch{sink_.position(), false, {}};
   bool at_boundary = true;
   while (auto entry = journal_.next(batch.to.sequence)) {
-    bool begun = batch.to.sequence != session_.position().sequence;
+    bool begun = batch.to.sequence != sink_.position().sequence;
     if (at_boundary && begun && (entry->part.schema_change || full() || batch.is_long)) break;
     if (at_boundary && limit && !limit(*entry)) break;
     if (full()) spill(batch);
     at_boundary = entry->closes;
     take(batch, std::move(*entry));
   }
-  if (batch.to.sequence == session_.position().sequence) return false;
+  if (batch.to.sequence == sink_.position().sequence) return false;
   sink_.write(batch.to);
   outcome = batch.outcome;
   return true;
 }
 
-bool Applier::retry(const QuarantineEntry& entry, const Relation& relation, std::optional<Row> row) {
+bool TargetApplier::retry(const QuarantineEntry& entry, const Relation& relation, std::optional<Row> row) {
   if (row) {
-    sink_.add(relation, Change{Operation::update, relation.id, std::move(*row), {}, {}});
-    sink_.write(session_.position());
+    sink().add(relation, Change{Operation::update, relation.id, std::move(*row), {}, {}});
+    sink().write(session_.position());
   } else {
     TargetTransaction transaction(session_);
     session_.connection().pipeline({quarantine_.release(entry.source_table, entry.source_key)});
@@ -86,6 +84,17 @@ bool Applier::retry(const QuarantineEntry& entry, const Relation& relation, std:
     quarantine_.committed();
   }
   return !quarantine_.holds(entry.source_table, entry.source_key);
+}
+
+void TargetApplier::rewrite(const Relation& relation, const Row& key, std::optional<Row> row) {
+  if (row) {
+    sink().add(relation, Change{Operation::update, relation.id, std::move(*row), {}, {}});
+  } else {
+    Row gone(relation.columns.size(), Null{});
+    for (std::size_t i = 0; i < key.size(); ++i) gone[relation.key.at(i)] = key[i];
+    sink().add(relation, Change{Operation::remove, relation.id, std::move(gone), {}, {}});
+  }
+  sink().write(session_.position());
 }
 
 }  // namespace tidegate

@@ -8,7 +8,9 @@
 
 #include "apply/mapping/mapping_sink.hpp"
 #include "apply/postgres/chunk_loader.hpp"
+#include "apply/postgres/target_fence.hpp"
 #include "replicator/log.hpp"
+#include "replicator/pipeline/resyncs.hpp"
 
 namespace tidegate {
 namespace {
@@ -23,6 +25,13 @@ constexpr auto audit_look = 1s;
 
 bool worth_another_try(const Error& error) {
   return error.advice() != Advice::stop;
+}
+
+// Nothing but a cutover's journal may say that the target is live.
+void refuse_unknown_cutover(bool target_is_open, bool parked) {
+  if (!target_is_open || parked) return;
+  throw Refused("half-done", "the target says that it is live, and this state directory knows of no cutover",
+                "change nothing; the runbook half-done says how to find out which side has the newest rows");
 }
 
 }  // namespace
@@ -50,7 +59,8 @@ struct ApplyWorker::Session {
   Mapping mapping;
   ChunkMap copied;
   std::unique_ptr<Sink> sink;
-  std::unique_ptr<Applier> applier;
+  std::unique_ptr<TargetApplier> applier;
+  std::unique_ptr<Resyncs> resyncs;     // from phase streaming on
   std::uint64_t quarantine_seen = 0;    // Quarantine::changes() when retries were last considered
   std::optional<AuditHead> audit_head;  // as the target has it
   Coordination::Clock::time_point next_audit_look;
@@ -148,30 +158,59 @@ SchemaChange ApplyWorker::unmapped(Session& session, SchemaChange change) {
   return change;
 }
 
+// What a map makes of a table has no copy of its own that could be made again beside the stream.
+void ApplyWorker::refuse_mapped(Session& session, const std::string& table, const std::string& why) {
+  if (!session.mapping.maps(table)) return;
+  throw Refused("resync-mapped", "table " + table + " is mapped and cannot be copied again alone: " + why,
+                "undo the change at the source; else empty the target with `tidegate reset --target` and "
+                "begin again with a new state directory");
+}
+
 void ApplyWorker::work(Session& session) {
   check_position(session);
   if (auto& memory = options_.mapping.memory) {
     memory->meet(session.target.connection(), session.target.phase() == TargetPhase::fresh);
     session.target.carry(memory.get());
   }
+  refuse_unknown_cutover(session.target.is_open(), coordination_.parked());
   show_tables(session);
   if (session.target.phase() == TargetPhase::fresh) create_tables(session);
   if (!store_.fact("target_filled")) store_.set_fact("target_filled", iso_now());
   if (session.target.phase() == TargetPhase::loading) load_or_say_why(session);
-  session.copied = session.view->copied(session.target);
-  auto carry = [&](const SchemaChange& change) {
+  fence(session);
+  session.copied = session.view->copied(session.target, session.plans);
+  auto carry = [&](const SchemaChange& change, std::uint64_t sequence) {
     for (const auto& finding :
          session.view->carry(scene(session), unmapped(session, change), session.plans)) {
       log_warn("schema change: {}", finding.message);
     }
+    for (const auto& table : change.tables) session.resyncs->begin_anew(*session.applier, table.name);
+    for (const auto& stopped : change.stopped) {
+      refuse_mapped(session, stopped.table, stopped.why);
+      session.resyncs->stop(*session.applier, stopped, sequence);
+    }
     session.objects_pending = true;
   };
   session.sink = std::make_unique<MappingSink>(session.mapping, session.view->sink(scene(session)));
-  session.applier = std::make_unique<Applier>(session.target, session.journal, session.quarantine,
-                                              *session.sink, session.copied, options_.limits, carry);
+  session.applier = std::make_unique<TargetApplier>(session.target, session.quarantine, session.journal,
+                                                    *session.sink, session.copied, options_.limits, carry);
+  LaneScene lanes{session.target,      source_,         coordination_,
+                  options_.state_path, options_.tables, options_.limits};
+  session.resyncs = std::make_unique<Resyncs>(lanes, scene(session), session.plans, *session.view);
+  session.resyncs->begin(*session.applier);
   if (session.target.phase() == TargetPhase::catching_up) catch_up(session);
   if (session.target.phase() == TargetPhase::building) build(session);
   if (session.target.phase() == TargetPhase::streaming) stream(session);
+}
+
+// Also tables that an earlier version of tidegate has filled without one.
+void ApplyWorker::fence(Session& session) {
+  if (session.target.is_open()) return;
+  TargetTransaction transaction(session.target);
+  auto plans = session.plans_in_order();
+  for (auto& plan : session.mapped_plans()) plans.push_back(std::move(plan));
+  fence_target(session.target, plans);
+  transaction.commit();
 }
 
 Widen ApplyWorker::widener(Session& session) {
@@ -245,9 +284,11 @@ void ApplyWorker::catch_up(Session& session) {
 
 void ApplyWorker::build_objects(Session& session) {
   auto findings = session.tables.build_objects(
-      session.sources(), session.plans_in_order(), [this](const std::string& what) {
+      session.sources(), session.plans_in_order(),
+      [this](const std::string& what) {
         coordination_.update([&](Status& status) { status.step = "building " + what; });
-      });
+      },
+      [&](const DdlObject& object) { return !session.resyncs->is_known(object.table); });
   for (const auto& finding : findings) {
     log_warn("{}", finding.message);
     coordination_.report(finding.code, finding.message, finding.table);
@@ -275,14 +316,23 @@ void ApplyWorker::stream(Session& session) {
     for (auto& table : status.tables) table.state = "streaming";
   });
   show_quarantine(session);
+  session.resyncs->show();
   coordination_.applied(session.target.position().sequence);
   coordination_.streaming(true);
   while (!pace_.stopped()) {
-    if (session.objects_pending) build_objects(session);
+    if (session.objects_pending && !session.target.is_open()) build_objects(session);
+    if (!coordination_.parked() && !session.target.is_open()) follow_source(session);
     auto known = coordination_.work_so_far();
-    if (apply_once(session)) continue;
+    serve_orders(session);
+    if (!coordination_.parked() && apply_once(session)) continue;
+    if (coordination_.parked() || session.target.is_open()) {
+      if (session.target.is_open()) keep_audit_head(session);
+      coordination_.wait_for_work(known, longest_idle, coordination_.stop_token());
+      continue;
+    }
     session.view->tend(scene(session));
     serve_retries(session);
+    serve_rewrites(session);
     retry_conflicts(session);
     if (quarantine_changed_.exchange(false)) show_quarantine(session);
     keep_audit_head(session);
@@ -296,11 +346,46 @@ void ApplyWorker::keep_audit_head(Session& session) {
   session.next_audit_look = Coordination::Clock::now() + audit_look;
   auto head = store_.audit_head();
   if (head == session.audit_head) return;
-  TargetTransaction transaction(session.target);
-  session.target.connection().run("UPDATE tidegate.pipelines SET audit_head = $2 WHERE pipeline = $1",
-                                  {session.target.pipeline(), to_text(*head)});
-  transaction.commit();
+  // Once the target is live, forward transactions are refused; this is none.
+  session.target.connection().run(
+      "UPDATE tidegate.pipelines SET audit_head = $2 WHERE pipeline = $1 AND epoch = $3",
+      {session.target.pipeline(), to_text(*head), std::to_string(session.target.epoch())});
   session.audit_head = head;
+}
+
+// What came to the source beside the stream, and tables that are copied.
+void ApplyWorker::follow_source(Session& session) {
+  auto before = session.plans.size();
+  session.resyncs->take_in_new(*session.applier);
+  if (session.plans.size() != before) {
+    fence(session);
+    show_streaming(session);
+  }
+  for (const auto& table : session.view->make_partitions(scene(session))) retry_table(session, table);
+  session.resyncs->tend(*session.applier);
+  if (session.resyncs->take_ended()) {
+    fence(session);
+    session.objects_pending = true;
+    show_quarantine(session);
+  }
+  serve_resyncs(session);
+}
+
+void ApplyWorker::retry_table(Session& session, const std::string& table) {
+  std::vector<std::int64_t> ids;
+  for (const auto& entry : list_quarantine(session.target.connection(), session.target.pipeline())) {
+    if (entry.source_table == table && entry.state == "held") ids.push_back(entry.id);
+  }
+  if (!ids.empty()) retry(session, ids);
+}
+
+void ApplyWorker::show_streaming(Session& session) {
+  show_tables(session);
+  coordination_.update([](Status& status) {
+    for (auto& table : status.tables) table.state = "streaming";
+  });
+  session.resyncs->show();
+  show_quarantine(session);
 }
 
 bool ApplyWorker::apply_once(Session& session) {
@@ -359,6 +444,33 @@ void ApplyWorker::show_quarantine(Session& session) {
   });
 }
 
+std::future<void> ApplyWorker::at_rest(Work work) {
+  std::unique_lock lock(retries_mutex_);
+  auto answer = orders_.emplace_back(Order{std::move(work), {}}).answer.get_future();
+  lock.unlock();
+  coordination_.wake_apply();
+  return answer;
+}
+
+void ApplyWorker::serve_orders(Session& session) {
+  std::vector<Order> orders;
+  {
+    std::lock_guard lock(retries_mutex_);
+    orders.swap(orders_);
+  }
+  for (auto& order : orders) {
+    try {
+      order.work(*session.view, scene(session));
+      order.answer.set_value();
+    } catch (const Error&) {
+      order.answer.set_exception(std::current_exception());
+      throw;
+    } catch (...) {
+      order.answer.set_exception(std::current_exception());
+    }
+  }
+}
+
 std::future<ApplyWorker::Retried> ApplyWorker::retry_quarantined(std::vector<std::int64_t> ids) {
   std::lock_guard lock(retries_mutex_);
   return retries_.emplace_back(RetryOrder{std::move(ids), {}}).answer.get_future();
@@ -380,11 +492,76 @@ void ApplyWorker::serve_retries(Session& session) {
   }
 }
 
+std::future<void> ApplyWorker::resync(std::string table) {
+  std::lock_guard lock(retries_mutex_);
+  return resync_orders_.emplace_back(ResyncOrder{std::move(table), {}}).answer.get_future();
+}
+
+void ApplyWorker::serve_resyncs(Session& session) {
+  std::vector<ResyncOrder> orders;
+  {
+    std::lock_guard lock(retries_mutex_);
+    orders.swap(resync_orders_);
+  }
+  for (auto& order : orders) {
+    try {
+      refuse_mapped(session, order.table,
+                    "its rows are those of several tables of the target, or of another shape");
+      session.resyncs->order(order.table);
+      order.answer.set_value();
+    } catch (const Error& error) {
+      order.answer.set_exception(std::current_exception());
+      // What the target refuses concerns the one who asked.
+      if (worth_another_try(error) || !session.target.connection().usable()) throw;
+    } catch (const Refused&) {
+      order.answer.set_exception(std::current_exception());
+    }
+  }
+}
+
+std::future<std::uint64_t> ApplyWorker::rewrite(std::vector<RowName> rows) {
+  std::lock_guard lock(retries_mutex_);
+  return rewrites_.emplace_back(RewriteOrder{std::move(rows), {}}).answer.get_future();
+}
+
+void ApplyWorker::serve_rewrites(Session& session) {
+  std::vector<RewriteOrder> orders;
+  {
+    std::lock_guard lock(retries_mutex_);
+    orders.swap(rewrites_);
+  }
+  for (auto& order : orders) {
+    try {
+      order.answer.set_value(rewrite(session, order.rows));
+    } catch (...) {
+      order.answer.set_exception(std::current_exception());
+      throw;
+    }
+  }
+}
+
+std::uint64_t ApplyWorker::rewrite(Session& session, const std::vector<RowName>& rows) {
+  std::uint64_t written = 0;
+  for (const RowName& row : rows) {
+    auto apply = [&] { apply_once(session); };
+    if (session.view->rewrite(row.table, row.key, *session.applier, scene(session), apply)) ++written;
+  }
+  show_quarantine(session);
+  return written;
+}
+
 ApplyWorker::Retried ApplyWorker::retry(Session& session, const std::vector<std::int64_t>& ids) {
   Retried counts;
   for (const auto& entry : list_quarantine(session.target.connection(), session.target.pipeline())) {
     if (!ids.empty() && std::find(ids.begin(), ids.end(), entry.id) == ids.end()) continue;
+    const auto plan = session.plans.find(entry.source_table);
+    const std::string table = plan == session.plans.end() ? entry.source_table : plan->second.source_table();
+    if (!session.view->can_read_again(table)) {
+      counts.unreadable.insert(entry.source_table);
+      continue;
+    }
     ++counts.retried;
+    if (session.resyncs->is_held(table)) continue;
     auto apply = [&] { apply_once(session); };
     if (session.view->retry(entry, *session.applier, scene(session), apply)) ++counts.applied;
   }

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <future>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -42,8 +44,23 @@ class ApplyWorker {
   // counts.
   struct Retried {
     std::uint64_t retried = 0, applied = 0;
+    std::set<std::string> unreadable;  // tables that had rows which cannot be read again
   };
   std::future<Retried> retry_quarantined(std::vector<std::int64_t> ids);
+  // Has the table copied again while the others stream; the answer comes once that is recorded. Throws
+  // Refused in the answer where it cannot be.
+  std::future<void> resync(std::string table);
+  // Runs `work` on the apply thread between two batches, once it streams. What it throws is in the future; an
+  // Error also gives the connection up. Left undone where the daemon ends first.
+  using Work = std::function<void(SourceView&, const TargetScene&)>;
+  std::future<void> at_rest(Work work);
+  // Makes the target hold these rows as the source has them now, once the stream has caught up; the answer
+  // counts those that were read again.
+  struct RowName {
+    std::string table;  // the source's
+    Row key;
+  };
+  std::future<std::uint64_t> rewrite(std::vector<RowName> rows);
   // For who must have the target at a position that he chooses.
   ApplyHold& hold() { return hold_; }
   // The counts in status are to be read again.
@@ -56,10 +73,20 @@ class ApplyWorker {
     std::vector<std::int64_t> ids;
     std::promise<Retried> answer;
   };
+  struct Order {
+    Work work;
+    std::promise<void> answer;
+  };
+  struct RewriteOrder {
+    std::vector<RowName> rows;
+    std::promise<std::uint64_t> answer;
+  };
   void work(Session& session);
+  static void refuse_mapped(Session& session, const std::string& table, const std::string& why);
   static SchemaChange unmapped(Session& session, SchemaChange change);
   void check_position(Session& session);
   void create_tables(Session& session);
+  void fence(Session& session);
   void load_or_say_why(Session& session);
   void load(Session& session);
   void catch_up(Session& session);
@@ -70,6 +97,13 @@ class ApplyWorker {
   void stream(Session& session);
   bool apply_once(Session& session);
   void serve_retries(Session& session);
+  void follow_source(Session& session);
+  void retry_table(Session& session, const std::string& table);
+  void show_streaming(Session& session);
+  void serve_resyncs(Session& session);
+  void serve_orders(Session& session);
+  void serve_rewrites(Session& session);
+  std::uint64_t rewrite(Session& session, const std::vector<RowName>& rows);
   Retried retry(Session& session, const std::vector<std::int64_t>& ids);
   void retry_conflicts(Session& session);
   static bool others_may_have_come(Session& session);
@@ -86,6 +120,13 @@ class ApplyWorker {
   ApplyHold hold_;
   std::mutex retries_mutex_;
   std::vector<RetryOrder> retries_;
+  struct ResyncOrder {
+    std::string table;
+    std::promise<void> answer;
+  };
+  std::vector<ResyncOrder> resync_orders_;
+  std::vector<Order> orders_;  // under the same mutex
+  std::vector<RewriteOrder> rewrites_;
   std::atomic<bool> quarantine_changed_ = false;
   bool in_trouble_ = false;  // since the last failure nothing has been applied
 };

@@ -24,7 +24,7 @@ using namespace std::chrono_literals;
 constexpr int rest_factor = 4;
 constexpr auto longest_rest_at_once = 250ms;
 constexpr auto tolerated_debt = 10s;
-constexpr auto longest_nap = 5ms;
+constexpr auto longest_nap = 5ms, parked_nap = 20ms;
 constexpr auto trim_interval = 60s;
 constexpr auto first_pause = 100ms, longest_pause = 5000ms;
 
@@ -98,10 +98,32 @@ std::optional<std::vector<FilledTable>> CaptureWorker::fill() {
   return filled;
 }
 
+namespace {
+
+// Says when a cut is over, however that comes.
+class CutScope {
+ public:
+  explicit CutScope(Coordination& coordination)
+      : coordination_(coordination), allowed_(coordination.enter_cut()) {}
+  ~CutScope() {
+    if (allowed_) coordination_.leave_cut();
+  }
+  CutScope(const CutScope&) = delete;
+  CutScope& operator=(const CutScope&) = delete;
+  explicit operator bool() const { return allowed_; }
+
+ private:
+  Coordination& coordination_;
+  bool allowed_;
+};
+
+}  // namespace
+
 // A cut for somebody who waits for one that is held. Where its snapshots could not be had at one commit, the
 // next cut tries again.
 SqliteCapture::Cut CaptureWorker::take_cut() {
   std::lock_guard lock(order_mutex_);
+  if (look_everywhere_.exchange(false)) capture_->look_everywhere();
   if (!order_ || order_->done) return capture_->cut();
   SqliteCapture::Cut cut;
   order_->held = capture_->cut_and_hold(cut, order_->readers);
@@ -127,8 +149,12 @@ std::unique_ptr<HeldCut> CaptureWorker::hold_cut(int readers, const Taken& taken
 }
 
 bool CaptureWorker::cut_if_due() {
+  if (coordination_.parked()) return false;
   if (!coordination_.cut_wanted() && !capture_->source_moved()) return false;
+  CutScope allowed(coordination_);
+  if (!allowed) return false;
   auto wish = coordination_.begin_cut();
+  if (coordination_.take_full_wish()) capture_->look_everywhere();
   auto cut = take_cut();
   coordination_.cut_done(wish, reader_->end());
   coordination_.clear_report("capture");
@@ -137,7 +163,7 @@ bool CaptureWorker::cut_if_due() {
               cut.duration.count(),
               cut.everything_because.empty() ? "" : ", everything: ", cut.everything_because);
   }
-  rest_after(cut.duration);
+  last_cut_took_ = cut.duration;
   return true;
 }
 
@@ -159,6 +185,10 @@ void CaptureWorker::rest_after(std::chrono::microseconds work) {
 
 void CaptureWorker::rest_until_next_look() {
   auto began = std::chrono::steady_clock::now();
+  if (coordination_.parked()) {
+    capture_->look_everywhere();  // no snapshot is held meanwhile: it would keep the WAL from starting over
+    return std::this_thread::sleep_for(parked_nap);
+  }
   capture_->tend();
   auto took = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   if (took > 0.05) log_debug("the application's WAL was checkpointed: {:.3f} s", took);
@@ -169,7 +199,7 @@ void CaptureWorker::trim_now_and_then() {
   auto now = std::chrono::steady_clock::now();
   if (now - trimmed_ < trim_interval) return;
   trimmed_ = now;
-  journal_->trim(coordination_.applied(),
+  journal_->trim(coordination_.needed_no_more(),
                  std::chrono::duration_cast<std::chrono::seconds>(settings_.journal.retention));
 }
 
@@ -187,7 +217,10 @@ void CaptureWorker::run() {
   while (!stop.stop_requested()) {
     try {
       if (!capture_) reopen();
-      if (!cut_if_due()) rest_until_next_look();
+      if (cut_if_due())
+        rest_after(last_cut_took_);
+      else
+        rest_until_next_look();
       trim_now_and_then();
       pause = first_pause;
     } catch (const std::exception& failure) {

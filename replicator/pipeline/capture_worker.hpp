@@ -1,6 +1,7 @@
 // A SQLite file as a source: the fill, then cut after cut, for as long as the daemon runs.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <future>
@@ -27,6 +28,7 @@ class CaptureWorker : public SourceWorker {
   // After a failure nothing is lost: the next cut compares everything.
   void run() override;
   std::unique_ptr<SourceView> view() override;
+  void look_everywhere() override { look_everywhere_ = true; }
   std::unique_ptr<verify::Prover> prover(ApplyHold& hold) override;
 
   // The next cut is held, by connections of the caller's. `taken` is called on the capture thread before it
@@ -59,10 +61,12 @@ class CaptureWorker : public SourceWorker {
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<JournalReader> reader_;
   std::unique_ptr<SqliteCapture> capture_;
+  std::chrono::microseconds last_cut_took_{0};
   std::chrono::steady_clock::time_point rested_by_{};  // when all owed rest will be over
   std::chrono::steady_clock::time_point trimmed_{};
   std::mutex order_mutex_;
   std::condition_variable_any order_changed_;
+  std::atomic<bool> look_everywhere_ = false;
   CutOrder* order_ = nullptr;  // of who waits in hold_cut()
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/chrono.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace tidegate {
 namespace {
@@ -47,6 +48,19 @@ std::uint64_t Coordination::want_cut() {
   return ++cuts_wanted_;
 }
 
+std::uint64_t Coordination::want_full_cut() {
+  std::lock_guard lock(mutex_);
+  ++work_;
+  full_wanted_ = true;
+  changed();
+  return ++cuts_wanted_;
+}
+
+bool Coordination::take_full_wish() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(full_wanted_, false);
+}
+
 bool Coordination::cut_wanted() const {
   std::lock_guard lock(mutex_);
   return cuts_wanted_ > cuts_served_;
@@ -88,6 +102,16 @@ std::uint64_t Coordination::applied() const {
   return applied_;
 }
 
+void Coordination::keep_from(std::optional<std::uint64_t> sequence) {
+  std::lock_guard lock(mutex_);
+  kept_from_ = sequence;
+}
+
+std::uint64_t Coordination::needed_no_more() const {
+  std::lock_guard lock(mutex_);
+  return std::min(applied_, kept_from_.value_or(applied_));
+}
+
 bool Coordination::wait_for_applied(std::uint64_t sequence, Clock::time_point until, std::stop_token stop) {
   std::unique_lock lock(mutex_);
   return wake_.wait_until(lock, stop, until, [&] { return streaming_ && applied_ >= sequence; });
@@ -112,6 +136,36 @@ void Coordination::streaming(bool is) {
 bool Coordination::is_streaming() const {
   std::lock_guard lock(mutex_);
   return streaming_;
+}
+
+void Coordination::wake_apply() {
+  std::lock_guard lock(mutex_);
+  ++work_;
+  changed();
+}
+
+void Coordination::park(bool parked) {
+  std::unique_lock lock(mutex_);
+  parked_ = parked;
+  changed();
+  wake_.wait(lock, stop_.get_token(), [&] { return !in_cut_; });
+}
+
+bool Coordination::parked() const {
+  std::lock_guard lock(mutex_);
+  return parked_;
+}
+
+bool Coordination::enter_cut() {
+  std::lock_guard lock(mutex_);
+  in_cut_ = !parked_;
+  return in_cut_;
+}
+
+void Coordination::leave_cut() {
+  std::lock_guard lock(mutex_);
+  in_cut_ = false;
+  changed();
 }
 
 void Coordination::pause(bool paused) {

@@ -29,6 +29,9 @@ class Coordination {
 
   // --- cuts: `sync` wants one that begins after it was called ---
   std::uint64_t want_cut();
+  // The same, and that cut compares every row.
+  std::uint64_t want_full_cut();
+  bool take_full_wish();
   bool cut_wanted() const;
   std::uint64_t begin_cut();                                     // the newest wish that this cut serves
   void cut_done(std::uint64_t wish, std::uint64_t journal_end);  // everything up to journal_end is captured
@@ -42,6 +45,10 @@ class Coordination {
   // --- apply ---
   void applied(std::uint64_t sequence);
   std::uint64_t applied() const;
+  // Somebody reads the journal from here on, though more is applied; nothing: nobody does.
+  void keep_from(std::optional<std::uint64_t> sequence);
+  // Up to here the journal may be trimmed.
+  std::uint64_t needed_no_more() const;
   bool wait_for_applied(std::uint64_t sequence, Clock::time_point until, std::stop_token stop);
   // Sleeps until something was captured or asked for since `known` was taken, or the time is up. Who takes it
   // before he looks for work misses none.
@@ -49,6 +56,17 @@ class Coordination {
   void wait_for_work(std::uint64_t known, std::chrono::milliseconds most, std::stop_token stop);
   void streaming(bool is);
   bool is_streaming() const;
+
+  // Wakes the apply thread, which then serves what it was asked.
+  void wake_apply();
+
+  // The cutover has the word: while parked nothing is captured and nothing applied; what is asked of the
+  // apply thread is still done. Returns once no cut is under way.
+  void park(bool parked);
+  bool parked() const;
+  // False: parked. Who got true says when his cut is over.
+  bool enter_cut();
+  void leave_cut();
 
   void pause(bool paused);
   bool paused() const;
@@ -71,7 +89,8 @@ class Coordination {
   std::stop_source stop_;
   Status status_;
   std::uint64_t cuts_wanted_ = 0, cuts_served_ = 0, captured_ = 0, applied_ = 0, work_ = 0;
-  bool streaming_ = false, paused_ = false;
+  std::optional<std::uint64_t> kept_from_;
+  bool streaming_ = false, paused_ = false, parked_ = false, in_cut_ = false, full_wanted_ = false;
   std::optional<std::uint64_t> throttle_;
   std::exception_ptr failure_;
 };

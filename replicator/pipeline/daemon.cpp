@@ -9,6 +9,8 @@
 #include "apply/postgres/session.hpp"
 #include "capture/sqlite/file_checks.hpp"
 #include "replicator/control/store.hpp"
+#include "replicator/cutover/cutover.hpp"
+#include "replicator/cutover/sqlite_way_back.hpp"
 #include "replicator/doctor/doctor.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/log.hpp"
@@ -182,6 +184,11 @@ std::unique_ptr<SourceWorker> make_source(const Settings& settings, const std::s
   return std::make_unique<CaptureWorker>(settings, state_path, coordination);
 }
 
+std::unique_ptr<cutover::WayBack> make_way_back(const Settings& settings, const StateDir& state_dir) {
+  if (settings.source.end.kind != Endpoint::Kind::sqlite) return cutover::no_way_back();
+  return std::make_unique<cutover::SqliteWayBack>(settings, state_dir.file("back.db"));
+}
+
 // One run on a state directory that is ours. Its parts live as long as it does.
 class Daemon {
  public:
@@ -194,8 +201,10 @@ class Daemon {
         options_(apply_options(settings, state_path_, state_dir.file("keys.db"))),
         source_(make_source(settings, state_path_, store_, coordination_)),
         apply_(options_, *source_, coordination_, store_),
-        verify_(settings, *source_, apply_.hold(), coordination_, state_dir.file("control.db")),
-        api_(coordination_, store_, apply_, verify_, options_.target, state_path_) {
+        cutover_(settings, state_dir.path(), state_path_, coordination_, store_, apply_,
+                 make_way_back(settings, state_dir)),
+        verify_(settings, *source_, apply_, coordination_, state_dir.file("control.db")),
+        api_(coordination_, store_, apply_, cutover_, verify_, options_.target, state_path_) {
     show_identity(coordination_, settings);
     store_.set_fact("last_status", "");
   }
@@ -244,14 +253,23 @@ class Daemon {
   }
 
   void replicate(const DaemonHooks& hooks) {
+    cutover_.look_back();
     log_info("pipeline {} runs", settings_.pipeline);
     std::jthread capturing = worker(coordination_, [&] { source_->run(); });
     std::jthread applying = worker(coordination_, [&] { apply_.run(); });
+    cutover_.start();
     verify_.resume();
     std::jthread showing([&] {
       if (hooks.show) hooks.show([&] { return sample(); });
     });
-    coordination_.wait_for_end();
+    const auto ended = [&] { cutover_.stop(); };
+    try {
+      coordination_.wait_for_end();
+    } catch (...) {
+      ended();
+      throw;
+    }
+    ended();
     log_info("pipeline {} ends", settings_.pipeline);
   }
 
@@ -268,6 +286,7 @@ class Daemon {
   ApplyWorkerOptions options_;
   std::unique_ptr<SourceWorker> source_;
   ApplyWorker apply_;
+  cutover::Cutover cutover_;
   verify::Job verify_;
   DaemonApi api_;
 };

@@ -6,6 +6,8 @@
 #include <filesystem>
 
 #include "replicator/control/metrics.hpp"
+#include "replicator/cutover/cutover_api.hpp"
+#include "replicator/cutover/permitted.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/server_access.hpp"
 
@@ -74,8 +76,30 @@ double seconds_since_us(std::int64_t then) {
   return std::max(0.0, static_cast<double>(now - then) / 1e6);
 }
 
+std::string text_of(const json::value& value) {
+  return std::string(value.get_string());
+}
+
+// By its full name, or by the part behind the schema where only one table has that.
+std::string replicated_table(const Status& status, const std::string& name) {
+  std::vector<std::string> found;
+  for (const auto& table : status.tables) {
+    if (table.source == name) return name;
+    if (table.source.ends_with("." + name)) found.push_back(table.source);
+  }
+  if (found.size() == 1) return found.front();
+  throw Coded<Usage>("no-such-table",
+                     found.empty() ? "no table " + name + " is replicated"
+                                   : "more than one table is called " + name + "; say which with its schema",
+                     "`tidegate status` lists the tables");
+}
+
 std::vector<std::string> next_steps(const Status& status) {
   if (status.phase == "paused") return {"tidegate resume"};
+  for (const auto& table : status.tables) {
+    if (table.state == "stopped")
+      return {"tidegate resync " + table.source, "tidegate explain schema-changed"};
+  }
   if (status.quarantined > 0) return {"tidegate quarantine list"};
   if (status.phase == "streaming") return {"tidegate sync", "tidegate status --watch"};
   return {"tidegate status --watch"};
@@ -105,7 +129,9 @@ Status DaemonApi::status() {
     total += table.rows_total.value_or(0);
   }
   if (!status.tables.empty()) status.totals.rows_total = total;
+  status.verify = verify_.status();
   status.next_steps = next_steps(status);
+  cutover_.show(status);
   return status;
 }
 
@@ -128,7 +154,11 @@ control::Response DaemonApi::sync(const control::Request& request) {
     throw Coded<std::runtime_error>("timed-out", "the time is up and the target is not there yet",
                                     "`tidegate status` shows what it waits for", Exit::timed_out);
   }
-  return ok({{"position", std::to_string(*captured)}});
+  json::array excepted;
+  for (const auto& table : coordination_.status().tables) {
+    if (table.left_out) excepted.push_back(json::value(table.source));
+  }
+  return ok({{"position", std::to_string(*captured)}, {"excepted", excepted}});
 }
 
 control::Response DaemonApi::pause(const control::Request& request, bool paused) {
@@ -184,6 +214,8 @@ control::Response DaemonApi::accept(const control::Request& request) {
 }
 
 control::Response DaemonApi::retry(const control::Request& request) {
+  if (coordination_.is_streaming())
+    cutover::require_permitted("quarantine retry", cutover_.permission_phase(status().phase));
   if (!coordination_.is_streaming()) {
     throw Coded<Refused>("not-streaming", "quarantined rows can be retried once the pipeline is streaming",
                          "`tidegate status` shows its phase");
@@ -195,9 +227,34 @@ control::Response DaemonApi::retry(const control::Request& request) {
       throw Coded<Refused>("stopping", "the daemon is stopping", "start it again, then retry");
   }
   auto counts = answer.get();
+  if (counts.retried == 0 && !counts.unreadable.empty()) {
+    const std::string& table = *counts.unreadable.begin();
+    throw Coded<Refused>("no-key",
+                         "rows of table " + table + " have no key by which they could be read again",
+                         "tidegate resync " + table);
+  }
   return ok({{"retried", counts.retried},
              {"applied", counts.applied},
-             {"remaining", counts.retried - counts.applied}});
+             {"remaining", counts.retried - counts.applied},
+             {"unreadable", json::array(counts.unreadable.begin(), counts.unreadable.end())}});
+}
+
+control::Response DaemonApi::resync(const control::Request& request) {
+  auto body = body_of(request);
+  const json::value* given = body.if_contains("table");
+  std::string table = replicated_table(status(), given && given->is_string() ? text_of(*given) : "");
+  if (!coordination_.is_streaming()) {
+    throw Coded<Refused>("not-streaming", "a table can be copied again once the pipeline is streaming",
+                         "`tidegate status` shows its phase");
+  }
+  audit("resync", request);
+  auto answer = apply_.resync(table);
+  while (answer.wait_for(50ms) != std::future_status::ready) {
+    if (request.stop.stop_requested())
+      throw Coded<Refused>("stopping", "the daemon is stopping", "start it again, then resync");
+  }
+  answer.get();
+  return ok({{"table", table}});
 }
 
 control::Response DaemonApi::verify(const control::Request& request) {
@@ -210,10 +267,36 @@ control::Response DaemonApi::verify(const control::Request& request) {
   return ok({{"run", run.id}});
 }
 
+control::Response DaemonApi::repair(const control::Request& request) {
+  auto run = verify_.repair(request.by);
+  audit("repair", request);
+  return ok({{"run", run ? json::value(run->id) : json::value(nullptr)}});
+}
+
 control::Response DaemonApi::health(bool ready) {
   if (!ready || coordination_.is_streaming()) return ok({{"ok", true}});
   return {503, "application/json",
           json::serialize(json::value{{"ok", false}, {"phase", coordination_.status().phase}})};
+}
+
+// Each verb by the table of cutover/permitted.hpp; `stop` is always allowed.
+std::optional<control::Response> DaemonApi::post(const control::Request& request) {
+  const std::string& path = request.path;
+  if (path == "/v1/stop") return stop(request);
+  const std::string phase = cutover_.permission_phase(status().phase);
+  if (auto response = cutover::answer(cutover_, request, phase, target_.pipeline)) return response;
+  const auto permit = [&](const char* verb) { cutover::require_permitted(verb, phase); };
+  if (path == "/v1/sync") return permit("sync"), sync(request);
+  if (path == "/v1/pause") return permit("pause"), pause(request, true);
+  if (path == "/v1/resume") return permit("resume"), pause(request, false);
+  if (path == "/v1/throttle") return permit("throttle"), throttle(request);
+  if (path == "/v1/resync") return permit("resync"), resync(request);
+  if (path == "/v1/verify") return permit("verify"), verify(request);
+  if (path == "/v1/verify/stop") return verify(request);
+  if (path == "/v1/repair") return permit("repair"), repair(request);
+  if (path == "/v1/quarantine/retry") return retry(request);
+  if (path == "/v1/quarantine/accept") return permit("quarantine accept"), accept(request);
+  return std::nullopt;
 }
 
 control::Response DaemonApi::answer(const control::Request& request) {
@@ -224,14 +307,9 @@ control::Response DaemonApi::answer(const control::Request& request) {
     if (path == "/healthz" || path == "/readyz") return health(path == "/readyz");
     if (path == "/v1/verify") return {200, "application/json", verify_.progress_json()};
     if (path.starts_with("/v1/quarantine")) return quarantine(request);
-  } else if (request.method == "POST") {
-    if (path == "/v1/sync") return sync(request);
-    if (path == "/v1/pause" || path == "/v1/resume") return pause(request, path == "/v1/pause");
-    if (path == "/v1/throttle") return throttle(request);
-    if (path == "/v1/stop") return stop(request);
-    if (path == "/v1/verify" || path == "/v1/verify/stop") return verify(request);
-    if (path == "/v1/quarantine/retry") return retry(request);
-    if (path == "/v1/quarantine/accept") return accept(request);
+  }
+  if (request.method == "POST") {
+    if (auto response = post(request)) return *response;
   }
   return control::not_found(request);
 }

@@ -93,7 +93,8 @@ std::vector<Finding> fit_findings(postgres::Connection& target, const PlannedPip
 }
 
 TargetTablesOptions tables_options(const Settings& settings) {
-  return {plan_options(settings), settings.target.schema == TargetSchema::create, settings.adopt};
+  return {plan_options(settings), settings.target.schema == TargetSchema::create, settings.adopt,
+          static_cast<int>(settings.source.postgres.jobs)};
 }
 
 }  // namespace tidegate

@@ -6,6 +6,7 @@
 #include "apply/postgres/target_fit.hpp"
 #include "apply/schema/ddl.hpp"
 #include "apply/schema/planner.hpp"
+#include "capture/postgres/catalog.hpp"
 #include "capture/sqlite/capture.hpp"
 #include "replicator/config/settings.hpp"
 
@@ -37,6 +38,12 @@ std::vector<Finding> fit_findings(postgres::Connection& target, const PlannedPip
 
 // Of a Postgres source: its catalogue and its schema, as pg_dump says it.
 PlannedPipeline plan_postgres(const Settings& settings);
+
+// Of one more table that came to it: `replicated` are those that are there already. Its own DDL, references
+// to them included.
+PlannedPipeline plan_new_table(const Settings& settings,
+                               const std::vector<capture::PostgresTable>& replicated,
+                               const capture::PostgresTable& table);
 
 // Throws Refused for the first that blocks.
 void refuse_blocking(const std::vector<Finding>& findings);

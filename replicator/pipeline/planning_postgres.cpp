@@ -80,4 +80,33 @@ PlannedPipeline plan_postgres(const Settings& settings) {
   return planned;
 }
 
+// What is made before the load would be made once more for the tables that are there, so that is asked for
+// the new one alone.
+PlannedPipeline plan_new_table(const Settings& settings,
+                               const std::vector<capture::PostgresTable>& replicated,
+                               const capture::PostgresTable& table) {
+  auto source = connect_source(source_options(settings, "tidegate plan"));
+  auto tables = replicated;
+  tables.push_back(table);
+  std::vector<SourceTable> described;
+  for (const auto& each : tables) described.push_back(capture::as_source_table(each));
+  auto others = left_out(source, described);
+  DumpChoice choice{std::move(described), std::move(others), capture::read_extensions(source),
+                    extensions_of_target(settings), plan_options(settings)};
+  auto dump = capture::dump_schema(source, tables, {settings.source.postgres.pg_bin, ""});
+  auto all = filter_dump(dump, choice);
+  choice.tables = {capture::as_source_table(table)};
+  auto own = filter_dump(dump, choice);
+  PlannedPipeline planned;
+  planned.tables = choice.tables;
+  planned.plans = {native_plan(choice.tables.front(), own.moved)};
+  planned.ddl.before_load = std::move(own.ddl.before_load);
+  for (auto& object : all.ddl.after_load) {
+    if (object.table == table.source) planned.ddl.after_load.push_back(std::move(object));
+  }
+  find_obstacles({table}, settings, planned.findings);
+  find_empty(planned.plans.front(), planned.findings);
+  return planned;
+}
+
 }  // namespace tidegate

@@ -1,14 +1,22 @@
 #include "replicator/pipeline/postgres_view.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 
 #include "apply/postgres/chunk_ledger.hpp"
 #include "apply/postgres/native/native_sink.hpp"
+#include "apply/postgres/resync_ledger.hpp"
+#include "apply/postgres/row_errors.hpp"
 #include "apply/postgres/sequences.hpp"
 #include "apply/schema/native/native_plan.hpp"
+#include "capture/postgres/publication.hpp"
 #include "capture/postgres/watch.hpp"
 #include "replicator/log.hpp"
+#include "replicator/pipeline/ddl_store.hpp"
+#include "replicator/pipeline/new_shape.hpp"
+#include "replicator/pipeline/planning.hpp"
 #include "replicator/pipeline/postgres_snapshot.hpp"
 #include "replicator/pipeline/source_rows.hpp"
 #include "replicator/server_access.hpp"
@@ -35,7 +43,8 @@ std::vector<std::string> columns_of(const capture::PostgresTable& table, const T
 }
 
 SnapshotTable snapshot_table(const capture::PostgresTable& table, const TablePlan& plan) {
-  return {table.source, table.schema, table.name, columns_of(table, plan), table.identity, table.partitioned};
+  std::string name = plan.source.empty() ? table.source : plan.source;
+  return {name, table.schema, table.name, columns_of(table, plan), table.identity, table.partitioned};
 }
 
 // As the stream would describe it, with a number that no relation of the stream reaches.
@@ -76,11 +85,12 @@ std::unique_ptr<Sink> PostgresView::sink(const TargetScene& scene) {
 }
 
 void PostgresView::show_progress(const std::string& table, std::uint64_t rows, bool whole) {
+  const std::string name = without_staging(table);
   source_.coordination.update([&](Status& status) {
     for (auto& each : status.tables) {
-      if (each.source != table) continue;
+      if (each.source != name) continue;
       each.rows_copied = rows;
-      each.state = whole ? "copied" : "copying";
+      if (name == table) each.state = whole ? "copied" : "copying";
     }
   });
 }
@@ -96,6 +106,20 @@ PostgresSnapshotTable PostgresView::mapped_table(const capture::PostgresTable& t
 }
 
 bool PostgresView::load(const TargetScene& scene) {
+  if (!copy(scene, source_.coordination.stop_token())) return false;
+  build_keys(scene);
+  return true;
+}
+
+// A table without rows and one that is not there must not be taken for each other.
+bool PostgresView::copy_again(const TargetScene& scene, const std::stop_token& stop) {
+  for (const auto& [name, plan] : scene.plans) {
+    if (!source_.tables.find(name)) throw Error("table " + name + " is not at the source", "", Advice::stop);
+  }
+  return copy(scene, stop);
+}
+
+bool PostgresView::copy(const TargetScene& scene, const std::stop_token& stop) {
   const Settings& settings = source_.settings;
   PostgresSnapshotOptions options;
   options.source = source_options(settings, "tidegate snapshot " + settings.pipeline);
@@ -118,9 +142,7 @@ bool PostgresView::load(const TargetScene& scene) {
     if (auto table = source_.tables.find(name)) tables.push_back(mapped_table(*table, scene));
   }
   PostgresSnapshot snapshot(std::move(options), std::move(tables), scene.session, scene.quarantine);
-  if (!snapshot.copy(source_.coordination.stop_token())) return false;
-  build_keys(scene);
-  return true;
+  return snapshot.copy(stop);
 }
 
 // Upserts need them; the rest waits until the stream has left the snapshot behind.
@@ -166,7 +188,7 @@ void PostgresView::bring_stream_here(const TargetScene& scene, const std::functi
 
 // The row is written only once the stream has passed the place at which it was read, and only if it is still
 // the same then: so the target never shows a row from its future, nor goes back to an old one.
-bool PostgresView::retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
+bool PostgresView::retry(const QuarantineEntry& entry, TargetApplier& applier, const TargetScene& scene,
                          const std::function<void()>& apply_once) {
   const TablePlan& plan = scene.plans.at(entry.source_table);
   auto table = source_.tables.find(plan.source_table());
@@ -180,6 +202,126 @@ bool PostgresView::retry(const QuarantineEntry& entry, Applier& applier, const T
     if (!scene.quarantine.holds(entry.source_table, entry.source_key)) return true;
     if (read_source_row(source(), *table, relation, key) != row) continue;
     return applier.retry(entry, relation, std::move(row));
+  }
+  return false;
+}
+
+// The change may not have reached the stream yet; what the watch knew of the table before is what the target
+// has.
+NewShape PostgresView::shape_now(const TargetScene& scene, const TablePlan& plan) {
+  auto found = capture::read_catalog(source(), {plan.source}, {});
+  if (found.size() != 1) {
+    throw Refused("table-gone", "table " + plan.source + " is not at the source any more",
+                  "leave it out of a new pipeline, or make it again");
+  }
+  auto known = source_.schema->known(plan.source);
+  // Columns that others made keep their types.
+  bool ours = source_.settings.target.schema == TargetSchema::create;
+  NewShape shape = new_shape(ours && known ? *known : found.front(), found.front(), plan);
+  for (const auto& column : columns_that_went(plan, found.front())) {
+    bool there = scene.session.connection()
+                     .run(
+                         "SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = "
+                         "$1::pg_catalog.regclass AND attname = $2 AND NOT attisdropped)",
+                         {quoted_name(plan), column})
+                     .boolean(0, 0);
+    if (!there) continue;
+    throw Refused("column-gone",
+                  "column " + column + " of table " + plan.source + " is not at the source any more",
+                  "drop or rename it on the target too, then: tidegate resync " + plan.source);
+  }
+  capture::add_to_publication(source(), publication_name(source_.settings), found.front());
+  seen_ = found.front();
+  return shape;
+}
+
+// Its objects are among those to build before the table is made, so that no crash comes between; what is not
+// recorded as made by us is not built.
+NewTable PostgresView::new_table(const TargetScene& scene, const std::string& name) {
+  if (source_.settings.target.schema == TargetSchema::existing) {
+    throw Refused("schema-existing", "the target's tables are made by others",
+                  "make it there, and begin a new pipeline with it");
+  }
+  auto found = capture::read_catalog(source(), {name}, {});
+  if (found.size() != 1) throw Refused("table-gone", "it is not at the source any more", "");
+  auto others = source_.tables.all();
+  std::erase_if(others,
+                [&](const auto& each) { return each.source == name || !scene.plans.contains(each.source); });
+  auto planned = plan_new_table(source_.settings, others, found.front());
+  refuse_blocking(planned.findings);
+  auto& objects = source_.ddl.after_load;
+  std::erase_if(objects, [&](const DdlObject& object) { return object.table == name; });
+  objects.insert(objects.end(), planned.ddl.after_load.begin(), planned.ddl.after_load.end());
+  source_.store->set_fact("native_ddl", ddl_to_json(source_.ddl));
+  capture::add_to_publication(source(), publication_name(source_.settings), found.front());
+  seen_ = found.front();
+  return {planned.plans.front(), planned.ddl};
+}
+
+// The target may have had one by this name, or have its own: what it refuses is reported when a row comes for
+// it.
+std::vector<std::string> PostgresView::make_partitions(const TargetScene& scene) {
+  std::vector<std::string> roots;
+  for (const auto& [root, file] : source_.schema->take_new_partitions()) {
+    if (!scene.plans.contains(root)) continue;
+    auto statement = capture::partition_statement(source(), file.oid);
+    if (!statement) continue;
+    TargetTransaction transaction(scene.session);
+    bool made = attempt_ddl(scene.session.connection(), *statement);
+    transaction.commit();
+    std::string name = file.schema + "." + file.name;
+    if (made) {
+      log_info("partition {} was made on the target", name);
+      roots.push_back(root);
+    } else {
+      source_.coordination.report(
+          "table-not-replicated",
+          "partition " + name +
+              " came to the source and could not be made on the target: its rows go to "
+              "the quarantine until the target has one for them",
+          root);
+    }
+  }
+  return roots;
+}
+
+void PostgresView::accept_shape(const std::string& table) {
+  if (seen_ && seen_->source == table) source_.schema->accept(*seen_);
+}
+
+namespace {
+
+// The sink takes a row that is to be deleted and is not there for a missing one.
+bool is_on_target(const TargetScene& scene, const TablePlan& plan, const Row& key) {
+  std::vector<postgres::Parameter> parameters;
+  std::string where;
+  for (std::size_t i = 0; i < plan.key.size(); ++i) {
+    auto column = std::find_if(plan.columns.begin(), plan.columns.end(),
+                               [&](const ColumnPlan& each) { return each.target == plan.key[i]; });
+    where += fmt::format("{}{} = ${}::{}", i ? " AND " : "", tidegate::quoted(plan.key[i]), i + 1,
+                         column->existing_type);
+    parameters.emplace_back(std::get<std::string>(key.at(i)));
+  }
+  return scene.session.connection()
+             .run(fmt::format("SELECT 1 FROM {} WHERE {}", quoted_name(plan), where), parameters)
+             .rows() > 0;
+}
+
+}  // namespace
+
+bool PostgresView::rewrite(const std::string& name, const Row& key, TargetApplier& applier,
+                           const TargetScene& scene, const std::function<void()>& apply_once) {
+  auto table = source_.tables.find(name);
+  auto plan = scene.plans.find(name);
+  if (!table || plan == scene.plans.end() || table->identity.size() != key.size()) return false;
+  Relation relation = relation_for(*table, plan->second);
+  for (int tries = 0; tries < most_retries; ++tries) {
+    auto row = read_source_row(source(), *table, relation, key);
+    bring_stream_here(scene, apply_once);
+    if (pace_.stopped()) return false;
+    if (read_source_row(source(), *table, relation, key) != row) continue;
+    if (row || is_on_target(scene, plan->second, key)) applier.rewrite(relation, key, std::move(row));
+    return true;
   }
   return false;
 }
@@ -213,8 +355,8 @@ void PostgresView::tend(const TargetScene& scene) {
   }
 }
 
-ChunkMap PostgresView::copied(TargetSession& session) {
-  return chunk_map_of(read_ledger(session));
+ChunkMap PostgresView::copied(TargetSession& session, const Plans& plans) {
+  return chunk_map_of(read_ledger(session), plans);
 }
 
 // A marker that is written after the last chunk was read comes behind all that any chunk shows.

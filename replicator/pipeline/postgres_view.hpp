@@ -8,6 +8,7 @@
 #include "replicator/config/settings.hpp"
 #include "replicator/pipeline/postgres_snapshot.hpp"
 #include "replicator/pipeline/replicated_tables.hpp"
+#include "replicator/pipeline/schema_watch.hpp"
 #include "replicator/pipeline/source_view.hpp"
 
 namespace tidegate {
@@ -18,6 +19,8 @@ struct PostgresScene {
   Coordination& coordination;
   Ddl ddl;  // as approved
   ReplicatedTables tables;
+  SchemaWatch* schema = nullptr;
+  ControlStore* store = nullptr;
 };
 
 class PostgresView : public SourceView {
@@ -29,15 +32,35 @@ class PostgresView : public SourceView {
   Ddl ddl(const std::vector<SourceTable>& tables, const std::vector<TablePlan>& plans) override;
   std::unique_ptr<Sink> sink(const TargetScene& scene) override;
   bool load(const TargetScene& scene) override;
-  ChunkMap copied(TargetSession& session) override;
+  bool copies_by_itself() const override {
+    return source_.settings.source.on_schema_change == OnSchemaChange::carry;
+  }
+  bool in_doubt(const std::string& table) override { return source_.schema->in_doubt(table); }
+  NewShape shape_now(const TargetScene& scene, const TablePlan& plan) override;
+  std::vector<std::string> new_tables() override { return source_.schema->new_tables(); }
+  NewTable new_table(const TargetScene& scene, const std::string& table) override;
+  void cannot_take_in(const std::string& table, const std::string& why) override {
+    source_.schema->cannot_take_in(table, why);
+  }
+  std::vector<std::string> make_partitions(const TargetScene& scene) override;
+  void accept_shape(const std::string& table) override;
+  bool copy_again(const TargetScene& scene, const std::stop_token& stop) override;
+  ChunkMap copied(TargetSession& session, const Plans& plans) override;
   bool passed_snapshot(const ChunkMap& copied, std::uint64_t sequence) override;
   std::vector<Finding> carry(const TargetScene& scene, const SchemaChange& change, Plans& plans) override;
   void set_sequences(const TargetScene& scene) override;
   void tend(const TargetScene& scene) override;
-  bool retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
+  bool can_read_again(const std::string& table) override {
+    auto known = source_.tables.find(table);
+    return known && !known->identity.empty();
+  }
+  bool retry(const QuarantineEntry& entry, TargetApplier& applier, const TargetScene& scene,
              const std::function<void()>& apply_once) override;
+  bool rewrite(const std::string& table, const Row& key, TargetApplier& applier, const TargetScene& scene,
+               const std::function<void()>& apply_once) override;
 
  private:
+  bool copy(const TargetScene& scene, const std::stop_token& stop);
   void show_progress(const std::string& table, std::uint64_t rows, bool whole);
   void build_keys(const TargetScene& scene);
   PostgresSnapshotTable mapped_table(const capture::PostgresTable& table, const TargetScene& scene);
@@ -49,6 +72,7 @@ class PostgresView : public SourceView {
   PostgresScene& source_;
   Pace pace_;
   std::unique_ptr<postgres::Connection> connection_;
+  std::optional<capture::PostgresTable> seen_;  // by shape_now()
   std::chrono::steady_clock::time_point tended_{};
   std::optional<std::uint64_t> wish_after_snapshot_, snapshot_end_;
 };

@@ -19,14 +19,11 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto first_pause = 100ms, longest_pause = 5000ms;
-constexpr const char* schema_changed = "schema-changed";
 constexpr auto trim_interval = 60s;
 constexpr auto slot_patience = 10s;  // for the source's open transactions, between two looks at the stop
 
-// What an operator may mend while the daemon waits: a source that is away, a full disk, a schema that needs a
-// decision.
+// What an operator may mend while the daemon waits: a source that is away, a full disk.
 bool may_pass(const std::exception& failure) {
-  if (dynamic_cast<const SchemaNeedsOperator*>(&failure)) return true;
   auto* error = dynamic_cast<const Error*>(&failure);
   if (!error) return false;
   return error->advice() != Advice::stop || error->code() == "SQLITE_FULL" || error->code() == "SQLITE_IOERR";
@@ -52,8 +49,11 @@ PostgresWorker::PostgresWorker(const Settings& settings, const std::string& stat
       state_path_(state_path),
       store_(store),
       coordination_(coordination),
-      scene_{settings, coordination, {}, {}},
-      schema_(settings, store, coordination, scene_.tables) {}
+      scene_{settings, coordination, {}, {}, nullptr, nullptr},
+      schema_(settings, store, coordination, scene_.tables) {
+  scene_.schema = &schema_;
+  scene_.store = &store_;
+}
 
 // What is made on the target is what was approved, whatever becomes of the source's schema.
 std::optional<PlannedPipeline> PostgresWorker::open(bool approved) {
@@ -72,10 +72,18 @@ void PostgresWorker::prepare() {
   scene_.tables.set(tables);
   schema_.begin(tables);
   for (const auto& table : changes.identity_full) log_warn("table {} has REPLICA IDENTITY FULL now", table);
-  make_slot();
+  auto take_back = [&] {
+    if (changes.created) capture::drop_publication(source, publication_name(settings_));
+  };
+  try {
+    if (!make_slot()) take_back();
+  } catch (const std::exception&) {
+    take_back();
+    throw;
+  }
 }
 
-void PostgresWorker::make_slot() {
+bool PostgresWorker::make_slot() {
   auto stop = coordination_.stop_token();
   auto options = source_options(settings_, "tidegate slot");
   while (!stop.stop_requested()) {
@@ -83,7 +91,7 @@ void PostgresWorker::make_slot() {
       auto slot = ensure_slot(options, slot_name(settings_), false, slot_patience);
       if (slot.made) log_info("slot {} made at the source", slot_name(settings_));
       coordination_.update([](Status& status) { status.step.clear(); });
-      return;
+      return true;
     } catch (const Error& error) {
       if (error.advice() != Advice::retry) throw;
       coordination_.update([](Status& status) {
@@ -91,6 +99,7 @@ void PostgresWorker::make_slot() {
       });
     }
   }
+  return false;
 }
 
 PostgresCaptureOptions PostgresWorker::capture_options() const {
@@ -112,7 +121,6 @@ PostgresCaptureCallbacks PostgresWorker::callbacks() {
   callbacks.on_message = [this](const std::string& content, std::uint64_t sequence) {
     if (auto wish = SourceCompanion::wish_in(content, settings_)) coordination_.cut_done(*wish, sequence);
     coordination_.clear_report("capture");
-    coordination_.clear_report(schema_changed);
   };
   callbacks.on_relation_changed = [this](const RelationChanged& change) { follow(change); };
   callbacks.copied_shape = [this](const RelationShape& now) -> std::optional<RelationShape> {
@@ -127,31 +135,67 @@ PostgresCaptureCallbacks PostgresWorker::callbacks() {
   return callbacks;
 }
 
-// In the journal the change of the schema stands right before the first transaction that needs it.
+namespace {
+
+// What the pipeline knows of the table is what the stream describes now, since the table was copied anew.
+bool is_known_shape(const RelationShape& now, const capture::PostgresTable& known) {
+  std::vector<std::string> names, described;
+  for (const auto& column : known.columns) {
+    if (!column.generated) names.push_back(column.name);
+  }
+  for (const auto& column : now.columns) described.push_back(column.name);
+  return now.oid == known.oid && names == described;
+}
+
+}  // namespace
+
+// In the journal the change of the schema stands right before the first transaction that needs it: the target
+// follows, or the table is stopped.
 void PostgresWorker::follow(const RelationChanged& change) {
   const std::string& name = change.now.table;
-  auto refuse = [&](const std::string& why) {
-    throw SchemaNeedsOperator(
-        "schema-changed",
-        "table " + name + " of the source changed in a way that is not carried over: " + why,
-        "fill a new target from the beginning, or undo the change at the source");
+  auto stop = [&](const std::string& why) {
+    journal_stop({{name, why}});
+    schema_.told(name, why);
   };
   auto known = schema_.known(name);
-  if (!known) return refuse("it is not the table that it was");
-  if (settings_.source.on_schema_change == OnSchemaChange::pause) refuse("on_schema_change is \"pause\"");
-  if (!coordination_.is_streaming()) refuse("the first copy is not finished");
+  if (!known) return stop("it is not the table that it was");
   // A source that is away just now throws Error, and is waited for as in the stream.
   postgres::Connection source(source_options(settings_, "tidegate look"));
   auto tables = capture::read_catalog(source, {name}, {});
-  if (tables.size() != 1) return refuse("it is gone");
+  if (tables.size() != 1) return stop("it was dropped or renamed");
+  bool same = standing(*known, &tables.front()).kind == Standing::Kind::same;
+  if (same && is_known_shape(change.now, *known)) return;
   auto found = drift(change, *known, tables.front());
-  if (auto* why = std::get_if<std::string>(&found)) return refuse(*why);
+  if (auto* why = std::get_if<std::string>(&found)) return stop(*why);
+  if (settings_.source.on_schema_change == OnSchemaChange::pause)
+    return stop("it got new columns, and on_schema_change is \"pause\"");
+  if (!coordination_.is_streaming()) return stop("it got new columns during the first copy");
   TransactionPart part;
   part.schema_change = SchemaChange{{std::get<SourceTable>(std::move(found))}};
   journal_->append(part);
   scene_.tables.replace(tables.front());
   schema_.carried(tables.front());
   log_warn("the source's table {} got new columns; the target follows", name);
+}
+
+std::uint64_t PostgresWorker::journal_stop(const std::vector<SchemaChange::Stopped>& stopped) {
+  TransactionPart part;
+  part.schema_change.emplace();
+  part.schema_change->stopped = stopped;
+  for (const auto& [table, why] : stopped) log_warn("table {} of the source is stopped: {}", table, why);
+  return journal_->append(part);
+}
+
+// Nothing more is captured before the journal says so, so that nothing more is applied to such a table. Once
+// more after each start, until the table was copied anew.
+void PostgresWorker::journal_doubts() {
+  auto doubts = schema_.new_doubts();
+  if (doubts.empty()) return;
+  sqlite::Transaction transaction(*state_, sqlite::Transaction::Kind::immediate);
+  auto sequence = journal_stop(doubts);
+  transaction.commit();
+  for (const auto& [table, why] : doubts) schema_.told(table, why);
+  coordination_.cut_done(0, sequence);
 }
 
 void PostgresWorker::reopen() {
@@ -167,13 +211,12 @@ void PostgresWorker::trim_now_and_then() {
   if (now - trimmed_ < trim_interval) return;
   trimmed_ = now;
   auto retention = std::chrono::duration_cast<std::chrono::seconds>(settings_.journal.retention);
-  journal_->trim(coordination_.applied(), retention);
+  journal_->trim(coordination_.needed_no_more(), retention);
 }
 
-// Nothing more is captured while a table is in doubt, so that nothing more is applied to it.
 void PostgresWorker::capture_until_doubt(const std::stop_token& stop) {
-  schema_.check();
   if (!capture_) reopen();
+  journal_doubts();
   std::stop_source until;
   std::stop_callback at_stop(stop, [&] { until.request_stop(); });
   std::stop_callback at_doubt(schema_.until_doubt(), [&] { until.request_stop(); });
@@ -198,8 +241,7 @@ void PostgresWorker::run() {
       bool had_worked = capture_ && capture_->progress().connected;
       if (had_worked) pause = first_pause;
       log_warn("capture: {}", failure.what());
-      bool schema = dynamic_cast<const SchemaNeedsOperator*>(&failure) != nullptr;
-      coordination_.report(schema ? schema_changed : "capture", failure.what());
+      coordination_.report("capture", failure.what());
       capture_.reset();
       std::this_thread::sleep_for(pause);
       pause = std::min(pause * 2, std::chrono::milliseconds(longest_pause));

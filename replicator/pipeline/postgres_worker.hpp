@@ -31,10 +31,12 @@ class PostgresWorker : public SourceWorker {
  private:
   PostgresCaptureOptions capture_options() const;
   PostgresCaptureCallbacks callbacks();
-  void make_slot();
+  bool make_slot();  // false where the stop came first
   void follow(const RelationChanged& change);
   void reopen();
   void capture_until_doubt(const std::stop_token& stop);
+  std::uint64_t journal_stop(const std::vector<SchemaChange::Stopped>& stopped);
+  void journal_doubts();
   void trim_now_and_then();
 
   const Settings& settings_;

@@ -27,6 +27,12 @@ class ReplicatedTables {
     std::lock_guard lock(mutex_);
     tables_ = std::move(tables);
   }
+  // In the place of one of the same name, or as another one.
+  void put(const capture::PostgresTable& table) {
+    std::lock_guard lock(mutex_);
+    std::erase_if(tables_, [&](const auto& known) { return known.source == table.source; });
+    tables_.push_back(table);
+  }
   void replace(const capture::PostgresTable& table) {
     std::lock_guard lock(mutex_);
     for (auto& known : tables_) {

@@ -1,6 +1,7 @@
 #include "replicator/pipeline/schema_watch.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "capture/sqlite/capture.hpp"
 #include "replicator/log.hpp"
@@ -20,6 +21,11 @@ const PostgresTable* table_named(const std::vector<PostgresTable>& tables, const
   return found == tables.end() ? nullptr : &*found;
 }
 
+bool has_file(const PostgresTable& table, const capture::TableFile& file) {
+  return std::any_of(table.files.begin(), table.files.end(),
+                     [&](const auto& each) { return each.oid == file.oid; });
+}
+
 }  // namespace
 
 void SchemaWatch::begin(const std::vector<PostgresTable>& now) {
@@ -37,9 +43,15 @@ void SchemaWatch::keep() {
 // The mark is read first: what happens between the two is seen the next time.
 void SchemaWatch::look(postgres::Connection& source) {
   std::string mark = capture::catalog_mark(source);
-  if (mark == mark_) return;
+  std::uint64_t accepted = 0;
+  {
+    std::lock_guard lock(mutex_);
+    if (mark == mark_) return;
+    accepted = accepted_;
+  }
   auto now = capture::read_catalog(source, settings_.tables.include, settings_.tables.exclude);
   std::lock_guard lock(mutex_);
+  if (accepted != accepted_) return;  // what is known may be newer than what was read
   compare(now);
   mark_ = mark;
 }
@@ -51,19 +63,27 @@ void SchemaWatch::compare(const std::vector<PostgresTable>& now) {
 
 // A table that waits for the stream keeps its old description until the stream has come there.
 void SchemaWatch::judge_known(const std::vector<PostgresTable>& now) {
-  doubt_.reset();
   for (auto& table : known_) {
     auto* there = table_named(now, table.source);
     Standing found = standing(table, there);
-    if (found.kind == Standing::Kind::doubt && !doubt_)
-      doubt_ = "table " + table.source + " of the source: " + found.why;
+    if (found.kind == Standing::Kind::doubt) {
+      doubts_.try_emplace(table.source, Doubt{found.why});
+    } else {
+      doubts_.erase(table.source);
+    }
     if (found.kind != Standing::Kind::same) continue;
     report_partitions(table, *there);
     table = *there;
     tables_.replace(*there);
   }
   keep();
-  if (doubt_) {
+  ask_for_a_pause();
+}
+
+void SchemaWatch::ask_for_a_pause() {
+  bool any =
+      std::any_of(doubts_.begin(), doubts_.end(), [](const auto& doubt) { return !doubt.second.told; });
+  if (any) {
     doubted_.request_stop();
   } else if (doubted_.stop_requested()) {
     doubted_ = {};
@@ -77,18 +97,44 @@ void SchemaWatch::report_once(const std::string& table, const std::string& messa
 }
 
 void SchemaWatch::report_new(const std::vector<PostgresTable>& now) {
+  new_tables_.clear();
   for (const auto& table : now) {
     if (table_named(known_, table.source)) continue;
+    if (carries()) {
+      if (!reported_.contains(table.source)) new_tables_.insert(table.source);
+      continue;
+    }
     report_once(table.source, "table " + table.source +
                                   " came to the source after the plan was made, and is not replicated");
   }
 }
 
-void SchemaWatch::report_partitions(const PostgresTable& before, const PostgresTable& now) {
+std::vector<std::string> SchemaWatch::new_tables() const {
+  std::lock_guard lock(mutex_);
+  return {new_tables_.begin(), new_tables_.end()};
+}
+
+void SchemaWatch::cannot_take_in(const std::string& table, const std::string& why) {
+  std::lock_guard lock(mutex_);
+  new_tables_.erase(table);
+  report_once(table, "table " + table + " came to the source, and is not replicated: " + why);
+}
+
+std::vector<std::pair<std::string, capture::TableFile>> SchemaWatch::take_new_partitions() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(new_partitions_, {});
+}
+
+void SchemaWatch::note_partitions(const PostgresTable& before, const PostgresTable& now) {
   for (const auto& file : now.files) {
-    if (std::any_of(before.files.begin(), before.files.end(),
-                    [&](const auto& each) { return each.oid == file.oid; }))
-      continue;
+    if (!has_file(before, file)) new_partitions_.emplace_back(now.source, file);
+  }
+}
+
+void SchemaWatch::report_partitions(const PostgresTable& before, const PostgresTable& now) {
+  if (carries()) return note_partitions(before, now);
+  for (const auto& file : now.files) {
+    if (has_file(before, file)) continue;
     std::string name = file.schema + "." + file.name;
     report_once(name, "partition " + name +
                           " came to the source after the plan was made: until the target has one for "
@@ -125,12 +171,38 @@ std::stop_token SchemaWatch::until_doubt() const {
   return doubted_.get_token();
 }
 
-void SchemaWatch::check() const {
+std::vector<SchemaChange::Stopped> SchemaWatch::new_doubts() const {
   std::lock_guard lock(mutex_);
-  if (!doubt_) return;
-  throw SchemaNeedsOperator(
-      "schema-changed", *doubt_ + ", and rows may have changed without events",
-      "undo the change at the source where it can be undone, or fill a new target from the beginning");
+  std::vector<SchemaChange::Stopped> doubts;
+  for (const auto& [table, doubt] : doubts_) {
+    if (!doubt.told) doubts.push_back({table, doubt.why});
+  }
+  return doubts;
+}
+
+void SchemaWatch::told(const std::string& table, const std::string& why) {
+  std::lock_guard lock(mutex_);
+  doubts_[table] = {why, true};
+  ask_for_a_pause();
+}
+
+bool SchemaWatch::in_doubt(const std::string& table) const {
+  std::lock_guard lock(mutex_);
+  return doubts_.contains(table);
+}
+
+void SchemaWatch::accept(const PostgresTable& now) {
+  std::lock_guard lock(mutex_);
+  if (auto* before = table_named(known_, now.source)) note_partitions(*before, now);
+  std::erase_if(known_, [&](const PostgresTable& each) { return each.source == now.source; });
+  known_.push_back(now);
+  tables_.put(now);
+  doubts_.erase(now.source);
+  new_tables_.erase(now.source);
+  mark_.clear();  // the watch may have seen a later change already, and compares again
+  ++accepted_;
+  ask_for_a_pause();
+  keep();
 }
 
 }  // namespace tidegate

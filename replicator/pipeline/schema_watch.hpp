@@ -2,6 +2,7 @@
 // that changed without events, and tables that nobody replicates.
 #pragma once
 
+#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "db/postgres.hpp"
+#include "proto/change.hpp"
 #include "replicator/config/settings.hpp"
 #include "replicator/control/store.hpp"
 #include "replicator/pipeline/coordination.hpp"
@@ -34,15 +36,28 @@ class SchemaWatch {
   // What was carried is durable.
   void committed();
 
-  // Throws SchemaNeedsOperator where a replicated table is in doubt.
-  void check() const;
-  // Is asked to stop when a doubt comes up.
+  // Tables whose rows may have changed without events, and that were not told yet. Until they are, nothing
+  // may be captured.
+  std::vector<SchemaChange::Stopped> new_doubts() const;
+  void told(const std::string& table, const std::string& why);
+  // Is asked to stop when a new doubt comes up.
   std::stop_token until_doubt() const;
+  bool in_doubt(const std::string& table) const;
+  // Tables that came to the source, where they are to be taken in; not those that could not be.
+  std::vector<std::string> new_tables() const;
+  void cannot_take_in(const std::string& table, const std::string& why);
+  // Leaf partitions that came to known tables: (root, partition), each told once.
+  std::vector<std::pair<std::string, capture::TableFile>> take_new_partitions();
+  // The table is copied anew, from a state that is not before this one.
+  void accept(const capture::PostgresTable& now);
 
  private:
   void compare(const std::vector<capture::PostgresTable>& now);
   void judge_known(const std::vector<capture::PostgresTable>& now);
+  void ask_for_a_pause();
+  bool carries() const { return settings_.source.on_schema_change == OnSchemaChange::carry; }
   void report_new(const std::vector<capture::PostgresTable>& now);
+  void note_partitions(const capture::PostgresTable& before, const capture::PostgresTable& now);
   void report_partitions(const capture::PostgresTable& before, const capture::PostgresTable& now);
   void report_once(const std::string& table, const std::string& message);
   void keep();
@@ -53,10 +68,17 @@ class SchemaWatch {
   ReplicatedTables& tables_;
   mutable std::mutex mutex_;  // of what follows
   std::vector<capture::PostgresTable> known_, carried_;
-  std::optional<std::string> doubt_;
+  struct Doubt {
+    std::string why;
+    bool told = false;
+  };
+  std::map<std::string, Doubt> doubts_;
+  std::set<std::string> new_tables_;
+  std::vector<std::pair<std::string, capture::TableFile>> new_partitions_;
   std::stop_source doubted_;
   std::set<std::string> reported_;
   std::string mark_;
+  std::uint64_t accepted_ = 0;  // how often accept() was called
 };
 
 }  // namespace tidegate

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,18 @@ struct TargetScene {
   std::function<void()> worked;  // to be called when the target took something
 };
 
+// A table's plan as of now, and how a table of the shape before becomes one of it: pieces for ALTER TABLE, of
+// which the target may refuse the second kind.
+struct NewShape {
+  TablePlan plan;
+  std::vector<std::string> changes, wishes;
+};
+
+struct NewTable {
+  TablePlan plan;
+  Ddl ddl;
+};
+
 class SourceView {
  public:
   virtual ~SourceView() = default;
@@ -47,8 +60,26 @@ class SourceView {
 
   // Copies what the target does not have yet of the snapshot. False where the stop came first.
   virtual bool load(const TargetScene& scene) = 0;
-  // What was copied, for the drop rule.
-  virtual ChunkMap copied(TargetSession& session) = 0;
+  // Is a table that was stopped by a change of its schema to be copied again without being asked?
+  virtual bool copies_by_itself() const { return false; }
+  // Did the table's schema change in a way of which the stream will tell only later?
+  virtual bool in_doubt(const std::string&) { return false; }
+  // What the table is at the source now, for a copy that begins after this: its plan, and what makes a table
+  // like the target's into one of that shape. Throws Refused where the target cannot follow.
+  virtual NewShape shape_now(const TargetScene&, const TablePlan& plan) { return {plan, {}, {}}; }
+  // Tables that came to the source and are to be taken in, and the DDL and plan of one of them, which is
+  // published then. Throws Refused where it cannot be; cannot_take_in() says so for good.
+  virtual std::vector<std::string> new_tables() { return {}; }
+  virtual NewTable new_table(const TargetScene&, const std::string&) { return {}; }
+  virtual void cannot_take_in(const std::string&, const std::string&) {}
+  // Makes the partitions that came to the source. Returns the tables that got some: rows may wait for them.
+  virtual std::vector<std::string> make_partitions(const TargetScene&) { return {}; }
+  // The copy has begun: what shape_now() or new_table() gave for the table last is what it is known as.
+  virtual void accept_shape(const std::string&) {}
+  // The same as load(), of tables whose plans name staging tables (apply/postgres/resync_ledger.hpp).
+  virtual bool copy_again(const TargetScene& scene, const std::stop_token& stop) = 0;
+  // What was copied for these plans, for the drop rule.
+  virtual ChunkMap copied(TargetSession& session, const Plans& plans) = 0;
   // Has the stream, applied up to `sequence` of the journal, left all that was copied behind? Only then may
   // uniques and foreign keys be built.
   virtual bool passed_snapshot(const ChunkMap& copied, std::uint64_t sequence) = 0;
@@ -60,10 +91,17 @@ class SourceView {
   virtual void set_sequences(const TargetScene& scene) = 0;
   // Now and then, while the stream rests.
   virtual void tend(const TargetScene&) {}
+  // Has the table what finds one of its rows at the source?
+  virtual bool can_read_again(const std::string&) { return true; }
   // Tries a quarantined row again, as the source has it now; `apply_once` moves the stream on. True where the
   // row is in quarantine no more.
-  virtual bool retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
+  virtual bool retry(const QuarantineEntry& entry, TargetApplier& applier, const TargetScene& scene,
                      const std::function<void()>& apply_once) = 0;
+
+  // Makes the target hold a row as the source has it now, or none where the source has none; as retry() does.
+  // False where the row cannot be read again.
+  virtual bool rewrite(const std::string& table, const Row& key, TargetApplier& applier,
+                       const TargetScene& scene, const std::function<void()>& apply_once) = 0;
 };
 
 }  // namespace tidegate

@@ -28,6 +28,8 @@ class SourceWorker {
   // For the apply thread. Throws Error where the source is away.
   virtual std::unique_ptr<SourceView> view() = 0;
 
+  // What capture keeps of the source is compared with all of it at the next cut.
+  virtual void look_everywhere() {}
   // For verify, on threads of its own. Throws Error where the source is away.
   virtual std::unique_ptr<verify::Prover> prover(ApplyHold& hold) = 0;
 };

@@ -1,8 +1,10 @@
 #include "replicator/pipeline/sqlite_view.hpp"
 
 #include <deque>
+#include <set>
 
 #include "apply/postgres/net_sink.hpp"
+#include "apply/postgres/resync_ledger.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/planning.hpp"
 
@@ -32,8 +34,18 @@ std::unique_ptr<Sink> SqliteView::sink(const TargetScene& scene) {
 
 bool SqliteView::load(const TargetScene& scene) {
   for (const ShadowTable& table : tables_to_load(scene)) {
-    if (!load_table(scene, table)) return false;
+    if (!load_table(scene, table, coordination_.stop_token())) return false;
     if (pace_.stopped()) return false;
+  }
+  return true;
+}
+
+bool SqliteView::copy_again(const TargetScene& scene, const std::stop_token& stop) {
+  auto tables = tables_to_load(scene);
+  if (tables.size() != scene.plans.size())
+    throw Error("a table that is to be copied again is not in the shadow", "", Advice::stop);
+  for (const ShadowTable& table : tables) {
+    if (!load_table(scene, table, stop)) return false;
   }
   return true;
 }
@@ -53,13 +65,16 @@ std::vector<ShadowTable> SqliteView::tables_to_load(const TargetScene& scene) {
   return tables;
 }
 
-ChunkMap SqliteView::copied(TargetSession& session) {
+ChunkMap SqliteView::copied(TargetSession& session, const Plans& plans) {
   ChunkMap copied;
-  auto chunks = loaded_chunks(session);
-  for (auto& chunk : chunks) copied.add(chunk.table, std::move(chunk.up_to), chunk.sequence);
-  for (const auto& chunk : chunks) {
-    if (!chunk.complete) copied.forget(chunk.table);
+  std::set<std::string> incomplete;
+  for (auto& chunk : loaded_chunks(session)) {
+    auto name = table_of_record(chunk.table, plans);
+    if (!name) continue;
+    if (!chunk.complete) incomplete.insert(*name);
+    copied.add(*name, std::move(chunk.up_to), chunk.sequence);
   }
+  for (const auto& name : incomplete) copied.forget(name);
   return copied;
 }
 
@@ -77,7 +92,7 @@ void SqliteView::set_sequences(const TargetScene& scene) {
 
 // A table being copied: into one target table, or into those of its maps.
 struct SqliteView::Loading {
-  std::string table;
+  std::string table, recorded;  // its name, and that under which its chunks are known
   MappedTable* mapped = nullptr;
   std::deque<RowMapper> mappers;
   std::uint64_t rows = 0;                // of the source
@@ -87,14 +102,16 @@ struct SqliteView::Loading {
 };
 
 SqliteView::Loading SqliteView::begin_loading(const TargetScene& scene, const ShadowTable& table) {
-  Loading loading{table.source().name, nullptr, {}, 0, {}};
+  Loading loading{table.source().name, table.source().name, nullptr, {}, 0, {}};
   if (scene.mapping.maps(loading.table)) {
     loading.mapped = &scene.mapping.table(table.relation());
     for (std::size_t i = 0; i < loading.mapped->size(); ++i)
       loading.mappers.emplace_back(scene.plans.at(loading.mapped->output(i).name),
                                    loading.mapped->relation(i));
   } else {
-    loading.mappers.emplace_back(scene.plans.at(loading.table), table.relation());
+    const TablePlan& plan = scene.plans.at(loading.table);
+    loading.recorded = plan.source;
+    loading.mappers.emplace_back(plan, table.relation());
   }
   loading.in_target.resize(loading.mappers.size());
   return loading;
@@ -135,12 +152,12 @@ void SqliteView::show_progress(const TargetScene& scene, const Loading& loading,
     for (auto& each : status.tables) {
       if (each.source != loading.table) continue;
       each.rows_copied = loading.rows;
-      each.state = chunk.up_to.empty() ? "copied" : "copying";
+      if (loading.recorded == loading.table) each.state = chunk.up_to.empty() ? "copied" : "copying";
     }
   });
 }
 
-bool SqliteView::load_table(const TargetScene& scene, const ShadowTable& table) {
+bool SqliteView::load_table(const TargetScene& scene, const ShadowTable& table, const std::stop_token& stop) {
   Loading loading = begin_loading(scene, table);
   auto complete = [&](int chunks) {
     for (std::size_t i = 0; i < loading.mappers.size(); ++i)
@@ -149,9 +166,9 @@ bool SqliteView::load_table(const TargetScene& scene, const ShadowTable& table) 
   };
   const OrphanGuard orphans(scene.session.connection(), scene.session.replica_mode(), scene.plans);
   ChunkLoader loader(scene.session, scene.quarantine, scene.widen, &orphans);
-  LoadedChunk chunk{loading.table, 0, {}, 0, 0};
+  LoadedChunk chunk{loading.recorded, 0, {}, 0, 0};
   for (const auto& done : loaded_chunks(scene.session)) {
-    if (done.table != loading.table) continue;
+    if (done.table != loading.recorded) continue;
     loading.rows += done.rows;
     for (auto& count : loading.in_target) count += done.rows;
     if (done.up_to.empty()) return complete(done.number);
@@ -162,14 +179,15 @@ bool SqliteView::load_table(const TargetScene& scene, const ShadowTable& table) 
   auto table_began = Coordination::Clock::now();
   auto coming = prepare_chunk(loading, chunk.up_to);
   do {
-    if (!pace_.wait_while_paused()) return false;
+    if (!pace_.wait_while_paused() || stop.stop_requested()) return false;
     auto began = Coordination::Clock::now();
     PreparedChunk prepared = coming.get();
     const Chunk& read = prepared.chunk;
     for (std::size_t i = 0; i < prepared.parts.size(); ++i)
       loader.fit(loading.mappers[i], prepared.rows(i), prepared.parts[i].lines);
     if (!read.to.empty()) coming = prepare_chunk(loading, read.to);
-    chunk = {loading.table, chunk.number + 1, read.to, read.position, loading.mapped ? read.rows.size() : 0};
+    chunk = {loading.recorded, chunk.number + 1, read.to, read.position,
+             loading.mapped ? read.rows.size() : 0};
     loader.load(prepared.parts, chunk);
     loading.rows += loading.mapped ? read.rows.size() : prepared.parts.front().loaded;
     for (std::size_t i = 0; i < prepared.parts.size(); ++i) loading.in_target[i] += prepared.parts[i].loaded;
@@ -187,7 +205,7 @@ bool SqliteView::load_table(const TargetScene& scene, const ShadowTable& table) 
 // The row is read again from the shadow at a position of the journal; it is written only if the target is at
 // that very position, so that it never shows a row from its future. Capture may have moved on meanwhile: then
 // the stream first brings the target there.
-bool SqliteView::retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
+bool SqliteView::retry(const QuarantineEntry& entry, TargetApplier& applier, const TargetScene& scene,
                        const std::function<void()>& apply_once) {
   auto key = decode_row(entry.key_bytes);
   const std::string& table = scene.plans.at(entry.source_table).source_table();
@@ -197,6 +215,18 @@ bool SqliteView::retry(const QuarantineEntry& entry, Applier& applier, const Tar
     found = shadow_.read_row(table, key);
   }
   return applier.retry(entry, shadow_.relation(table), std::move(found.row));
+}
+
+bool SqliteView::rewrite(const std::string& table, const Row& key, TargetApplier& applier,
+                         const TargetScene& scene, const std::function<void()>& apply_once) {
+  auto found = shadow_.read_row(table, key);
+  while (found.position != scene.session.position().sequence && !pace_.stopped()) {
+    apply_once();
+    found = shadow_.read_row(table, key);
+  }
+  if (pace_.stopped()) return false;
+  applier.rewrite(shadow_.relation(table), key, std::move(found.row));
+  return true;
 }
 
 }  // namespace tidegate

@@ -20,7 +20,8 @@ class SqliteView : public SourceView {
   Ddl ddl(const std::vector<SourceTable>& tables, const std::vector<TablePlan>& plans) override;
   std::unique_ptr<Sink> sink(const TargetScene& scene) override;
   bool load(const TargetScene& scene) override;
-  ChunkMap copied(TargetSession& session) override;
+  bool copy_again(const TargetScene& scene, const std::stop_token& stop) override;
+  ChunkMap copied(TargetSession& session, const Plans& plans) override;
   bool passed_snapshot(const ChunkMap& copied, std::uint64_t sequence) override {
     return sequence >= copied.newest();
   }
@@ -28,15 +29,17 @@ class SqliteView : public SourceView {
     return scene.tables.carry(change.tables, plans);
   }
   void set_sequences(const TargetScene& scene) override;
-  bool retry(const QuarantineEntry& entry, Applier& applier, const TargetScene& scene,
+  bool retry(const QuarantineEntry& entry, TargetApplier& applier, const TargetScene& scene,
              const std::function<void()>& apply_once) override;
+  bool rewrite(const std::string& table, const Row& key, TargetApplier& applier, const TargetScene& scene,
+               const std::function<void()>& apply_once) override;
 
  private:
   struct PreparedChunk;
   struct Loading;
   Loading begin_loading(const TargetScene& scene, const ShadowTable& table);
   std::future<PreparedChunk> prepare_chunk(const Loading& loading, Row after);
-  bool load_table(const TargetScene& scene, const ShadowTable& table);
+  bool load_table(const TargetScene& scene, const ShadowTable& table, const std::stop_token& stop);
   void show_progress(const TargetScene& scene, const Loading& loading, const Chunk& read,
                      const LoadedChunk& chunk);
   std::vector<ShadowTable> tables_to_load(const TargetScene& scene);

@@ -37,13 +37,18 @@ struct Excepted {
   bool operator==(const Excepted&) const = default;
 };
 
+// Something beside the rows: a reference that leads nowhere, a column that is not as planned.
+struct Remark {
+  bool is_difference = false;
+  std::string code, table, message;
+};
+
 struct Findings {
   std::uint64_t rows = 0;                    // of the source, compared or counted
   std::optional<std::uint64_t> target_rows;  // where both were only counted
   std::uint64_t differing = 0;               // all, those that are not in `differences` too
   std::vector<Difference> differences;
   std::vector<Excepted> excepted;
-  std::vector<std::string> notes;  // what could not be compared as asked, and why
 };
 
 // Beyond these a table's differences are only counted.

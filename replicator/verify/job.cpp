@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <filesystem>
 
@@ -18,6 +19,7 @@ using Clock = Coordination::Clock;
 
 constexpr auto between_looks = 200ms, between_tries = 500ms, after_trouble = 2000ms;
 constexpr auto patience_for_meeting = 180s, rest_between_rounds = 30s;
+constexpr std::size_t rows_at_once = 1000;  // that apply is asked to write again
 constexpr const char* trouble = "verify";
 
 // Of a daemon that was killed while it sorted.
@@ -43,15 +45,23 @@ bool is_whole(const Request& request) {
 
 }  // namespace
 
-Job::Job(const Settings& settings, SourceWorker& source, ApplyHold& hold, Coordination& coordination,
+Job::Job(const Settings& settings, SourceWorker& source, ApplyWorker& apply, Coordination& coordination,
          const std::string& control_path)
-    : settings_(settings), source_(source), hold_(hold), coordination_(coordination), store_(control_path) {}
+    : settings_(settings),
+      source_(source),
+      apply_(apply),
+      coordination_(coordination),
+      store_(control_path) {}
 
 Job::~Job() = default;
 
 int Job::jobs(const Request& request) const {
   if (request.jobs > 0) return request.jobs;
   return static_cast<int>(settings_.source.postgres.jobs);
+}
+
+Ends Job::ends() const {
+  return {settings_.pipeline, masked(settings_.source.end), masked(settings_.target.end)};
 }
 
 void Job::resume() {
@@ -64,8 +74,7 @@ void Job::resume() {
     coordination_.update([&](Status& status) { status.stages.verification = stage_after(*report); });
 }
 
-Run Job::start(const Request& request, const std::string& by) {
-  std::lock_guard lock(mutex_);
+void Job::require_stream() {
   if (!coordination_.is_streaming() || coordination_.paused())
     throw Coded<Refused>("not-streaming",
                          "the two ends can be compared at one position while the pipeline is streaming",
@@ -74,8 +83,34 @@ Run Job::start(const Request& request, const std::string& by) {
     throw Coded<Refused>("verify-runs", "verify is running already",
                          "`tidegate verify status` shows how far it is, `tidegate verify stop` ends it");
   }
-  Run run = store_.begin(request, by);
+}
+
+Run Job::start(const Request& request, const std::string& by) {
+  std::lock_guard lock(mutex_);
+  require_stream();
+  Run run = store_.begin(request, by, ends());
   launch(run);
+  return run;
+}
+
+std::optional<Run> Job::repair(const std::string& by) {
+  std::lock_guard lock(mutex_);
+  if (coordination_.status().live != "source")
+    throw Coded<Refused>("writes-to-live-side",
+                         "the target is the live side, and repair would overwrite what was written there",
+                         "`tidegate status` shows which side is live");
+  require_stream();
+  auto report = store_.report();
+  if (!report || report->run.state != "completed")
+    throw Coded<Refused>("nothing-verified",
+                         "repair mends what a completed verify has found, and there is none",
+                         "begin with: tidegate verify");
+  if (report->differences.empty()) return std::nullopt;
+  Request request;
+  for (const auto& table : report->tables)
+    if (table.differences > 0) request.tables.push_back(table.source);
+  Run run = store_.begin(request, by, ends());
+  launch(run, std::move(report->differences));
   return run;
 }
 
@@ -89,31 +124,64 @@ bool Job::stop() {
 }
 
 // The daemon's own stop ends the thread as well, but not the run.
-void Job::launch(Run run) {
+void Job::launch(Run run, std::vector<Difference> repairs) {
   busy_ = true;
   given_up_ = false;
   rows_ = rows_at_start_ = store_.progress(run.id).rows;
   began_ = Clock::now();
-  thread_ = std::jthread([this, run = std::move(run)](const std::stop_token& own) {
-    std::stop_source either;
-    std::stop_callback by_us(own, [&] { either.request_stop(); });
-    std::stop_callback by_daemon(coordination_.stop_token(), [&] { either.request_stop(); });
-    work(run, either.get_token());
-    busy_ = false;
-  });
+  thread_ =
+      std::jthread([this, run = std::move(run), repairs = std::move(repairs)](const std::stop_token& own) {
+        std::stop_source either;
+        std::stop_callback by_us(own, [&] { either.request_stop(); });
+        std::stop_callback by_daemon(coordination_.stop_token(), [&] { either.request_stop(); });
+        work(run, repairs, either.get_token());
+        busy_ = false;
+      });
 }
 
-void Job::work(Run run, const std::stop_token& stop) {
+// Where capture's copy is wrong, a cut that compares everything brings what it had missed into the stream.
+void Job::capture_again(const std::stop_token& stop) {
+  source_.look_everywhere();
+  auto until = Clock::now() + patience_for_meeting;
+  auto end = coordination_.wait_for_cut(coordination_.want_cut(), until, stop);
+  if (end) coordination_.wait_for_applied(*end, until, stop);
+}
+
+// A daemon that dies here leaves the rest as it is: the run that goes on names it.
+// Rows that are too many go first: others may want their unique values.
+void Job::rewrite(std::vector<Difference> repairs, const std::stop_token& stop) {
+  std::stable_partition(repairs.begin(), repairs.end(),
+                        [](const Difference& each) { return each.kind == Kind::extra; });
+  std::vector<ApplyWorker::RowName> rows;
+  bool shadow = false;
+  for (const Difference& difference : repairs) {
+    shadow = shadow || difference.side == Side::shadow;
+    if (!difference.key_bytes.empty()) rows.push_back({difference.table, decode_row(difference.key_bytes)});
+  }
+  if (shadow) capture_again(stop);
+  for (std::size_t i = 0; i < rows.size() && !stop.stop_requested(); i += rows_at_once) {
+    auto first = rows.begin() + static_cast<std::ptrdiff_t>(i);
+    auto count = static_cast<std::ptrdiff_t>(std::min(rows_at_once, rows.size() - i));
+    auto answer = apply_.rewrite(std::vector<ApplyWorker::RowName>(first, first + count));
+    while (answer.wait_for(between_looks) != std::future_status::ready)
+      if (stop.stop_requested()) throw Stopped();
+    answer.get();
+  }
+}
+
+void Job::work(Run run, std::vector<Difference> repairs, const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     try {
       if (!wait_for_stream(stop)) break;
+      rewrite(repairs, stop);
+      repairs.clear();
       run_through(run, stop);
       coordination_.clear_report(trouble);
       finish(run);
       if (!run.request.continuous) return;
       sleep(rest_between_rounds, stop);
       if (stop.stop_requested()) return;
-      run = store_.begin(run.request, run.by);
+      run = store_.begin(run.request, run.by, run.ends);
       rows_ = rows_at_start_ = 0;
       began_ = Clock::now();
     } catch (const Stopped&) {
@@ -156,19 +224,36 @@ std::unique_ptr<Meeting> Job::meet(Prover& prover, int jobs, const std::stop_tok
   throw Stopped();
 }
 
+// A table that is being copied again shows no state that the source had.
+std::vector<Remark> Job::leave_out_resync(std::vector<Unit>& units) {
+  std::vector<Remark> remarks;
+  for (const TableStatus& table : coordination_.status().tables) {
+    if (table.state != "resync") continue;
+    auto left_out = std::erase_if(units, [&](const Unit& unit) { return unit.table == table.source; });
+    if (left_out > 0)
+      remarks.push_back(
+          {false, "verify-table-in-resync", table.source, "is being copied again, and was left out"});
+  }
+  return remarks;
+}
+
 void Job::plan(Run& run, Meeting& meeting) {
   auto units = meeting.units(run.request);
   if (units.empty())
     throw Coded<Refused>("verify-no-table", "no replicated table is meant",
                          "`tidegate status` lists them; --table takes the source's names and patterns");
-  store_.plan(run.id, units);
+  auto remarks = leave_out_resync(units);
+  bool rows_only = run.request.counts || run.request.sample;
+  if (!rows_only)
+    for (Remark& remark : meeting.remarks(units)) remarks.push_back(std::move(remark));
+  store_.plan(run.id, units, remarks);
   run.planned = true;
 }
 
 void Job::run_through(Run& run, const std::stop_token& stop) {
   if (is_whole(run.request))
     coordination_.update([](Status& status) { status.stages.verification = "in_progress"; });
-  auto prover = source_.prover(hold_);
+  auto prover = source_.prover(apply_.hold());
   do {
     auto meeting = meet(*prover, jobs(run.request), stop);
     if (!run.planned) plan(run, *meeting);
@@ -225,28 +310,36 @@ void Job::finish(const Run& run) {
         fmt::format("verify found {} differences; `tidegate verify status` names them", report.differing));
 }
 
+std::optional<VerifyStatus> Job::status() {
+  if (!busy_) return std::nullopt;
+  auto run = store_.newest();
+  if (!run || run->state != "running") return std::nullopt;
+  auto progress = store_.progress(run->id);
+  VerifyStatus status{rows_, progress.rows_expected, 0, progress.differences, {}};
+  double seconds = std::chrono::duration<double>(Clock::now() - began_.load()).count();
+  double rate = seconds > 0 ? static_cast<double>(rows_ - rows_at_start_) / seconds : 0;
+  status.rows_per_second = static_cast<std::uint64_t>(rate);
+  if (rate > 0 && status.rows_expected > status.rows)
+    status.seconds_left = static_cast<double>(status.rows_expected - status.rows) / rate;
+  return status;
+}
+
 std::string Job::progress_json() {
   namespace json = boost::json;
   auto run = store_.newest();
   if (!run) return json::serialize(json::object{{"run", nullptr}});
-  auto progress = store_.progress(run->id);
   json::object out{{"run", run->id},
                    {"state", run->state},
                    {"started_at", run->started_at},
                    {"ended_at", run->ended_at},
                    {"error", run->error},
-                   {"continuous", run->request.continuous},
-                   {"units", progress.units},
-                   {"units_done", progress.units_done},
-                   {"rows", rows_.load()},
-                   {"rows_expected", progress.rows_expected},
-                   {"differences", progress.differences}};
-  if (run->state == "running") {
-    double seconds = std::chrono::duration<double>(Clock::now() - began_.load()).count();
-    double rate = seconds > 0 ? static_cast<double>(rows_ - rows_at_start_) / seconds : 0;
-    out["rows_per_second"] = static_cast<std::uint64_t>(rate);
-    if (rate > 0 && progress.rows_expected > rows_)
-      out["eta_seconds"] = static_cast<double>(progress.rows_expected - rows_) / rate;
+                   {"continuous", run->request.continuous}};
+  if (auto now = status()) {
+    out["rows"] = now->rows;
+    out["rows_expected"] = now->rows_expected;
+    out["rows_per_second"] = now->rows_per_second;
+    out["differences"] = now->differences;
+    if (now->seconds_left) out["eta_seconds"] = *now->seconds_left;
   }
   return json::serialize(out);
 }

@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "replicator/config/settings.hpp"
-#include "replicator/pipeline/apply_hold.hpp"
+#include "replicator/pipeline/apply_worker.hpp"
 #include "replicator/pipeline/coordination.hpp"
 #include "replicator/pipeline/source_worker.hpp"
 #include "replicator/verify/store.hpp"
@@ -18,7 +18,7 @@ namespace tidegate::verify {
 
 class Job {
  public:
-  Job(const Settings& settings, SourceWorker& source, ApplyHold& hold, Coordination& coordination,
+  Job(const Settings& settings, SourceWorker& source, ApplyWorker& apply, Coordination& coordination,
       const std::string& control_path);
   // Ends the threads; the run goes on with the next daemon.
   ~Job();
@@ -27,26 +27,37 @@ class Job {
   void resume();
   // Throws Refused where the pipeline is not in the stream, or another run is under way.
   Run start(const Request& request, const std::string& by);
+  // Makes the rows that the newest run found to differ what the source has, then verifies their tables in a
+  // run of its own, which is the answer; absent where nothing differs. Throws Refused as start() does, and
+  // where the target is the live side.
+  std::optional<Run> repair(const std::string& by);
   // Ends the run for good. False where none is under way.
   bool stop();
+  // How far the run is that is under way.
+  std::optional<VerifyStatus> status();
   // One JSON object: the newest run and how far it is.
   std::string progress_json();
 
  private:
-  void launch(Run run);
-  void work(Run run, const std::stop_token& stop);
+  void require_stream();
+  void launch(Run run, std::vector<Difference> repairs = {});
+  void rewrite(std::vector<Difference> repairs, const std::stop_token& stop);
+  void capture_again(const std::stop_token& stop);
+  void work(Run run, std::vector<Difference> repairs, const std::stop_token& stop);
   bool wait_for_stream(const std::stop_token& stop);
   void run_through(Run& run, const std::stop_token& stop);
   std::unique_ptr<Meeting> meet(Prover& prover, int jobs, const std::stop_token& stop);
+  std::vector<Remark> leave_out_resync(std::vector<Unit>& units);
   void plan(Run& run, Meeting& meeting);
   void compare(const Run& run, Meeting& meeting, const std::stop_token& stop);
   void compared(std::uint64_t rows, std::uint64_t rate, const std::stop_token& stop);
   void finish(const Run& run);
   int jobs(const Request& request) const;
+  Ends ends() const;
 
   const Settings& settings_;
   SourceWorker& source_;
-  ApplyHold& hold_;
+  ApplyWorker& apply_;
   Coordination& coordination_;
   Store store_;
   std::mutex mutex_;  // of who starts and stops

@@ -9,6 +9,7 @@
 #include "replicator/log.hpp"
 #include "replicator/server_access.hpp"
 #include "replicator/verify/narrowing.hpp"
+#include "replicator/verify/target_checks.hpp"
 #include "replicator/verify/xid_snapshot.hpp"
 
 namespace tidegate::verify {
@@ -111,6 +112,12 @@ class PostgresMeeting : public Meeting {
   explicit PostgresMeeting(Scene scene) : scene_(std::move(scene)) {}
 
   std::string position() const override { return std::to_string(scene_.sequence); }
+  std::vector<Remark> remarks(const std::vector<Unit>& units) override {
+    Plans plans;
+    for (const Unit& unit : units) plans.insert(*scene_.state.plans.find(unit.table));
+    return check_target(scene_.target->connection(), scene_.settings.pipeline, plans, scene_.settings.checks);
+  }
+
   std::unique_ptr<Worker> worker() override { return std::make_unique<PostgresProofWorker>(scene_); }
   bool expired(Side) override { return Clock::now() - scene_.met > longest_meeting; }
 
@@ -181,7 +188,7 @@ class PostgresProver : public Prover {
     scene.target = std::make_unique<SnapshotConnection>(connect_options(settings_, scene.application()));
     if (!open_both(scene, stop)) return nullptr;
     scene.state = read_state(scene.target->connection(), settings_.pipeline);
-    if (scene.state.sequence != scene.sequence) return nullptr;
+    if (scene.state.sequence != scene.sequence || !scene.state.one_position) return nullptr;
     scene.same_encoding = encoding_of(scene.source->connection()) == encoding_of(scene.target->connection());
     return std::make_unique<PostgresMeeting>(std::move(scene));
   }

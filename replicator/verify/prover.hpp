@@ -51,6 +51,8 @@ class Meeting {
   virtual std::string position() const = 0;
   // All units that a request asks for, in the order in which they should be compared.
   virtual std::vector<Unit> units(const Request& request) = 0;
+  // What is wrong on the target beside the rows of these units. May take as long as a scan of each table.
+  virtual std::vector<Remark> remarks(const std::vector<Unit>& units) = 0;
   // One for each thread; no more than `jobs` of Prover::meet().
   virtual std::unique_ptr<Worker> worker() = 0;
   // What was held was held long enough (README, "What is held how long"): units of this side should be

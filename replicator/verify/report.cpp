@@ -37,6 +37,9 @@ json::object shown(const TableResult& table) {
 
 json::object head(const Report& report) {
   json::object out{{"run", report.run.id},
+                   {"pipeline", report.run.ends.pipeline},
+                   {"source", report.run.ends.source},
+                   {"target", report.run.ends.target},
                    {"state", report.run.state},
                    {"equal", report.is_equal()},
                    {"started_at", report.run.started_at},

@@ -11,8 +11,8 @@ namespace tidegate::verify {
 // "12,345 rows of 7 tables are equal", or each difference up to `most` of them.
 std::string to_text(const Report& report, std::size_t most);
 std::string to_json(const Report& report);
-// One page that needs nothing else. `pipeline` and `version` are named on it.
-std::string to_html(const Report& report, const std::string& pipeline, const std::string& version);
+// One page that needs nothing else; the program's version is named on it.
+std::string to_html(const Report& report, const std::string& version);
 
 // "missing from the target", "differs in name, age": what the difference is, without its table and key.
 std::string sentence(const Difference& difference);

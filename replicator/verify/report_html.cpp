@@ -76,9 +76,10 @@ std::string verdict_block(const Report& report) {
   const char* kind = !is_done ? "wait" : report.differing == 0 ? "good" : "bad";
   std::string said = verdict(report);
   said[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(said[0])));
-  std::string what = report.run.request.sample ? "A sample of the rows was compared, not all of them."
-                     : report.run.request.counts
-                         ? "Rows were counted, not compared."
+  std::string what = report.run.request.sample   ? "A sample of the rows was compared, not all of them."
+                     : report.run.request.counts ? "Rows were counted, not compared."
+                     : report.positions.size() > 1
+                         ? "Every row was compared, column by column, each at the same position on both ends."
                          : "Every row was compared, column by column, at one position on both ends.";
   return fmt::format(
       R"(<div class="verdict {}" role="status"><strong>{}</strong><span>{} in {} tables. {}</span></div>)",
@@ -93,7 +94,8 @@ std::string facts(const Report& report) {
   std::string range = report.run.request.tables.empty()
                           ? "all replicated tables"
                           : escaped(fmt::format("{}", fmt::join(report.run.request.tables, ", ")));
-  return "<dl>\n" + fact("Run", std::to_string(report.run.id)) +
+  return "<dl>\n" + fact("Source", code(report.run.ends.source)) +
+         fact("Target", code(report.run.ends.target)) + fact("Run", std::to_string(report.run.id)) +
          fact("Began", escaped(report.run.started_at)) + fact("Ended", escaped(report.run.ended_at)) +
          fact("Asked for by", escaped(report.run.by)) + fact("Tables", range) +
          fact(report.positions.size() == 1 ? "Position" : "Positions",
@@ -172,7 +174,7 @@ std::string excepted(const Report& report) {
 
 }  // namespace
 
-std::string to_html(const Report& report, const std::string& pipeline, const std::string& version) {
+std::string to_html(const Report& report, const std::string& version) {
   return fmt::format(
       "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
@@ -182,8 +184,9 @@ std::string to_html(const Report& report, const std::string& pipeline, const std
       "<footer>Made by tidegate {9}. Keys and columns are named; no value of a row is on this "
       "page.</footer>\n"
       "</body>\n</html>\n",
-      escaped(pipeline), escaped(verdict(report)), style, verdict_block(report), facts(report),
-      differences(report), remarks(report), tables(report), excepted(report), escaped(version));
+      escaped(report.run.ends.pipeline), escaped(verdict(report)), style, verdict_block(report),
+      facts(report), differences(report), remarks(report), tables(report), excepted(report),
+      escaped(version));
 }
 
 }  // namespace tidegate::verify

@@ -134,17 +134,30 @@ bool SortedLines::next() {
   return true;
 }
 
-CopiedLines::CopiedLines(postgres::Connection& target, const TablePlan& plan, const RowOrder& order,
-                         const IntegerRange& range)
-    : target_(target) {
-  std::vector<std::string> columns, where;
-  for (const auto& column : plan.columns) columns.push_back(tidegate::quoted(column.target));
+namespace {
+
+std::string condition(const TablePlan& plan, const IntegerRange& range) {
+  std::vector<std::string> where;
   std::string key = tidegate::quoted(plan.key.front());
   if (range.after) where.push_back(fmt::format("{} > {}", key, *range.after));
   if (range.up_to) where.push_back(fmt::format("{} <= {}", key, *range.up_to));
+  return fmt::format("{}", fmt::join(where, " AND "));
+}
+
+}  // namespace
+
+CopiedLines::CopiedLines(postgres::Connection& target, const TablePlan& plan, const RowOrder& order,
+                         const IntegerRange& range)
+    : CopiedLines(target, plan, order, condition(plan, range)) {}
+
+CopiedLines::CopiedLines(postgres::Connection& target, const TablePlan& plan, const RowOrder& order,
+                         const std::string& where)
+    : target_(target) {
+  std::vector<std::string> columns;
+  for (const auto& column : plan.columns) columns.push_back(tidegate::quoted(column.target));
   target_.copy_out_begin(fmt::format("COPY (SELECT {} FROM {}{}{} ORDER BY {}) TO STDOUT",
                                      fmt::join(columns, ", "), quoted_name(plan),
-                                     where.empty() ? "" : " WHERE ", fmt::join(where, " AND "), order.sql()));
+                                     where.empty() ? "" : " WHERE ", where, order.sql()));
 }
 
 bool CopiedLines::next() {

@@ -68,6 +68,9 @@ class CopiedLines : public TargetLines {
  public:
   CopiedLines(postgres::Connection& target, const TablePlan& plan, const RowOrder& order,
               const IntegerRange& range);
+  // Those of which `where` is true.
+  CopiedLines(postgres::Connection& target, const TablePlan& plan, const RowOrder& order,
+              const std::string& where);
   bool next() override;
   std::string_view line() const override { return line_; }
 

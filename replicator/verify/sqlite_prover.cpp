@@ -13,7 +13,10 @@
 #include "replicator/log.hpp"
 #include "replicator/pipeline/capture_worker.hpp"
 #include "replicator/server_access.hpp"
+#include "replicator/verify/copy_line.hpp"
+#include "replicator/verify/sample.hpp"
 #include "replicator/verify/shadow_lines.hpp"
+#include "replicator/verify/target_checks.hpp"
 
 namespace tidegate::verify {
 namespace {
@@ -27,6 +30,7 @@ constexpr auto longest_meeting = std::chrono::minutes(15);
 constexpr std::uint64_t most_wal_bytes = 256 << 20;
 constexpr auto patience_for_cut = 10s;
 constexpr std::int64_t rows_of_unit = 500'000;
+constexpr std::size_t keys_at_once = 500;  // of a sample
 
 std::uint64_t size_of_wal(const std::string& path) {
   struct stat facts;
@@ -112,6 +116,7 @@ class SqliteWorker : public Worker {
     const ShadowTable& table = scene_.table(unit.table);
     if (unit.side == Side::shadow) return check_shadow(unit, table, compared, stop, findings);
     if (request.counts) return count(table, compared, findings);
+    if (request.sample) return check_sample(table, *request.sample, compared, findings);
     check_target(unit, table, compared, findings);
   }
 
@@ -152,6 +157,39 @@ class SqliteWorker : public Worker {
       join();  // the rows that come yet are given up
       merge(unit, table, plan, order, compared, findings);
     }
+  }
+
+  // Rows of the source at random, and what the target has under their keys. Rows that only the target has are
+  // not looked for.
+  void check_sample(const ShadowTable& table, std::uint64_t count, const Compared& compared,
+                    Findings& findings) {
+    const TablePlan& plan = scene_.state.plans.at(table.source().name);
+    RowOrder order(plan);
+    RowMapper mapper(plan, table.relation());
+    LineMerge merge({plan, order, scene_.held(plan.source), speller_, compared}, findings);
+    auto misfit = [&](const Reject&) {};  // they are as likely as others, but to be sure takes all rows
+    ShadowLines all(shadow_, table, mapper, {}, misfit);
+    std::unique_ptr<SortedLines> sorted;
+    if (!order.is_natural())
+      sorted = std::make_unique<SortedLines>(all, plan, order, speller_, scene_.settings.state_dir);
+    std::mt19937_64 random(std::random_device{}());
+    auto rows = take_sample(sorted ? static_cast<SourceLines&>(*sorted) : all, count, random);
+    sort(rows, order);
+    for (std::size_t i = 0; i < rows.size(); i += keys_at_once) {
+      auto some = std::span<const SampledRow>(rows).subspan(i, std::min(keys_at_once, rows.size() - i));
+      ListedLines lines(some);
+      CopiedLines copied(target_->connection(), plan, order, keys_condition(plan, order, some));
+      merge.run(lines, copied);
+    }
+  }
+
+  static void sort(std::vector<SampledRow>& rows, const RowOrder& order) {
+    std::vector<std::string_view> a, b;
+    std::sort(rows.begin(), rows.end(), [&](const SampledRow& left, const SampledRow& right) {
+      split_fields(left.line, a);
+      split_fields(right.line, b);
+      return order.compare(a, b) < 0;
+    });
   }
 
   void merge(const Unit& unit, const ShadowTable& table, const TablePlan& plan, const RowOrder& order,
@@ -197,11 +235,17 @@ class SqliteMeeting : public Meeting {
   std::vector<Unit> units(const Request& request) override {
     std::vector<Unit> units;
     for (Side side : {Side::shadow, Side::target}) {
-      if (side == Side::shadow && request.counts) continue;
+      if (side == Side::shadow && (request.counts || request.sample)) continue;
       for (const ShadowTable& table : scene_.tables)
         if (is_wanted(request, table.source().name)) add_units(request, table, side, units);
     }
     return units;
+  }
+
+  std::vector<Remark> remarks(const std::vector<Unit>& units) override {
+    Plans plans;
+    for (const Unit& unit : units) plans.insert(*scene_.state.plans.find(unit.table));
+    return check_target(scene_.target->connection(), scene_.settings.pipeline, plans, scene_.settings.checks);
   }
 
   std::unique_ptr<Worker> worker() override {
@@ -232,14 +276,15 @@ class SqliteMeeting : public Meeting {
     sqlite::Database& shadow = *scene_.cut->shadows.front();
     auto rows = shadow.integer("SELECT count(*) FROM " + table.name());
     Unit unit{0, side, plan.source, plan.schema + "." + plan.target, "", "", 0};
-    bool in_ranges = table.keyed_by_rowid() && !request.counts &&
+    bool in_ranges = table.keyed_by_rowid() && !request.counts && !request.sample &&
                      (side == Side::shadow || RowOrder(plan).has_integer_key());
     auto parts = in_ranges ? std::max<std::int64_t>(1, rows / rows_of_unit) : 1;
     auto ends = bounds(shadow, table, parts);
     for (std::int64_t i = 0; i < parts; ++i) {
       unit.after = i == 0 ? "" : std::to_string(ends[static_cast<std::size_t>(i - 1)]);
       unit.up_to = i + 1 == parts ? "" : std::to_string(ends[static_cast<std::size_t>(i)]);
-      unit.rows_expected = static_cast<std::uint64_t>(rows / parts);
+      unit.rows_expected =
+          std::min(static_cast<std::uint64_t>(rows / parts), request.sample.value_or(UINT64_MAX));
       unit.number = static_cast<int>(units.size());
       units.push_back(unit);
     }
@@ -277,7 +322,7 @@ class SqliteProver : public Prover {
     scene.target = std::make_unique<SnapshotConnection>(scene.target_options());
     if (!open_both(scene, jobs, stop)) return nullptr;
     scene.state = read_state(scene.target->connection(), settings_.pipeline);
-    if (scene.state.sequence != scene.cut->sequence) return nullptr;
+    if (scene.state.sequence != scene.cut->sequence || !scene.state.one_position) return nullptr;
     scene.tables = Shadow::load(*scene.cut->shadows.front());
     return std::make_unique<SqliteMeeting>(std::move(scene));
   }

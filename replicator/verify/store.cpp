@@ -18,7 +18,7 @@ constexpr int runs_kept = 10;
 constexpr const char* tables = R"sql(
 CREATE TABLE IF NOT EXISTS verify_runs (id INTEGER PRIMARY KEY AUTOINCREMENT, started_at TEXT NOT NULL,
   ended_at TEXT NOT NULL DEFAULT '', by TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'running', error TEXT NOT NULL DEFAULT '',
-  request TEXT NOT NULL, planned INTEGER NOT NULL DEFAULT 0);
+  request TEXT NOT NULL, planned INTEGER NOT NULL DEFAULT 0, pipeline TEXT NOT NULL, source TEXT NOT NULL, target TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS verify_units (run INTEGER NOT NULL, number INTEGER NOT NULL, side TEXT NOT NULL, source TEXT NOT NULL,
   target TEXT NOT NULL, after TEXT NOT NULL, up_to TEXT NOT NULL, rows_expected INTEGER NOT NULL, done INTEGER NOT NULL DEFAULT 0,
   position TEXT, rows INTEGER NOT NULL DEFAULT 0, target_rows INTEGER, differing INTEGER NOT NULL DEFAULT 0,
@@ -60,12 +60,13 @@ std::uint64_t count(const sqlite::Statement& row, int column) {
 
 std::optional<Run> newest_run(sqlite::Database& database) {
   auto row = database.prepare(
-      "SELECT id, started_at, ended_at, by, state, error, request, planned FROM verify_runs ORDER BY id DESC "
-      "LIMIT 1");
+      "SELECT id, started_at, ended_at, by, state, error, request, planned, pipeline, source, target"
+      " FROM verify_runs ORDER BY id DESC LIMIT 1");
   if (!row.step()) return std::nullopt;
-  Run run{row.integer(0), row.text(1), row.text(2), row.text(3), row.text(4), row.text(5), {}, false};
+  Run run{row.integer(0), row.text(1), row.text(2), row.text(3), row.text(4), row.text(5), {}, false, {}};
   run.request = request_from_json(row.text(6));
   run.planned = row.integer(7) != 0;
+  run.ends = {row.text(8), row.text(9), row.text(10)};
   return run;
 }
 
@@ -82,12 +83,14 @@ Store::Store(const std::string& control_path) : database_(open_state(control_pat
   database_.execute(tables);
 }
 
-Run Store::begin(const Request& request, const std::string& by) {
+Run Store::begin(const Request& request, const std::string& by, const Ends& ends) {
   std::lock_guard lock(mutex_);
   sqlite::Transaction transaction(database_, sqlite::Transaction::Kind::immediate);
-  auto insert = database_.prepare("INSERT INTO verify_runs(started_at, by, request) VALUES (?, ?, ?)");
+  auto insert = database_.prepare(
+      "INSERT INTO verify_runs(started_at, by, request, pipeline, source, target) VALUES (?, ?, ?, ?, ?, ?)");
   insert.bind(1, std::string_view(iso_now())).bind(2, std::string_view(by));
-  insert.bind(3, std::string_view(to_json(request))).run();
+  insert.bind(3, std::string_view(to_json(request))).bind(4, std::string_view(ends.pipeline));
+  insert.bind(5, std::string_view(ends.source)).bind(6, std::string_view(ends.target)).run();
   forget_old_runs(database_);
   transaction.commit();
   return newest_run(database_).value();
@@ -98,7 +101,20 @@ std::optional<Run> Store::newest() {
   return newest_run(database_);
 }
 
-void Store::plan(std::int64_t run, const std::vector<Unit>& units) {
+namespace {
+
+void insert_remarks(sqlite::Database& database, std::int64_t run, const std::vector<Remark>& remarks) {
+  auto insert = database.prepare("INSERT INTO verify_remarks VALUES (?, ?, ?, ?, ?)");
+  for (const Remark& remark : remarks) {
+    insert.bind(1, run).bind(2, std::int64_t{remark.is_difference});
+    insert.bind(3, std::string_view(remark.code)).bind(4, std::string_view(remark.table));
+    insert.bind(5, std::string_view(remark.message)).run();
+  }
+}
+
+}  // namespace
+
+void Store::plan(std::int64_t run, const std::vector<Unit>& units, const std::vector<Remark>& remarks) {
   std::lock_guard lock(mutex_);
   sqlite::Transaction transaction(database_, sqlite::Transaction::Kind::immediate);
   auto insert = database_.prepare(
@@ -112,6 +128,7 @@ void Store::plan(std::int64_t run, const std::vector<Unit>& units) {
   }
   auto planned = database_.prepare("UPDATE verify_runs SET planned = 1 WHERE id = ?");
   planned.bind(1, run).run();
+  insert_remarks(database_, run, remarks);
   transaction.commit();
 }
 
@@ -165,18 +182,6 @@ void Store::finish(std::int64_t run, const Unit& unit, const std::string& positi
   failpoint("verify-after-unit");
 }
 
-void Store::remark(std::int64_t run, const std::vector<Remark>& remarks) {
-  std::lock_guard lock(mutex_);
-  sqlite::Transaction transaction(database_, sqlite::Transaction::Kind::immediate);
-  auto insert = database_.prepare("INSERT INTO verify_remarks VALUES (?, ?, ?, ?, ?)");
-  for (const Remark& remark : remarks) {
-    insert.bind(1, run).bind(2, std::int64_t{remark.is_difference});
-    insert.bind(3, std::string_view(remark.code)).bind(4, std::string_view(remark.table));
-    insert.bind(5, std::string_view(remark.message)).run();
-  }
-  transaction.commit();
-}
-
 void Store::end(std::int64_t run, const std::string& state, const std::string& error) {
   std::lock_guard lock(mutex_);
   auto update = database_.prepare("UPDATE verify_runs SET state = ?, error = ?, ended_at = ? WHERE id = ?");
@@ -198,7 +203,8 @@ Progress Store::progress(std::int64_t run) {
 std::vector<Difference> Store::differences(std::int64_t run, std::size_t most) {
   std::lock_guard lock(mutex_);
   auto rows = database_.prepare(
-      "SELECT side, kind, source, key, key_bytes, columns FROM verify_differences WHERE run = ? ORDER BY id "
+      "SELECT side, kind, source, key, key_bytes, columns FROM verify_differences WHERE run = ? ORDER BY "
+      "source, id "
       "LIMIT ?");
   rows.bind(1, run).bind(2, number(most));
   std::vector<Difference> differences;

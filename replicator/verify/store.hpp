@@ -14,6 +14,11 @@
 
 namespace tidegate::verify {
 
+// What was compared, as a report names it: no password.
+struct Ends {
+  std::string pipeline, source, target;
+};
+
 struct Run {
   std::int64_t id = 0;
   std::string started_at, ended_at, by;  // ISO 8601, UTC; ended_at empty while it goes on
@@ -21,12 +26,7 @@ struct Run {
   std::string error;                     // why it failed
   Request request;
   bool planned = false;  // its units are recorded
-};
-
-// Something that is wrong beside the rows, or that could not be looked at.
-struct Remark {
-  bool is_difference = false;
-  std::string code, table, message;
+  Ends ends;
 };
 
 struct Progress {
@@ -56,12 +56,11 @@ class Store {
  public:
   explicit Store(const std::string& control_path);
 
-  Run begin(const Request& request, const std::string& by);
+  Run begin(const Request& request, const std::string& by, const Ends& ends);
   std::optional<Run> newest();
-  void plan(std::int64_t run, const std::vector<Unit>& units);
+  void plan(std::int64_t run, const std::vector<Unit>& units, const std::vector<Remark>& remarks = {});
   std::vector<Unit> pending(std::int64_t run);
   void finish(std::int64_t run, const Unit& unit, const std::string& position, const Findings& findings);
-  void remark(std::int64_t run, const std::vector<Remark>& remarks);
   void end(std::int64_t run, const std::string& state, const std::string& error);
 
   Progress progress(std::int64_t run);

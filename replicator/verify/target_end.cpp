@@ -63,6 +63,13 @@ TargetState read_state(postgres::Connection& target, const std::string& pipeline
     state.plans.emplace(plan.source, std::move(plan));
   }
   read_quarantine(target, pipeline, state);
+  state.one_position =
+      target
+          .run(
+              "SELECT NOT EXISTS (SELECT FROM tidegate.resyncs WHERE pipeline = $1 AND state IN"
+              " ('merging', 'rejoining'))",
+              {pipeline})
+          .boolean(0, 0);
   return state;
 }
 

@@ -40,6 +40,7 @@ struct TargetState {
   Plans plans;
   std::map<std::string, Held> quarantine;             // by source table
   std::map<std::string, std::uint64_t> held_nowhere;  // rows in quarantine of which the target holds none
+  bool one_position = true;  // false: a table that is copied again is just coming to the others' position
 };
 TargetState read_state(postgres::Connection& target, const std::string& pipeline);
 

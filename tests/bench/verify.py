@@ -63,10 +63,10 @@ def bench_postgres(rows, _):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("benches", nargs="*", choices=["sqlite", "postgres", []], default=["sqlite", "postgres"])
+    parser.add_argument("benches", nargs="*", metavar="sqlite|postgres")
     parser.add_argument("--full", action="store_true", help="5 million rows instead of 1 million")
     options = parser.parse_args()
-    for name in options.benches:
+    for name in options.benches or ["sqlite", "postgres"]:
         with tempfile.TemporaryDirectory(prefix="tidegate-bench-") as folder:
             {"sqlite": bench_sqlite, "postgres": bench_postgres}[name](5_000_000 if options.full else 1_000_000, pathlib.Path(folder))
 

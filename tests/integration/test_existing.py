@@ -11,7 +11,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from support.target import Target                # noqa: E402
+from support.target import PAST_THE_FENCE, Target                # noqa: E402
 from support.tidegate import Tidegate, built     # noqa: E402
 
 SOURCE = """
@@ -71,7 +71,7 @@ class Existing(unittest.TestCase):
         self.assertEqual([(row[0], row[1], row[2], row[3], row[5], row[8], row[10], row[11]) for row in first],
                          [(1, "7d444840-9dc0-11d1-b245-5ffdce74fad2", "gold", 7, True, {"a": 1}, "none", "NONE"),
                           (2, None, "silver", 9, False, None, "none", "NONE")])
-        self.target.query("UPDATE public.child SET note = 'ours' WHERE id = 1")
+        self.target.query(PAST_THE_FENCE + "UPDATE public.child SET note = 'ours' WHERE id = 1")
         self.write("UPDATE child SET tier = 'silver', ref = '00000000-9dc0-11d1-b245-5ffdce74fad2' WHERE id = 1; "
                    "DELETE FROM child WHERE id = 2; INSERT INTO class VALUES (3, 'C'); "
                    "INSERT INTO child(id, tier, age, class_id) VALUES (3, 'gold', 8, 3)")
@@ -170,7 +170,7 @@ class Existing(unittest.TestCase):
         self.target.query(MIGRATIONS)
         self.tide.start().wait_phase("streaming")
         self.tide.stop()
-        self.assertEqual(self.target.query("INSERT INTO public.class(title) VALUES ('later') RETURNING id"), [(3,)])
+        self.assertEqual(self.target.query(PAST_THE_FENCE + "INSERT INTO public.class(title) VALUES ('later') RETURNING id"), [(3,)])
 
 
 if __name__ == "__main__":

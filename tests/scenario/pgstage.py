@@ -11,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from stage import LONG, SEED, WAIT, check_position   # noqa: E402
 from proxy import wait_until                         # noqa: E402
 from support.guard import guard                      # noqa: E402
-from support.pgsource import Pair, differences       # noqa: E402
+from support.pgsource import Pair, differences, tables_of       # noqa: E402
 from support.tidegate import Tidegate                # noqa: E402
 
 SCALE = 20 if LONG else 2
@@ -200,6 +200,15 @@ def slot_positions(source):
     return found[0] if found else None
 
 
+def wait_for_all_tables(source, tide):
+    """None is being copied again, and a new one was taken in."""
+    connection = source.connect()
+    wanted = {f"{schema}.{table}" for schema, table in tables_of(connection)}
+    connection.close()
+    tide.wait_status(lambda status: {each["source"] for each in status["tables"] if each["state"] == "streaming"} == wanted, timeout=WAIT,
+                     what="all tables stream")
+
+
 def judge(test, source, target, tide, load, before, forgiving=False):
     """The end of a round: no statement of the application failed, both ends hold the same rows, and the source keeps no more of its
     log than it must. `before`: slot_positions() of some time ago; `forgiving`: the source was restarted, which fails statements."""
@@ -207,6 +216,7 @@ def judge(test, source, target, tide, load, before, forgiving=False):
     if not forgiving:
         test.assertEqual(failed, [])
     tide.wait_phase("streaming", timeout=WAIT)
+    wait_for_all_tables(source, tide)
     tide.sync(timeout=WAIT)
     test.assertEqual(differences(source, target), [], tide.log[-2000:])
     test.assertEqual(tide.status()["quarantined"], 0, tide.log[-2000:])

@@ -13,7 +13,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support import catalog, tidegate          # noqa: E402
 from support.compare import Comparison         # noqa: E402
-from support.target import Target              # noqa: E402
+from support.target import PAST_THE_FENCE, Target              # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = pathlib.Path(os.environ.get("TIDEGATE_TEST_DATA") or ROOT.parent / "shared" / "data")
@@ -129,7 +129,7 @@ class ChinookTest(unittest.TestCase):
                 sequence = f"pg_get_serial_sequence('public.{catalog.quoted(table)}', '{key[0]}')"
                 self.assertEqual(self.rows(f"SELECT nextval({sequence})"), [(most + 1,)])
         with self.connection, self.connection.cursor() as cursor:
-            cursor.execute('INSERT INTO public."Artist" ("Name") VALUES (\'new\') RETURNING "ArtistId"')
+            cursor.execute(PAST_THE_FENCE + 'INSERT INTO public."Artist" ("Name") VALUES (\'new\') RETURNING "ArtistId"')
             self.assertGreater(cursor.fetchone()[0], 275)
             self.connection.rollback()
 

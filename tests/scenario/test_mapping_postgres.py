@@ -264,7 +264,7 @@ class Schools(unittest.TestCase):
         with connection, connection.cursor() as cursor:
             drop_slot(cursor, "tidegate_schools")
         connection.close()
-        self.target.execute("DELETE FROM tidegate.pipelines; TRUNCATE " + ", ".join(f"public.{table}" for table in TABLES))
+        self.target.execute("DELETE FROM tidegate.pipelines; SET session_replication_role = replica; TRUNCATE " + ", ".join(f"public.{table}" for table in TABLES))
         self.tide = self.pipeline(self.target)
         self.tide.start()
         self.judge()

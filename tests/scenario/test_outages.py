@@ -124,22 +124,14 @@ class Outages(unittest.TestCase):
         tide.wait_phase("streaming")
         self.healed(tide, tide.process.pid)
 
-    def admin(self, *statements):
-        """As the superuser, who comes in by the socket alone."""
-        port = (self.target.dir / "port").read_text().strip()
-        for statement in statements:
-            done = run("psql", "-X", "-q", "-h", self.target.dir / "socket", "-p", port, "-U", "supabase_admin", "-d", "postgres",
-                       "-v", "ON_ERROR_STOP=1", "-c", statement)
-            self.assertEqual(done.returncode, 0, done.stderr)
-
     def test_the_target_is_full(self):
         place = self.small_disk()
         space = place / "space"
         space.mkdir()
         run("chown", "-R", "postgres:", place)
-        self.admin(f"CREATE TABLESPACE small LOCATION '{space}'", "GRANT CREATE ON TABLESPACE small TO postgres",
+        self.target.admin(f"CREATE TABLESPACE small LOCATION '{space}'", "GRANT CREATE ON TABLESPACE small TO postgres",
                    "ALTER ROLE postgres SET default_tablespace = small")
-        self.addCleanup(self.admin, "ALTER ROLE postgres RESET default_tablespace", "DROP SCHEMA tidegate CASCADE", "DROP TABLE page",
+        self.addCleanup(self.target.admin, "ALTER ROLE postgres RESET default_tablespace", "DROP SCHEMA tidegate CASCADE", "DROP TABLE page",
                         "DROP TABLESPACE small")
         tide = self.streaming()
         self.addCleanup(tide.kill)

@@ -232,7 +232,17 @@ class Failpoints(Rounds):
     def dies_at(self, name, patience=REACH):
         self.tide.kill()
         self.tide.start(failpoint=name)
+        if name.startswith("resync-"):
+            self.order_resync(name)
         self.assertEqual(self.death(patience, verify=name.startswith("verify-")), -signal.SIGKILL, self.tide.log[-2000:])
+
+    def order_resync(self, name):
+        """Each is waited for; the first may be what an earlier kill left."""
+        wait_until(lambda: not self.tide.running or (self.tide.status() or {}).get("phase") == "streaming", "streaming")
+        if name == "resync-new-table":
+            return transaction(self.source, f"CREATE TABLE came_{time.monotonic_ns()} (id int PRIMARY KEY)")
+        while self.tide.running:
+            self.tide.verb("resync", "ballast")
 
     def death(self, patience, verify=False):
         """The exit code, or None if the process is still there when the patience is over."""
@@ -254,6 +264,8 @@ class Failpoints(Rounds):
                     self.fresh()
                     self.begin()
                     self.tide.start(failpoint=spec)
+                    if spec.startswith("resync-"):
+                        self.order_resync(name)
                     code = self.death(REACH if ":" not in spec else 3, verify=spec.startswith("verify-"))
                     if ":" not in spec:
                         self.assertEqual(code, -signal.SIGKILL, self.tide.log[-2000:])

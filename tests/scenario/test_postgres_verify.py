@@ -86,7 +86,7 @@ class Verify(unittest.TestCase):
     def test_1_equal(self):
         report = self.verify()
         self.assertEqual(report["rows"], ROWS + 2000 + 2000 + 1000 + 1000)
-        self.assertEqual((report["equal"], report["differences"]), (True, []))
+        self.assertEqual((report["equal"], report["differences"], report["remarks"]), (True, [], []))
         self.assertEqual(len(report["positions"]), 1)
         counted = self.verify("--counts")
         self.assertEqual(counted["rows"], report["rows"])
@@ -106,10 +106,18 @@ class Verify(unittest.TestCase):
         self.assertEqual(found_in(report), [tuple(one) for one in expected])
         self.assertEqual(report["differing"], len(expected))
 
+    def test_2b_repair_leaves_none(self):
+        self.verify(code=DIFFERENT)
+        done = self.tide.verb("repair", "--json", timeout=VERIFY_TIME)
+        self.assertEqual((done.code, json.loads(done.out)["differing"]), (EQUAL, 0), done.err + self.tide.log[-2000:])
+        self.assertEqual(self.verify()["differing"], 0)
+        self.assertEqual(self.tide.status()["quarantined"], 0)
+
     def test_3_rows_without_a_key_are_counted(self):
         self.plant("DELETE FROM bag WHERE ctid = (SELECT min(ctid) FROM bag WHERE (a, b) = (1, 'bag 1'))")
         report = self.verify("--table", "bag", code=DIFFERENT)
         self.assertEqual([(one["kind"], one["key"]["times"]) for one in report["differences"]], [("missing", 1)])
+        self.assertIn("cannot be repaired", self.tide.verb("repair", "--dry-run").out)
 
 
 class UnderLoad(unittest.TestCase):

@@ -11,7 +11,7 @@ import unittest
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
-from support.target import Target                # noqa: E402
+from support.target import PAST_THE_FENCE, Target                # noqa: E402
 from support.tidegate import Tidegate, built     # noqa: E402
 
 MARKER = "Zq7planted"   # part of every misfit text; must never be shown
@@ -225,13 +225,13 @@ class ValuesTest(unittest.TestCase):
         self.begin()
         query = self.target.query
         with self.assertRaises(Exception, msg="unique without regard to case"):
-            query("INSERT INTO nocase (name) VALUES ('ADA')")
-        self.assertEqual(query("INSERT INTO counted (v) VALUES ('n') RETURNING id"), [(8,)])
-        self.assertEqual(query("INSERT INTO auto (v) VALUES ('n') RETURNING id"), [(51,)])
+            query(PAST_THE_FENCE + "INSERT INTO nocase (name) VALUES ('ADA')")
+        self.assertEqual(query(PAST_THE_FENCE + "INSERT INTO counted (v) VALUES ('n') RETURNING id"), [(8,)])
+        self.assertEqual(query(PAST_THE_FENCE + "INSERT INTO auto (v) VALUES ('n') RETURNING id"), [(51,)])
         self.assertEqual(query("SELECT a, twice, js FROM computed"), [(21, 42, '{"a":21}')])
         with self.assertRaises(Exception, msg="the check holds"):
-            query("INSERT INTO checked (a) VALUES (-1)")
-        self.assertTrue(query("INSERT INTO checked (a) VALUES (9) RETURNING at IS NOT NULL AND abs(extract(epoch FROM now() - d)) < 60")[0][0])
+            query(PAST_THE_FENCE + "INSERT INTO checked (a) VALUES (-1)")
+        self.assertTrue(query(PAST_THE_FENCE + "INSERT INTO checked (a) VALUES (9) RETURNING at IS NOT NULL AND abs(extract(epoch FROM now() - d)) < 60")[0][0])
         self.assertEqual(query("SELECT count(*) FROM pg_indexes WHERE tablename = 'checked'")[0][0], 3)
         self.assertEqual(query("SELECT convalidated FROM pg_constraint WHERE contype = 'f' AND conrelid = 'owned'::regclass"), [(False,)])
         self.assertEqual(query("SELECT id FROM owned ORDER BY 1"), [(1,), (2,)])

@@ -138,7 +138,7 @@ class Verify(unittest.TestCase):
     def test_1_equal(self):
         report = self.verify()
         self.assertEqual(report["rows"], ROWS + 2000 + 2000 + 1000 + 1000)
-        self.assertEqual((report["equal"], report["differences"], report["excepted"]), (True, [], []))
+        self.assertEqual((report["equal"], report["differences"], report["excepted"], report["remarks"]), (True, [], [], []))
         self.assertEqual(len(report["positions"]), 1)
         self.assertEqual(len(report["tables"]), 6)
         self.assertEqual(self.tide.status()["stages"]["verification"], "completed")
@@ -160,6 +160,36 @@ class Verify(unittest.TestCase):
         self.assertIn("patient [21] differs in amount", text.out)
         self.assertNotIn(HIDDEN, text.out)
 
+    def repair(self, code=EQUAL):
+        with Writing(self.path):
+            done = self.tide.verb("repair", "--json", "--reason", "planted", timeout=VERIFY_TIME)
+        self.assertEqual(done.code, code, done.err + done.out[:3000] + self.tide.log[-2000:])
+        self.assertNotIn(HIDDEN, done.out + done.err)
+        return json.loads(done.out)
+
+    def test_2b_repair_leaves_none(self):
+        self.verify(code=DIFFERENT)
+        shown = self.tide.verb("repair", "--dry-run").out
+        self.assertIn("patient [-5] is deleted, unless the source has it by now", shown)
+        self.assertIn("patient [17] is written again", shown)
+        self.assertEqual(self.verify(code=DIFFERENT)["differing"], sum(len(found) for _, found in PLANTED), "nothing was done yet")
+        self.assertEqual(self.repair()["differing"], 0)
+        self.assertEqual(self.verify()["differing"], 0)
+        self.assertEqual(self.tide.verb("repair").out.strip(), "nothing to repair: verify found no row that differs")
+
+    def test_2c_counts_and_samples(self):
+        counted = self.verify("--counts")
+        self.assertEqual({table["rows"] - table["target_rows"] for table in counted["tables"]}, {0})
+        sampled = self.verify("--sample", "300")
+        self.assertEqual({table["source"]: table["rows"] for table in sampled["tables"]},
+                         {"patient": 300, "word": 300, "pair": 300, "bag": 300, "price": 300, "empty": 0})
+        self.plant("DELETE FROM pair WHERE a % 2 = 0")
+        self.assertEqual(self.verify("--counts", "--table", "pa*", code=DIFFERENT)["differing"], 1)
+        missed = self.verify("--sample", "300", "--table", "pair", code=DIFFERENT)
+        self.assertEqual({(one["table"], one["kind"], one["key"][1] % 2) for one in missed["differences"]}, {("pair", "missing", 0)})
+        self.verify("--table", "pair", code=DIFFERENT)
+        self.repair()
+
     def test_3_a_shadow_that_is_not_the_live_file(self):
         state = sqlite3.connect(self.tide.state / "state.db", timeout=30)
         with state:
@@ -171,6 +201,14 @@ class Verify(unittest.TestCase):
         report = self.verify("--table", "bag", code=DIFFERENT)
         found = [(one["key"], one["kind"], one["columns"]) for one in report["differences"] if one["side"] == "shadow"]
         self.assertEqual(found, [([1], "differs", ["a"]), ([2], "missing", [])])
+        self.assertEqual(self.repair()["differing"], 0)
+
+    def test_3b_round_and_round_until_it_is_stopped(self):
+        self.assertEqual(self.tide.verb("verify", "--continuous", "--rate", "50000").code, EQUAL)
+        self.assertEqual(self.tide.verb("verify").code, REFUSED)
+        self.tide.wait_status(lambda status: status["verify"] and status["verify"]["rows"] > 0, what="some rows compared")
+        self.assertEqual(self.tide.verb("verify", "stop").out.strip(), "stopped")
+        self.assertIsNone(self.tide.status()["verify"])
 
     def test_4_verbs(self):
         self.assertEqual(self.tide.verb("verify", "--table", "nothing*", timeout=VERIFY_TIME).code, FAILED)
@@ -182,6 +220,38 @@ class Verify(unittest.TestCase):
             self.assertIn("tidegate resume", refused.err)
         finally:
             self.tide.verb("resume")
+
+
+class BesideTheRows(unittest.TestCase):
+    """References, columns, indexes, the operator's rules."""
+
+    def test_all_are_named(self):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-verify-"))
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        connection = sqlite3.connect(folder / "app.db")
+        connection.executescript(f"""PRAGMA journal_mode = WAL;
+            CREATE TABLE parent (id INTEGER PRIMARY KEY, name VARCHAR(40) NOT NULL, kind TEXT);
+            CREATE TABLE child (id INTEGER PRIMARY KEY, parent_id INTEGER REFERENCES parent(id), n INTEGER);
+            CREATE INDEX child_n ON child (n);
+            INSERT INTO parent VALUES (1, '{HIDDEN}', 'good'), (2, 'Ben', 'bad'), (3, 'Cleo', NULL);
+            INSERT INTO child VALUES (1, 1, 5), (2, 2, 6), (3, NULL, 7);""")
+        connection.close()
+        config = folder / "tidegate.toml"
+        config.write_text("""[[check]]\ntable = "parent"\nmust = "kind in ('good', 'bad')"\n""")
+        with Target() as target, Tidegate(folder / "app.db", target.url) as tide:
+            tide.start(flags=["--config", str(config)]).wait_phase("streaming", timeout=WAIT)
+
+            def verified(code):
+                done = tide.verb("verify", "--json", timeout=VERIFY_TIME)
+                self.assertEqual(done.code, code, done.err + done.out)
+                self.assertNotIn(HIDDEN, done.out)
+                return {(one["code"], one["table"]) for one in json.loads(done.out)["remarks"]}
+            self.assertEqual(verified(EQUAL), set())
+            query(target.url, """SET session_replication_role = replica; UPDATE parent SET kind = 'ugly' WHERE id = 2;
+                                 DELETE FROM parent WHERE id = 1""")
+            query(target.url, "DROP INDEX child_n; ALTER TABLE parent ALTER name DROP NOT NULL")
+            self.assertEqual(verified(DIFFERENT), {("verify-rule-broken", "parent"), ("verify-orphans", "child"),
+                                                   ("verify-catalogue", "child"), ("verify-catalogue", "parent")})
 
 
 class UnderLoad(unittest.TestCase):

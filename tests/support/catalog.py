@@ -21,10 +21,10 @@ def quoted(name):
 
 
 def sqlite_tables(connection):
-    """Names of real tables. Virtual tables and what they keep for themselves are left out."""
+    """Names of the application's tables. Virtual tables and what they keep for themselves are left out."""
     listed = [(name.decode(), kind.decode()) for name, kind in connection.execute(
         "SELECT name, type FROM pragma_table_list WHERE schema = 'main' ORDER BY name")]
-    return [name for name, kind in listed if kind == "table" and not name.startswith("sqlite_")]
+    return [name for name, kind in listed if kind == "table" and not name.startswith(("sqlite_", "_tidegate_"))]
 
 
 def sqlite_columns(connection, table):

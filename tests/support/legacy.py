@@ -4,6 +4,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -54,7 +55,7 @@ class LegacyApp:
     def start(self):
         if self.own_dir and not self._handles:
             self._handles.append(guard.run_later("rm", "-rf", self.dir))
-        subprocess.run(["/usr/bin/python3", "app.py", "init", str(self.families)], cwd=APP, env=self.env, check=True)
+        self.init()
         # The socket is bound here and handed over, so that nobody can take the port in between.
         with socket.socket() as listener, open(self.log_path, "a") as log:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -70,6 +71,9 @@ class LegacyApp:
         self._wait()
         return self
 
+    def init(self):
+        subprocess.run(["/usr/bin/python3", "app.py", "init", str(self.families)], cwd=APP, env=self.env, check=True)
+
     def stop(self):
         """Lets requests finish, then ends all workers."""
         if self.process is None:
@@ -80,6 +84,16 @@ class LegacyApp:
         except subprocess.TimeoutExpired:
             self.kill()
         self.process = None
+
+    def unfence(self):
+        """Takes a cutover's fence away, so that the file can be used for another."""
+        connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+        connection.execute("BEGIN IMMEDIATE")
+        for name, in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name LIKE '\\_tidegate%' ESCAPE '\\'").fetchall():
+            connection.execute(f'DROP TRIGGER "{name}"')
+        connection.execute("DROP TABLE IF EXISTS _tidegate_fence")
+        connection.execute("COMMIT")
+        connection.close()
 
     def kill(self):
         """SIGKILL to the master and all workers, in the middle of whatever they do."""

@@ -13,6 +13,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOL = ROOT / "deploy" / "supabase-local" / "supabase-local"
 
 
+# For a test that writes to a target before its cutover, whose tables only sessions in replica mode may change.
+PAST_THE_FENCE = "SET LOCAL session_replication_role = replica; "
+
+
 def run_once(connection, text, parameters=None):
     """In a transaction of its own, on a connection that is closed afterwards; the last statement's rows, if it has some."""
     try:
@@ -66,6 +70,12 @@ class Target:
     def kill(self):
         """SIGKILL to the server; its sessions die as soon as they notice."""
         os.kill(int((self.dir / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+
+    def admin(self, *statements):
+        """As the superuser, who comes in by the socket alone: for what a platform does, never for what tidegate does."""
+        for statement in statements:
+            subprocess.run(["psql", "-X", "-q", "-h", self.dir / "socket", "-p", (self.dir / "port").read_text().strip(), "-U", "supabase_admin",
+                            "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-c", statement], check=True, capture_output=True, text=True)
 
     @property
     def url(self):

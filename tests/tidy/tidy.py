@@ -11,7 +11,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 FOLDERS = ["proto", "db", "capture", "apply", "replicator"]
-SHORT = ["proto", "apply/mapping", "replicator/journal", "capture/postgres/pgoutput.cpp", "capture/postgres/assembler.cpp",
+SHORT = ["proto", "replicator/journal", "capture/postgres/pgoutput.cpp", "capture/postgres/assembler.cpp",
          "capture/sqlite/narrowing"]
 LONG = bool(os.environ.get("TIDEGATE_LONG"))
 # g++'s options that clang does not know, and a <source_location> that clang 14 can read.

@@ -179,6 +179,26 @@ TEST(Assembler, WhatIsHadIsDropped) {
   EXPECT_EQ(rig.parts[0].transaction, 6u);
 }
 
+TEST(Assembler, MarkedTransactionsAreSkipped) {
+  AssemblerOptions options;
+  options.skip_prefix = "tidegate";
+  options.skip_content = "applies p";
+  Rig rig(options);
+  const auto mark = bytes::logical(true, "tidegate", "applies p");
+  rig.take({bytes::begin(100, 7), mark, table_t, put("1"), bytes::commit(100, 110)});
+  EXPECT_THAT(rig.parts, IsEmpty());
+  ASSERT_EQ(rig.commits.size(), 1u);
+  EXPECT_EQ(rig.commits[0].transaction, 0u);
+  EXPECT_EQ(rig.commits[0].stamp.end_lsn, 110u) << "the slot moves on";
+  rig.take({bytes::begin(120, 8), bytes::logical(true, "tidegate", "applies q"), put("2"),
+            bytes::commit(120, 130)});
+  rig.take({bytes::begin(140, 9), put("3"), mark, put("4"), bytes::commit(140, 150)});
+  rig.take(
+      {bytes::begin(160, 10), bytes::logical(true, "other", "applies p"), put("5"), bytes::commit(160, 170)});
+  EXPECT_EQ(rig.told(), "[+t2 ][+t3 +t4 ][+t5 ]") << "only with its first words, and ours alone";
+  EXPECT_EQ(rig.parts[0].transaction, 1u);
+}
+
 TEST(Assembler, EmptyTransactionsMakeNoPart) {
   Rig rig;
   rig.take({bytes::begin(100, 7), bytes::logical(true, "p", "nonce"), bytes::commit(100, 110),

@@ -15,6 +15,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::SizeIs;
 using testing_support::CaptureRig;
 using testing_support::live_rows;
@@ -527,6 +528,37 @@ TEST(ShadowReader, ReadsAtTheJournalsPosition) {
   EXPECT_EQ(reader.read_row("t", {integer(1)}).position, 1u);
   EXPECT_FALSE(reader.read_row("t", {integer(2)}).row);
   EXPECT_THROW(reader.read_chunk("u", {}, 10, 1000), Error);
+}
+
+TEST(Capture, AbsorbedRowsAreNoEvents) {
+  CaptureRig rig(
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (1, 'x'), (2, 'y'), (3, 'z')");
+  rig.fill();
+  rig.app().execute(
+      "UPDATE t SET a = 'back' WHERE id = 1; DELETE FROM t WHERE id = 2; INSERT INTO t VALUES (4, 'new')");
+  const auto before = rig.last();
+  EXPECT_EQ(rig.capture().absorb(), 3u);
+  EXPECT_EQ(rig.last(), before);
+  EXPECT_EQ(rig.capture().absorb(), 0u) << "again, as after a crash";
+  EXPECT_THAT(rig.cut(), IsEmpty());
+  rig.restart();
+  EXPECT_THAT(rig.cut(), IsEmpty()) << "the first cut compares everything";
+  rig.app().execute("UPDATE t SET a = 'the app again' WHERE id = 4");
+  const auto changes = changes_of(rig.cut());
+  ASSERT_THAT(changes, SizeIs(1));
+  EXPECT_EQ(changes[0].operation, Operation::update) << "of a row that the shadow has taken over";
+  EXPECT_EQ(rig.last(), before + 1);
+}
+
+TEST(Capture, NothingIsAbsorbedOverAChangedSchema) {
+  CaptureRig rig("CREATE TABLE t(id INTEGER PRIMARY KEY, a)");
+  rig.fill();
+  rig.app().execute("ALTER TABLE t ADD COLUMN b; INSERT INTO t VALUES (1, 2, 3)");
+  EXPECT_THROW(rig.capture().absorb(), SchemaNeedsOperator);
+  EXPECT_THAT(rig.cut(), Not(IsEmpty()));
+  rig.app().execute(
+      "CREATE TABLE _tidegate_position(a); CREATE TRIGGER f BEFORE INSERT ON t BEGIN SELECT 1; END");
+  EXPECT_EQ(rig.capture().absorb(), 0u) << "a fence is no change of a table";
 }
 
 }  // namespace

@@ -91,7 +91,8 @@ TransactionPart full_part() {
   part.first = false;
   part.last = false;
   part.commit_time_us = -1;
-  part.schema_change = SchemaChange{{full_table(), SourceTable{}}};
+  part.schema_change =
+      SchemaChange{{full_table(), SourceTable{}}, {{"public.orders", "its rows were written anew"}}};
   part.relations = {{7, "t", {"a", "b", "c"}, {2, 0}}, {4294967295, "", {"_rid"}, {0}}};
   part.changes = {
       {Operation::insert, 7, {std::int64_t{1}, "x"s, Null{}}, {}, {}},

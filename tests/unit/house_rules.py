@@ -54,7 +54,7 @@ def long_functions(text):
 
 def printed_codes(text):
     """Codes that an operator can meet: of our exceptions, of findings, of the API's answers."""
-    return set(re.findall(r'(?:Coded<[\w:]+>\(|\b(?:Refused|Usage|SchemaNeedsOperator)\((?="[^"]*",)|Level::\w+,|error_response\(\d+,\s*\{|\brefuse\((?="[a-z-]+",\s*file))\s*"([a-z0-9_-]+)"', text))
+    return set(re.findall(r'(?:Coded<[\w:]+>\(|\b(?:Refused|Usage|SchemaNeedsOperator)\((?="[^"]*",)|Level::\w+,|error_response\(\d+,\s*\{|\bblock\(|\brefuse\((?="[a-z-]+",\s*file))\s*"([a-z0-9_-]+)"', text))
 
 
 def unformatted(paths):

@@ -139,6 +139,16 @@ TEST(Render, ShowsTheStreamAndTheWayBack) {
   EXPECT_THAT(picture, Not(HasSubstr("quarantine ")));
 }
 
+// The reason stands at a sentence's end, and who reads it has no other terminal at three in the morning.
+TEST(Render, AnErrorIsShownWhole) {
+  Status s = streaming();
+  s.errors = {{"", "disk", "write /a/state/directory/with/a/long/name/state.db: the disk is full", ""}};
+  std::string words;
+  std::istringstream picture(render(s, plain));
+  for (std::string word; picture >> word;) words += word + " ";
+  EXPECT_THAT(words, HasSubstr("state.db: the disk is full [disk]"));
+}
+
 TEST(Render, ShowsWhatTheSourceKeepsForTheSlot) {
   Status s = streaming();
   s.slot->oldest_transaction_seconds = 90;

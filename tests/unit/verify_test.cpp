@@ -113,7 +113,7 @@ TEST_F(StoreTest, ARunGoesOnWhereItWas) {
   Unit one{0, Side::target, "a", "public.a", "", "5", 10}, two{1, Side::target, "a", "public.a", "5", "", 10};
   {
     Store store(path);
-    auto run = store.begin({}, "ann@host");
+    auto run = store.begin({}, "ann@host", {"clinic", "a.db", "postgresql://t"});
     store.plan(run.id, {one, two});
     store.finish(run.id, one, "17", findings_of(one));
   }
@@ -137,7 +137,7 @@ TEST_F(StoreTest, ARunGoesOnWhereItWas) {
 
 TEST_F(StoreTest, ARunThatWasNotThroughIsNotEqual) {
   Store store(path);
-  auto run = store.begin({}, "ann@host");
+  auto run = store.begin({}, "ann@host", {"clinic", "a.db", "postgresql://t"});
   store.end(run.id, "stopped", "");
   EXPECT_FALSE(store.report().value().is_equal());
 }
@@ -146,6 +146,7 @@ Report a_report() {
   Report report;
   report.run.id = 3;
   report.run.state = "completed";
+  report.run.ends = {"clinic", "/srv/a.db", "postgresql://postgres:***@t/db"};
   report.rows = 12345;
   report.differing = 1;
   report.positions = {"17"};
@@ -161,7 +162,7 @@ TEST(Report, NamesKeyAndColumns) {
 }
 
 TEST(Report, ThePageNeedsNothingElseAndEscapesNames) {
-  std::string page = to_html(a_report(), "clinic", "1");
+  std::string page = to_html(a_report(), "1");
   EXPECT_THAT(page, HasSubstr("a&lt;b"));
   EXPECT_THAT(page, HasSubstr("k&amp;1"));
   EXPECT_THAT(page, Not(HasSubstr("a<b")));

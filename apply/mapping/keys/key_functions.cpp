@@ -31,7 +31,8 @@ void require(Arguments values, std::size_t least, const char* what) {
 
 // A key that is NULL names nothing: a row without a parent stays without one.
 void register_key_functions(sqlite::Database& engine, const UuidMaker& uuids,
-                            std::shared_ptr<KeyMemory> memory, const std::set<std::string>& remembered) {
+                            const std::shared_ptr<KeyMemory>& memory,
+                            const std::set<std::string>& remembered) {
   const int any = sqlite::Database::any_number;
   engine.create_function("uuid", any, [=](Arguments values) -> Value {
     require(values, 2, "uuid() takes an entity and a key");

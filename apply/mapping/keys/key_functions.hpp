@@ -14,6 +14,7 @@ namespace tidegate {
 // Without a memory, as for `plan`, surrogate() gives 0 and unique_value() its value. `remembered`: entities
 // whose UUIDs are kept.
 void register_key_functions(sqlite::Database& engine, const UuidMaker& uuids,
-                            std::shared_ptr<KeyMemory> memory, const std::set<std::string>& remembered);
+                            const std::shared_ptr<KeyMemory>& memory,
+                            const std::set<std::string>& remembered);
 
 }  // namespace tidegate

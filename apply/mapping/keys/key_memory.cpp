@@ -115,7 +115,7 @@ std::string KeyMemory::unique_value(const std::string& column, const std::string
     const std::string name = key_as_json(named);
     std::erase_if(before_, [&](const KeyEntry& entry) { return entry.scope == scope && entry.key == name; });
     if (auto known = remembered(scope, name)) return *known;
-    const std::string made = free_value(scope, value);
+    std::string made = free_value(scope, value);
     store_.add({scope, name, made, owner_});
     return made;
   });

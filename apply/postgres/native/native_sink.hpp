@@ -17,6 +17,7 @@ class NativeSink : public Sink {
   // `plans` may change between two writes or spills; tables without a plan are left out.
   NativeSink(TargetSession& session, Quarantine& quarantine, const Plans& plans);
 
+  const Position& position() const override { return session_.position(); }
   void add(const Relation& relation, Change change) override;
   std::size_t rows() const override { return steps_.size(); }
   std::size_t bytes() const override { return bytes_; }

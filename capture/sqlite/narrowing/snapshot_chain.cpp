@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "capture/sqlite/write_lock.hpp"
 #include "db/error.hpp"
 
 namespace tidegate::sqlite_wal {
@@ -31,31 +32,6 @@ struct stat file_facts(const std::string& path) {
 }
 
 }  // namespace
-
-// The write lock of the database, held without writing. A plain busy timeout sleeps too long to get in
-// between the commits of a tight writer.
-class SnapshotChain::Barrier {
- public:
-  // Null when the lock was not to be had in time.
-  static std::unique_ptr<Barrier> take(sqlite::Database& writer, std::chrono::milliseconds wait) {
-    auto deadline = Clock::now() + wait;
-    std::chrono::microseconds sleep{20};
-    while (true) {
-      try {
-        return std::unique_ptr<Barrier>(new Barrier(writer));
-      } catch (const Error& error) {
-        if (error.advice() != Advice::retry) throw;
-      }
-      if (Clock::now() >= deadline) return nullptr;
-      std::this_thread::sleep_for(sleep);
-      sleep = std::min(sleep * 2, std::chrono::microseconds{200});
-    }
-  }
-
- private:
-  explicit Barrier(sqlite::Database& writer) : lock_(writer, sqlite::Transaction::Kind::immediate) {}
-  sqlite::Transaction lock_;  // rolled back
-};
 
 SnapshotChain::SnapshotChain(const std::string& path, const Options& options)
     : path_(path),
@@ -262,14 +238,15 @@ bool SnapshotChain::changed_since_let_go() {
   return true;
 }
 
-std::unique_ptr<SnapshotChain::Barrier> SnapshotChain::barrier_if_due() {
+// The write lock of the database, held without writing.
+std::unique_ptr<sqlite::Transaction> SnapshotChain::barrier_if_due() {
   if (!options_.writers_wait || held_ < 0 || !wal_ || wal_bytes() < next_relief_) return nullptr;
   if (!writer_) {
     writer_ = std::make_unique<sqlite::Database>(path_, sqlite::Database::Mode::read_write,
                                                  std::chrono::milliseconds(0));
   }
   next_relief_ = wal_bytes() + options_.wal_bound / 4;  // if this one does not help
-  auto barrier = Barrier::take(*writer_, options_.barrier_wait);
+  auto barrier = capture::take_write_lock(*writer_, options_.barrier_wait);
   ++(barrier ? counts_.barriers : counts_.barriers_without_lock);
   return barrier;
 }

@@ -69,7 +69,6 @@ class SnapshotChain {
   const Counts& counts() const { return counts_; }
 
  private:
-  class Barrier;
   void refuse_replaced_file() const;
   Look first_snapshot(sqlite::Database* twin);
   void step_into_wal(sqlite::Database* twin);
@@ -83,7 +82,7 @@ class SnapshotChain {
   std::int64_t data_version();
   bool changed_since_let_go();
   void let_go();
-  std::unique_ptr<Barrier> barrier_if_due();
+  std::unique_ptr<sqlite::Transaction> barrier_if_due();
   bool let_wal_start_over();
 
   std::string path_;

@@ -1,0 +1,132 @@
+#include "apply/sqlite/meaning.hpp"
+
+#include <boost/json.hpp>
+#include <charconv>
+#include <optional>
+#include <string>
+
+#include "apply/encode.hpp"
+#include "apply/sqlite/moment.hpp"
+#include "proto/text.hpp"
+
+namespace tidegate {
+namespace {
+
+namespace json = boost::json;
+
+// 12, 12.0 and 1.2e1 are "0.12" and an exponent: digits without zeros at either end, and where the point
+// stands.
+struct Number {
+  bool negative = false;
+  std::string digits;
+  long point = 0;
+  bool operator==(const Number&) const = default;
+};
+
+std::optional<Number> number_in(std::string_view text) {
+  if (!parse_decimal(text)) return std::nullopt;
+  Number number;
+  std::size_t at = text[0] == '-' || text[0] == '+' ? 1 : 0;
+  number.negative = text[0] == '-';
+  bool behind_point = false;
+  for (; at < text.size() && text[at] != 'e' && text[at] != 'E'; ++at) {
+    if (text[at] == '.') {
+      behind_point = true;
+    } else {
+      number.digits += text[at];
+      if (!behind_point) ++number.point;
+    }
+  }
+  if (at < text.size()) {
+    at += text[at + 1] == '+' ? 2 : 1;
+    long exponent = 0;
+    std::from_chars(text.data() + at, text.data() + text.size(), exponent);
+    number.point += exponent;
+  }
+  const std::size_t first = number.digits.find_first_not_of('0');
+  if (first == std::string::npos) return Number{};
+  number.point -= static_cast<long>(first);
+  number.digits = number.digits.substr(first, number.digits.find_last_not_of('0') - first + 1);
+  return number;
+}
+
+bool same_number(std::string_view a, std::string_view b) {
+  const auto one = number_in(a), other = number_in(b);
+  return one && other && *one == *other;
+}
+
+bool same_double(std::string_view a, std::string_view b) {
+  const auto read = [](std::string_view text) {
+    double value = 0;
+    const auto end = std::from_chars(text.data(), text.data() + text.size(), value);
+    return end.ec == std::errc() && end.ptr == text.data() + text.size() ? std::optional(value)
+                                                                         : std::nullopt;
+  };
+  const auto one = read(a), other = read(b);
+  return one && other && identical(Value(*one), Value(*other));
+}
+
+bool same_moment(std::string_view a, std::string_view b) {
+  const auto one = moment_of(a), other = moment_of(b);
+  return one && *one == other;
+}
+
+// A double keeps 15 digits of every number; more could be two numbers that it takes for one.
+bool has_long_number(std::string_view text) {
+  constexpr int most = 15;
+  int run = 0;
+  for (const char c : text) {
+    if (c != '.') run = c >= '0' && c <= '9' ? run + 1 : 0;
+    if (run > most) return true;
+  }
+  return false;
+}
+
+bool same_json(std::string_view a, std::string_view b) {
+  if (has_long_number(a) || has_long_number(b)) return false;
+  json::parse_options options;
+  options.max_depth = 1000;  // proto/json_text's own
+  json::error_code bad;
+  const json::value one = json::parse(a, bad, {}, options);
+  if (bad) return false;
+  const json::value other = json::parse(b, bad, {}, options);
+  return !bad && one == other;
+}
+
+}  // namespace
+
+bool same_meaning(std::string_view a, std::string_view b, const ColumnPlan& column) {
+  if (a == b) return true;
+  switch (column.type) {
+    case TargetType::bigint:
+    case TargetType::numeric:
+      return same_number(a, b);
+    case TargetType::double_precision:
+      return same_double(a, b);
+    case TargetType::timestamptz:
+    case TargetType::date:
+    case TargetType::time:
+      return same_moment(a, b);
+    case TargetType::jsonb:
+      return same_json(a, b);
+    case TargetType::boolean:
+    case TargetType::text:
+    case TargetType::varchar:
+    case TargetType::bytea:
+    case TargetType::native:
+      break;
+  }
+  return false;
+}
+
+bool means(const Value& legacy, std::string_view target, const ColumnPlan& column) {
+  std::string text;
+  return encode(legacy, column, text).state == Encoded::State::value && same_meaning(text, target, column);
+}
+
+bool means_null(const Value& legacy, const ColumnPlan& column) {
+  std::string text;
+  return is_null(legacy) || encode(legacy, column, text).state == Encoded::State::null;
+}
+
+}  // namespace tidegate

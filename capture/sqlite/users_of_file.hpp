@@ -1,0 +1,18 @@
+// Which processes have a file open, as far as /proc lets us see.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace tidegate::capture {
+
+struct FileUser {
+  long pid = 0;
+  std::string program;  // its short name
+};
+
+// Without ourselves and our children. Processes of other users are seen by root only. Nothing is opened:
+// opening and closing a SQLite file would drop our locks on it.
+std::vector<FileUser> users_of_file(const std::string& path);
+
+}  // namespace tidegate::capture

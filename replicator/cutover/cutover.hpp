@@ -1,0 +1,81 @@
+// The cutovers of one pipeline, as the daemon offers them: begins one, resumes one that a crash left, says
+// how it goes. One at a time, on a thread of its own.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "replicator/cutover/parts.hpp"
+
+namespace tidegate::cutover {
+
+class Executor;
+
+class Cutover {
+ public:
+  Cutover(const Settings& settings, const std::filesystem::path& state_dir, const std::string& state_path,
+          Coordination& coordination, ControlStore& store, ApplyWorker& apply,
+          std::unique_ptr<WayBack> way_back);
+  ~Cutover();
+
+  // At a start, before capture and apply begin: decides by the journal and by both databases. Parks both
+  // where the target is live or may become so. Waits for a target that is away, where it must be asked.
+  // Throws Refused ("half-done") where the three disagree, having changed nothing.
+  void look_back();
+  // Goes on with what look_back() found. Ends with stop().
+  void start();
+  void stop();
+
+  // The settings' values, for what an operator does not say.
+  Order usual_order() const;
+  std::vector<Finding> dry_run(const Order& order, std::stop_token stop);
+  // The run's id. Throws Refused where one is under way, or the phase does not allow it.
+  std::string begin(const Order& order);
+  // Runs the hooks of the switch again, once the target is live.
+  std::string switch_again(const Order& order);
+  // Throws Refused past the point of no return, and where nothing is under way.
+  void abort(const std::string& by, const std::string& reason);
+
+  // Puts what it knows into a status: phase, live side, step, next steps.
+  void show(Status& status);
+  // The phase by which verbs are permitted: a cutover past its point of no return is "switching".
+  std::string permission_phase(const std::string& phase);
+
+ private:
+  void work(std::stop_token stop);
+  void carry_out(Run run, const Order& order, std::stop_token stop);
+  bool make_move(Run& run, const Move& move, Executor& executor, std::stop_token stop);
+  void note(const Run& run, const Executor* executor);
+  void end(const Run& run, const Executor& executor);
+  void watch(const Run& run, std::stop_token stop);
+  void look_at_leftovers();
+  void give_up_after_crash(Run run);
+  void wait(std::chrono::milliseconds time, std::stop_token stop);
+
+  std::unique_ptr<WayBack> way_back_;
+  std::unique_ptr<RunJournal> journal_;
+  Hooks hooks_;
+  Parts parts_;
+
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  struct Waiting {
+    Run run;
+    Order order;
+    bool journalled = false;
+  };
+  std::optional<Waiting> waiting_;
+  bool busy_ = false;
+  std::atomic<bool> abort_ = false;
+  CutoverStatus shown_;
+  Step step_ = Step::aborted;
+  std::jthread thread_;
+};
+
+}  // namespace tidegate::cutover

@@ -1,0 +1,57 @@
+// Carries out the steps of a cutover of a SQLite source. What follows what is the machine's; here is how.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "replicator/cutover/hold.hpp"
+#include "replicator/cutover/parts.hpp"
+
+namespace tidegate::cutover {
+
+class Executor {
+ public:
+  // `abort` is looked at while a step waits that may still be given up.
+  Executor(Parts& parts, const Order& order, const std::atomic<bool>& abort)
+      : parts_(parts), order_(order), abort_(abort) {}
+
+  // Does run.step, which is in the journal already. Failures become outcomes; `run.reason` says why.
+  Outcome perform(Run& run);
+  // Nothing waits any more, and what the hooks did beforehand is undone. Never throws.
+  void let_go(const Run& run);
+
+  const std::vector<Finding>& findings() const { return findings_; }
+  // From the lock's first request to its end, of the last attempt that took it.
+  std::optional<double> hold_ms() const { return hold_ms_; }
+
+ private:
+  Outcome guard(Run& run);
+  Outcome prepare(Run& run);
+  Outcome hold(Run& run);
+  Outcome drain(Run& run);
+  Outcome prove(Run& run);
+  Outcome reverse(Run& run);
+  Outcome intent(Run& run);
+  Outcome settle(Run& run);
+  Outcome open(Run& run);
+  Outcome switch_over(Run& run);
+  HookFacts facts(const Run& run) const;
+  bool hook(const char* event, Run& run);
+  void note_hold();
+  Outcome out_of_time(Run& run, const char* what);
+  const std::string& source() const { return parts_.settings.source.end.path; }
+
+  Parts& parts_;
+  const Order& order_;
+  const std::atomic<bool>& abort_;
+  std::unique_ptr<Hold> hold_;
+  std::chrono::microseconds full_compare_{0};  // what the last one took, with its way to the target
+  std::uint64_t drained_ = 0;                  // the journal's end within the hold
+  std::vector<Finding> findings_;
+  std::optional<double> hold_ms_;
+};
+
+}  // namespace tidegate::cutover

@@ -1,0 +1,52 @@
+// The hold of a live SQLite file, as the daemon drives it. hold_process.hpp is the other end.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "db/process.hpp"
+
+namespace tidegate::cutover {
+
+class Hold {
+ public:
+  using Clock = std::chrono::steady_clock;
+  struct Options {
+    std::string path;
+    std::chrono::milliseconds max_hold;
+    std::string hook;                           // run by the watchdog where the daemon dies; may be empty
+    std::vector<std::string> hook_environment;  // all of it
+  };
+  // Starts the holder and its watchdog, without a lock. Throws Error where they do not get ready.
+  explicit Hold(const Options& options);
+  // As release().
+  ~Hold();
+
+  // Writers wait from here on; false where the lock was not to be had in half of max-hold.
+  bool take();
+  // Within the hold. Throws Error.
+  void run(const std::string& sql);
+  // Durable once it is true. False: whether it was committed is not known.
+  bool commit();
+  // ROLLBACK and the end of both processes. Never throws.
+  void release() noexcept;
+
+  bool is_there();                         // the lock is still ours
+  Clock::time_point ends_at() const;       // when max-hold is over
+  std::chrono::microseconds held() const;  // from the first request of the lock until now, or its end
+
+ private:
+  std::string answer(Clock::time_point until);
+  std::string ask(const std::string& command, Clock::time_point until);
+
+  Options options_;
+  Pipe commands_, answers_, life_;
+  std::optional<Process> process_;
+  std::string unread_;
+  pid_t holder_ = 0;
+  std::optional<Clock::time_point> requested_, ended_;
+};
+
+}  // namespace tidegate::cutover

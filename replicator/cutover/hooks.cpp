@@ -1,0 +1,189 @@
+#include "replicator/cutover/hooks.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <string_view>
+#include <thread>
+
+#include "db/error.hpp"
+#include "db/process.hpp"
+#include "replicator/config/load_cutover.hpp"
+
+extern char** environ;
+
+namespace tidegate::cutover {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+using std::chrono::milliseconds;
+
+constexpr std::size_t most_output = 16 << 10;
+constexpr auto grace = 1s;  // between TERM and KILL
+constexpr int tries = 3;    // of policy `retry`
+constexpr auto between_tries = 1s;
+
+// Reads what is there, for `wait` at most. False at the end of it.
+bool drain(Descriptor& from, std::string& into, milliseconds wait) {
+  pollfd watched{from.number, POLLIN, 0};
+  if (from.number < 0 || ::poll(&watched, 1, static_cast<int>(wait.count())) <= 0) return from.number >= 0;
+  char buffer[4096];
+  const ssize_t got = ::read(from.number, buffer, sizeof buffer);
+  if (got <= 0) return from.close(), false;
+  into.append(buffer,
+              std::min(static_cast<std::size_t>(got), most_output - std::min(most_output, into.size())));
+  return true;
+}
+
+// The group is ended while its leader has not been waited for, so that its number is still its own.
+void end_group(Process& process) {
+  process.kill(SIGTERM);
+  std::this_thread::sleep_for(grace);
+  process.kill(SIGKILL);
+  process.wait();
+}
+
+}  // namespace
+
+std::string HookOutcome::told(const std::string& event) const {
+  switch (kind) {
+    case Kind::none:
+      return "there is no hook " + event;
+    case Kind::ok:
+      return fmt::format("hook {} took {} ms", event, took.count());
+    case Kind::failed:
+      return fmt::format("hook {} ended with {} after {} ms", event, status, took.count());
+    case Kind::timed_out:
+      return fmt::format("hook {} was ended after its time limit of {} ms", event, took.count());
+    case Kind::not_started:
+      return fmt::format("hook {} could not be started: {}", event, output);
+  }
+  return "";
+}
+
+HookOutcome run_hook(const std::filesystem::path& program, const std::vector<std::string>& environment,
+                     milliseconds limit) {
+  HookOutcome outcome;
+  const auto began = Clock::now();
+  const auto until = began + limit;
+  try {
+    Pipe output;
+    Process process(
+        {{program.string()}, environment, {{output.write.number, 1}, {output.write.number, 2}}, true});
+    output.write.close();
+    std::optional<int> status;
+    while (!(status = process.wait_until(Clock::now())) && Clock::now() < until) {
+      if (!drain(output.read, outcome.output, 20ms)) status = process.wait_until(until);
+      if (status) break;
+    }
+    if (!status) {
+      end_group(process);
+      outcome.kind = HookOutcome::Kind::timed_out;
+    } else {
+      outcome.kind = *status == 0 ? HookOutcome::Kind::ok : HookOutcome::Kind::failed;
+      outcome.status = *status;
+    }
+    pollfd more{output.read.number, POLLIN, 0};
+    while (output.read.number >= 0 && ::poll(&more, 1, 0) > 0 && drain(output.read, outcome.output, 0ms)) {
+    }
+  } catch (const Error& failure) {
+    outcome.kind = HookOutcome::Kind::not_started;
+    outcome.output = failure.what();
+  }
+  outcome.took = std::chrono::duration_cast<milliseconds>(Clock::now() - began);
+  return outcome;
+}
+
+// A hook's own settings come by TIDEGATE_HOOK_…; the daemon's environment holds URLs with passwords.
+std::vector<std::string> Hooks::environment(const std::string& event, const HookFacts& facts) {
+  std::vector<std::string> variables;
+  for (char** one = environ; *one; ++one) {
+    const std::string_view variable(*one);
+    for (std::string_view kept : {"PATH=", "HOME=", "USER=", "LOGNAME=", "LANG=", "TZ=", "TIDEGATE_HOOK_"})
+      if (variable.starts_with(kept)) variables.emplace_back(variable);
+  }
+  const auto add = [&](const char* name, const std::string& value) {
+    variables.push_back(fmt::format("TIDEGATE_{}={}", name, value));
+  };
+  add("EVENT", event);
+  add("DIRECTION", facts.direction);
+  add("RUN_ID", facts.run_id);
+  add("OWNER", facts.owner);
+  add("REASON", facts.reason);
+  add("SOURCE", facts.source);
+  add("TARGET", facts.target);
+  add("LAG_MS", fmt::format("{:.0f}", facts.lag_ms));
+  add("HOLD_MS", fmt::format("{:.1f}", facts.hold_ms));
+  return variables;
+}
+
+bool Hooks::has(const std::string& event) const {
+  std::error_code ignored;
+  return !settings_.dir.empty() && std::filesystem::exists(settings_.dir / event, ignored);
+}
+
+std::string Hooks::path(const std::string& event) const {
+  return has(event) ? (settings_.dir / event).string() : "";
+}
+
+// Once the other side is live nothing can be taken back, so what runs then is tried again rather than fatal.
+HookPolicy Hooks::policy(const std::string& event) const {
+  const auto set = settings_.policies.find(event);
+  if (set != settings_.policies.end()) return set->second;
+  for (std::string_view before : {"check", "on-ready", "before-fence", "on-hold"})
+    if (event == before) return HookPolicy::fail;
+  for (std::string_view important : {"on-switch", "verify-switch", "on-abort"})
+    if (event == important) return HookPolicy::retry;
+  return HookPolicy::warn;
+}
+
+HookOutcome Hooks::run_once(const std::string& event, const HookFacts& facts) const {
+  const auto own = settings_.timeouts.find(event);
+  const auto limit = own == settings_.timeouts.end() ? settings_.timeout : own->second;
+  auto outcome = run_hook(settings_.dir / event, environment(event, facts), limit);
+  audit_("hook " + event, outcome.told(event) + (outcome.output.empty() ? "" : ": " + outcome.output));
+  return outcome;
+}
+
+bool Hooks::run(const std::string& event, const HookFacts& facts, std::string& trouble) const {
+  if (!has(event)) return true;
+  HookOutcome outcome = run_once(event, facts);
+  for (int again = 1; !outcome.good() && policy(event) == HookPolicy::retry && again < tries; ++again) {
+    std::this_thread::sleep_for(between_tries);
+    outcome = run_once(event, facts);
+  }
+  if (outcome.good()) return true;
+  trouble = outcome.told(event);
+  return policy(event) == HookPolicy::warn;
+}
+
+std::vector<Finding> Hooks::examine() const {
+  std::vector<Finding> findings;
+  if (settings_.dir.empty()) return findings;
+  const auto block = [&](const char* code, const std::string& message, const std::string& mend) {
+    findings.push_back({Finding::Level::block, code, "", "", message, mend});
+  };
+  struct stat facts {};
+  if (stat(settings_.dir.c_str(), &facts) != 0 || !S_ISDIR(facts.st_mode))
+    block("hooks-missing", "the folder of hooks " + settings_.dir.string() + " is not there",
+          "make it, or take [hooks] dir out");
+  for (const char* event : hook_events) {
+    const auto file = settings_.dir / event;
+    if (stat(file.c_str(), &facts) != 0) continue;
+    if (!S_ISREG(facts.st_mode) || access(file.c_str(), X_OK) != 0)
+      block("hook-not-executable", "the hook " + file.string() + " cannot be executed", "chmod +x it");
+    if ((facts.st_mode & S_IWOTH) != 0 || (facts.st_uid != geteuid() && facts.st_uid != 0))
+      block("hook-not-safe", "the hook " + file.string() + " can be changed by another user",
+            "make it yours or root's, and writable by its owner only");
+  }
+  return findings;
+}
+
+}  // namespace tidegate::cutover

@@ -1,0 +1,65 @@
+// The operator's programs that a cutover runs: one file per event in [hooks] dir. README.md says when each is
+// run; deploy/hooks has some that work.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "apply/plan.hpp"
+#include "replicator/config/settings.hpp"
+
+namespace tidegate::cutover {
+
+// What a hook is told by its environment, each as TIDEGATE_…; no secrets.
+struct HookFacts {
+  std::string direction, run_id, owner, reason, source, target;
+  double lag_ms = 0, hold_ms = 0;
+};
+
+struct HookOutcome {
+  enum class Kind {
+    none,
+    ok,
+    failed,
+    timed_out,
+    not_started
+  } kind = Kind::none;  // none: no file of that name
+  int status = 0;       // exit code, or 128 + the signal
+  std::string output;
+  std::chrono::milliseconds took{0};
+  bool good() const { return kind == Kind::none || kind == Kind::ok; }
+  std::string told(const std::string& event) const;  // one sentence
+};
+
+// Runs the program to its end, at most for `limit`: then its process group is ended (TERM, a second later
+// KILL). Of what it prints 16 KiB are kept. What it leaves running in another group goes on.
+HookOutcome run_hook(const std::filesystem::path& program, const std::vector<std::string>& environment,
+                     std::chrono::milliseconds limit);
+
+class Hooks {
+ public:
+  // `audit` takes what was run and what came of it.
+  using Audit = std::function<void(const std::string& what, const std::string& outcome)>;
+  Hooks(const HookSettings& settings, Audit audit) : settings_(settings), audit_(std::move(audit)) {}
+
+  // False where the event's policy says that the cutover must not go on. `trouble` gets a sentence whenever a
+  // hook was not good, tolerated or not.
+  bool run(const std::string& event, const HookFacts& facts, std::string& trouble) const;
+
+  // Files that cannot be run, or that others could change. Runs nothing.
+  std::vector<Finding> examine() const;
+  bool has(const std::string& event) const;
+  std::string path(const std::string& event) const;  // empty where there is none
+  static std::vector<std::string> environment(const std::string& event, const HookFacts& facts);
+
+ private:
+  HookPolicy policy(const std::string& event) const;
+  HookOutcome run_once(const std::string& event, const HookFacts& facts) const;
+
+  HookSettings settings_;
+  Audit audit_;
+};
+
+}  // namespace tidegate::cutover

@@ -1,0 +1,38 @@
+// The journal of cutovers in control.db: one row per run, one per step that was begun. Every call is durable
+// when it returns.
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "db/sqlite.hpp"
+#include "replicator/cutover/machine.hpp"
+
+namespace tidegate::cutover {
+
+struct JournalledStep {
+  Step step = Step::guard;
+  std::uint64_t attempt = 1;
+  std::int64_t at_us = 0;  // when it was begun
+};
+
+class RunJournal {
+ public:
+  // A connection of its own to control.db. Usable from any thread.
+  explicit RunJournal(const std::string& path);
+
+  void begin(const Run& run);
+  // The run as it is now, with its step.
+  void enter(const Run& run);
+  // The last run, wherever it stands.
+  std::optional<Run> last();
+  std::vector<JournalledStep> steps(const std::string& run);
+
+ private:
+  std::mutex mutex_;
+  sqlite::Database database_;
+};
+
+}  // namespace tidegate::cutover

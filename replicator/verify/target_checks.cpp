@@ -1,0 +1,157 @@
+#include "replicator/verify/target_checks.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "db/error.hpp"
+#include "replicator/config/units.hpp"
+
+namespace tidegate::verify {
+namespace {
+
+// Foreign keys of one table: name, child, parent, the pairs of columns as conditions, and whether the server
+// vouches for it.
+constexpr const char* foreign_keys = R"sql(
+SELECT c.conname, c.conrelid::regclass::text, c.confrelid::regclass::text,
+       string_agg(format('p.%I = c.%I', pa.attname, ca.attname), ' AND ' ORDER BY k.place),
+       string_agg(format('c.%I IS NOT NULL', ca.attname), ' AND ' ORDER BY k.place), c.convalidated
+  FROM pg_constraint c
+ CROSS JOIN unnest(c.conkey, c.confkey) WITH ORDINALITY AS k(child, parent, place)
+  JOIN pg_attribute ca ON ca.attrelid = c.conrelid AND ca.attnum = k.child
+  JOIN pg_attribute pa ON pa.attrelid = c.confrelid AND pa.attnum = k.parent
+ WHERE c.contype = 'f' AND c.conrelid = to_regclass($1) AND c.conparentid = 0
+ GROUP BY c.oid, c.conname, c.conrelid, c.confrelid, c.convalidated ORDER BY 1)sql";
+
+// In replica mode nobody else has asked; a constraint that counts as valid says nothing of it.
+void check_references(postgres::Connection& target, const TablePlan& plan, std::vector<Remark>& remarks) {
+  auto keys = target.run(foreign_keys, {quoted_name(plan)});
+  for (int i = 0; i < keys.rows(); ++i) {
+    auto orphans =
+        target
+            .run(fmt::format("SELECT count(*) FROM {} c WHERE {} AND NOT EXISTS (SELECT FROM {} p WHERE {})",
+                             keys.text(i, 1), keys.text(i, 4), keys.text(i, 2), keys.text(i, 3)))
+            .integer(0, 0);
+    if (orphans == 0) continue;
+    bool validated = keys.boolean(i, 5);
+    remarks.push_back({validated, "verify-orphans", plan.source,
+                       fmt::format("{} of the target refer by {} to rows that are not there{}",
+                                   format_rows(static_cast<std::uint64_t>(orphans)), keys.text(i, 0),
+                                   validated ? "" : "; the constraint is NOT VALID, so this was known")});
+  }
+}
+
+// What its sequence would give next, and the highest key.
+void check_sequence(postgres::Connection& target, const TablePlan& plan, const std::string& column,
+                    std::vector<Remark>& remarks) {
+  auto sequence = target.run("SELECT pg_get_serial_sequence($1, $2)", {quoted_name(plan), column});
+  if (sequence.is_null(0, 0)) return;
+  auto state =
+      target.run(fmt::format("SELECT s.last_value + CASE WHEN s.is_called THEN p.seqincrement ELSE 0 END,"
+                             " (SELECT max({}) FROM {}), p.seqincrement > 0 FROM {} s, pg_sequence p WHERE "
+                             "p.seqrelid = {}::regclass",
+                             tidegate::quoted(column), quoted_name(plan), sequence.text(0, 0),
+                             postgres::literal(sequence.text(0, 0))));
+  if (state.rows() == 0 || state.is_null(0, 1) || !state.boolean(0, 2)) return;
+  if (state.integer(0, 0) > state.integer(0, 1)) return;
+  remarks.push_back({false, "verify-sequence-behind", plan.source,
+                     fmt::format("the sequence of {} would give out keys that are taken", column)});
+}
+
+// With its modifier as the server prints it, where it has one.
+std::string planned_in_full(const ColumnPlan& column) {
+  if (!column.existing_type.empty() || column.precision == 0) return "";
+  if (column.type == TargetType::varchar) return fmt::format("character varying({})", column.precision);
+  if (column.type == TargetType::numeric)
+    return fmt::format("numeric({},{})", column.precision, column.scale);
+  return "";
+}
+
+void check_columns(postgres::Connection& target, const TablePlan& plan, std::vector<Remark>& remarks) {
+  for (const ColumnPlan& column : plan.columns) {
+    std::string type = column.existing_type.empty() ? sql_type(column) : column.existing_type;
+    auto found = target.run(
+        "SELECT atttypid = to_regtype($3), format_type(atttypid, atttypmod), attnotnull FROM pg_attribute"
+        " WHERE attrelid = to_regclass($1) AND attname = $2 AND NOT attisdropped",
+        {quoted_name(plan), column.target, type});
+    auto remark = [&](const std::string& what) {
+      remarks.push_back({true, "verify-catalogue", plan.source,
+                         fmt::format("column {} of the target {}", column.target, what)});
+    };
+    if (found.rows() == 0) {
+      remark("is gone");
+      continue;
+    }
+    std::string full = planned_in_full(column);
+    bool same = found.is_null(0, 0) || found.boolean(0, 0);
+    if (!same || (!full.empty() && full != found.text(0, 1)))
+      remark(fmt::format("has type {}, planned was {}", found.text(0, 1), type));
+    if (column.not_null && !found.boolean(0, 2)) remark("takes NULL, and was planned not to");
+  }
+}
+
+// What could not be built was told when it was tried; what was built must be there.
+void check_objects(postgres::Connection& target, const std::string& pipeline, const Plans& plans,
+                   std::vector<Remark>& remarks) {
+  auto objects = target.run(
+      "SELECT table_name, kind, name, state FROM tidegate.objects o"
+      // That of a partition is known by its schema, and by the index to which it belongs:
+      // "index/schema.name".
+      " CROSS JOIN LATERAL (SELECT ARRAY[name, regexp_replace(name, '^.*[/.]', '')] AS all_names) AS its"
+      " WHERE pipeline = $1 AND (state = 'failed' OR"
+      " NOT EXISTS (SELECT FROM pg_class WHERE relname = ANY (all_names) AND relkind IN ('i', 'I'))"
+      " AND NOT EXISTS (SELECT FROM pg_constraint WHERE conname = ANY (all_names))) ORDER BY 1, 2, 3",
+      {pipeline});
+  for (int i = 0; i < objects.rows(); ++i) {
+    bool failed = objects.text(i, 3) == "failed";
+    std::string table(objects.text(i, 0));
+    if (!plans.contains(table)) continue;
+    remarks.push_back({!failed, "verify-catalogue", table,
+                       fmt::format("the {} {} {}", objects.text(i, 1), objects.text(i, 2),
+                                   failed ? "could not be built on the target" : "is gone from the target")});
+  }
+}
+
+// The text is the operator's own SQL.
+void check_rule(postgres::Connection& target, const Check& check, const Plans& plans,
+                std::vector<Remark>& remarks) {
+  auto plan = plans.find(check.table);
+  if (plan == plans.end()) return;
+  target.run("SAVEPOINT tidegate_rule");
+  try {
+    auto broken =
+        target
+            .run(fmt::format("SELECT count(*) FROM {} WHERE NOT ({})", quoted_name(plan->second), check.must))
+            .integer(0, 0);
+    if (broken > 0)
+      remarks.push_back({true, "verify-rule-broken", check.table,
+                         fmt::format("{} of the target break the rule {}",
+                                     format_rows(static_cast<std::uint64_t>(broken)), check.must)});
+  } catch (const Error& error) {
+    if (!target.usable()) throw;
+    remarks.push_back({true, "verify-rule-not-read", check.table,
+                       fmt::format("the rule {} cannot be asked ({})", check.must, error.code())});
+  }
+  target.run("ROLLBACK TO SAVEPOINT tidegate_rule; RELEASE SAVEPOINT tidegate_rule");
+}
+
+}  // namespace
+
+std::vector<Remark> check_target(postgres::Connection& target, const std::string& pipeline,
+                                 const Plans& plans, const std::vector<Check>& checks) {
+  std::vector<Remark> remarks;
+  for (const auto& [name, plan] : plans) {
+    check_columns(target, plan, remarks);
+    check_references(target, plan, remarks);
+    for (const auto& key : plan.key) check_sequence(target, plan, key, remarks);
+  }
+  check_objects(target, pipeline, plans, remarks);
+  for (const Check& check : checks) check_rule(target, check, plans, remarks);
+  std::sort(remarks.begin(), remarks.end(), [](const Remark& a, const Remark& b) {
+    return std::tie(a.table, a.code, a.message) < std::tie(b.table, b.code, b.message);
+  });
+  return remarks;
+}
+
+}  // namespace tidegate::verify

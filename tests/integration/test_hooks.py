@@ -1,0 +1,306 @@
+#!/usr/bin/python3
+"""The hooks of deploy/hooks against what they move: BIND, nginx, gunicorn, PgBouncer, HAProxy, on free ports of this machine."""
+import http.server
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support.guard import guard                       # noqa: E402
+from support.haproxy import HaProxy, free_port        # noqa: E402
+from support.pg_cluster import PgCluster              # noqa: E402
+
+HOOKS = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "hooks"
+WAIT = 30
+
+
+def wait_until(true, what):
+    deadline = time.monotonic() + WAIT
+    while not true():
+        if time.monotonic() > deadline:
+            raise AssertionError("no " + what)
+        time.sleep(0.05)
+
+
+def as_postgres(command):
+    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--", *command] if os.geteuid() == 0 else command
+
+
+class Named(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        time.sleep(self.server.delay)
+        body = self.server.name.encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+class HookTest(unittest.TestCase):
+    def setUp(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-hooks-"))
+        self.dir.chmod(0o755)
+        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
+
+    def install(self, hook, settings):
+        shutil.copy(HOOKS / hook, self.dir / hook)
+        (self.dir / f"{hook}.conf").write_text(settings)
+        self.hook = self.dir / hook
+
+    def run_hook(self, event, code=0, direction="forward"):
+        """With an environment like the one that tidegate gives."""
+        env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TIDEGATE_EVENT": event, "TIDEGATE_DIRECTION": direction}
+        done = subprocess.run([self.hook], env=env, capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, code, f"{event}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def server(self, name, delay=0.0):
+        made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Named)
+        made.name, made.delay, made.daemon_threads = name, delay, True
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        self.addCleanup(made.server_close)
+        self.addCleanup(made.shutdown)
+        return made.server_address[1]
+
+    def start(self, command, **options):
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   start_new_session=True, **options)
+        handle = guard.kill_later(process.pid)
+
+        def end():
+            process.kill()
+            process.wait(10)
+            guard.forget(handle)
+        self.addCleanup(end)
+        return process
+
+    def get(self, port):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20) as answer:
+            return answer.read().decode()
+
+
+class Dns(HookTest):
+    def setUp(self):
+        super().setUp()
+        self.port = free_port()
+        (self.dir / "key").write_bytes(subprocess.check_output(["/usr/sbin/tsig-keygen", "-a", "hmac-sha256", "tidegate"]))
+        (self.dir / "zone").write_text("$TTL 60\n@ IN SOA ns.example.test. admin.example.test. 1 60 60 60 60\n@ IN NS ns.example.test.\n"
+                                       "ns IN A 127.0.0.1\napp 2 IN A 192.0.2.1\n")
+        (self.dir / "named.conf").write_text(f"""
+            include "{self.dir}/key";
+            options {{ directory "{self.dir}"; listen-on port {self.port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; recursion no;
+                       pid-file "{self.dir}/pid"; session-keyfile "{self.dir}/session"; dnssec-validation no; }};
+            controls {{ }};
+            zone "example.test" {{ type primary; file "{self.dir}/zone"; allow-update {{ key "tidegate"; }}; }};""")
+        self.start(["/usr/sbin/named", "-g", "-c", str(self.dir / "named.conf")])
+        wait_until(lambda: self.answer(), "answer of BIND")
+        self.install("dns", f"SERVER=127.0.0.1 PORT={self.port}\nZONE=example.test NAME=app.example.test\nOLD=192.0.2.1 NEW=192.0.2.2\n"
+                            f"TTL=2 LOW_TTL=1\nKEY={self.dir}/key\nMOST_WAIT=5\n")
+
+    def answer(self):
+        done = subprocess.run(["dig", "+noall", "+answer", "+time=1", "+tries=1", "@127.0.0.1", "-p", str(self.port), "app.example.test", "A"],
+                              capture_output=True, text=True, check=False)
+        words = done.stdout.split()
+        return (words[4], int(words[1])) if len(words) == 5 else None
+
+    def test_there_and_back(self):
+        self.run_hook("check")
+        begun = time.monotonic()
+        self.run_hook("before-fence")
+        self.assertGreaterEqual(time.monotonic() - begun, 2, "the caches forget the old TTL first")
+        self.assertEqual(self.answer(), ("192.0.2.1", 1))
+        self.run_hook("on-switch")
+        self.assertEqual(self.answer(), ("192.0.2.2", 1))
+        self.run_hook("verify-switch")
+        self.run_hook("on-switch")
+        self.run_hook("on-done")
+        self.assertEqual(self.answer(), ("192.0.2.2", 2))
+        self.run_hook("check", code=1)
+        self.run_hook("check", direction="backward")
+        self.run_hook("on-switch", direction="backward")
+        self.assertEqual(self.answer()[0], "192.0.2.1")
+
+    def test_an_abort_restores_the_ttl(self):
+        self.run_hook("before-fence")
+        self.run_hook("on-abort")
+        self.assertEqual(self.answer(), ("192.0.2.1", 2))
+
+    def test_a_key_that_is_not_taken(self):
+        (self.dir / "other").write_bytes(subprocess.check_output(["/usr/sbin/tsig-keygen", "-a", "hmac-sha256", "tidegate"]))
+        settings = self.dir / "dns.conf"
+        settings.write_text(settings.read_text().replace("/key", "/other"))
+        self.run_hook("on-switch", code=2)
+        self.assertEqual(self.answer()[0], "192.0.2.1")
+
+
+class Nginx(HookTest):
+    def setUp(self):
+        super().setUp()
+        old, new, self.port = self.server("old"), self.server("new"), free_port()
+        (self.dir / "upstream.conf").write_text(f"upstream app {{ server 127.0.0.1:{old}; }}\n")
+        (self.dir / "site.conf").write_text(f"""
+            daemon off; pid {self.dir}/pid; error_log {self.dir}/error.log; worker_processes 1; {'user root;' if os.geteuid() == 0 else ''}
+            events {{ worker_connections 64; }}
+            http {{ access_log off; client_body_temp_path {self.dir}; proxy_temp_path {self.dir}; fastcgi_temp_path {self.dir};
+                    uwsgi_temp_path {self.dir}; scgi_temp_path {self.dir};
+                    include {self.dir}/upstream.conf;
+                    server {{ listen 127.0.0.1:{self.port}; location / {{ proxy_pass http://app; }} }} }}""")
+        self.start(["/usr/sbin/nginx", "-c", str(self.dir / "site.conf")])
+        wait_until(lambda: (self.dir / "pid").exists(), "nginx")
+        self.install("nginx", f"UPSTREAM_FILE={self.dir}/upstream.conf\nUPSTREAM=app OLD=127.0.0.1:{old} NEW=127.0.0.1:{new}\n"
+                              f"NGINX='nginx -c {self.dir}/site.conf'\n")
+
+    def test_there_and_back(self):
+        self.run_hook("check")
+        self.assertEqual(self.get(self.port), "old")
+        self.run_hook("on-abort")
+        self.run_hook("on-switch")
+        self.run_hook("verify-switch")
+        wait_until(lambda: self.get(self.port) == "new", "the new server")
+        self.run_hook("check", code=1)
+        self.run_hook("on-switch", direction="backward")
+        wait_until(lambda: self.get(self.port) == "old", "the old server")
+
+    def test_a_configuration_that_is_not_taken_stays_as_it_was(self):
+        settings = self.dir / "nginx.conf"
+        settings.write_text(settings.read_text().replace("NEW=", "NEW=nonsense:0:"))
+        self.run_hook("on-switch", code=1)
+        self.assertEqual(self.get(self.port), "old")
+
+
+class EnvFile(HookTest):
+    def setUp(self):
+        super().setUp()
+        self.port = free_port()
+        (self.dir / ".env").write_text("OTHER=kept\nDATABASE_URL=sqlite:////old.db\n")
+        (self.dir / ".env").chmod(0o640)
+        (self.dir / "new-url").write_text("postgresql://u:p@h/new?a=b&c=d\n")
+        (self.dir / "app.py").write_text("import os\ndef app(environ, start):\n    start('200 OK', [])\n    return [os.environ['DATABASE_URL'].encode()]\n")
+        (self.dir / "gunicorn_conf.py").write_text(f"raw_env = [line.strip() for line in open('{self.dir}/.env') if '=' in line]\n")
+        process = self.start(["/usr/bin/python3", "-m", "gunicorn", "-c", "gunicorn_conf.py", "--bind", f"127.0.0.1:{self.port}", "app:app"], cwd=self.dir)
+        wait_until(self.answers, "gunicorn")
+        self.install("env-file", f"ENV_FILE={self.dir}/.env\nNAME=DATABASE_URL\nNEW_VALUE_FILE={self.dir}/new-url\nRELOAD='kill -HUP {process.pid}'\n")
+
+    def answers(self):
+        try:
+            return self.get(self.port)
+        except OSError:
+            return None
+
+    def test_there_and_back(self):
+        self.run_hook("check")
+        self.assertEqual(self.answers(), "sqlite:////old.db")
+        for _ in range(2):
+            self.run_hook("on-switch")
+            wait_until(lambda: self.answers() == "postgresql://u:p@h/new?a=b&c=d", "the new URL")
+        self.assertIn("OTHER=kept\n", (self.dir / ".env").read_text())
+        self.assertEqual((self.dir / ".env").stat().st_mode & 0o777, 0o640)
+        self.run_hook("on-rollback")
+        wait_until(lambda: self.answers() == "sqlite:////old.db", "the old URL")
+
+    def test_a_file_without_the_line(self):
+        (self.dir / ".env").write_text("OTHER=kept\n")
+        self.run_hook("check", code=1)
+
+
+class Haproxy(HookTest):
+    def test_requests_wait_and_none_fails(self):
+        old, new = self.server("old", delay=0.02), self.server("new", delay=0.02)
+        proxy = HaProxy(f"127.0.0.1:{old}", f"127.0.0.1:{new}")
+        self.addCleanup(proxy.stop)
+        proxy.start()
+        self.install("haproxy", proxy.hook_settings)
+        self.run_hook("check")
+        answers, errors, over = [], [], threading.Event()
+
+        def ask():
+            while not over.is_set():
+                try:
+                    request = urllib.request.Request(proxy.url, data=b"x" * 100)
+                    with urllib.request.urlopen(request, timeout=20) as answer:
+                        answers.append((time.monotonic(), answer.read().decode()))
+                except OSError as error:
+                    errors.append(repr(error))
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        try:
+            for ending, expected in (("on-abort", "old"), ("on-switch", "new")):
+                time.sleep(0.3)
+                self.run_hook("on-hold")
+                held = time.monotonic()
+                time.sleep(0.5)
+                self.assertEqual([name for at, name in answers if at > held + 0.05], [], "nobody is served during the hold")
+                self.run_hook(ending)
+                wait_until(lambda: len([1 for at, name in answers if at > held + 0.5]) > 20, "answers")
+                self.assertEqual({name for at, name in answers if at > held + 0.5}, {expected})
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join(30)
+        self.assertEqual(errors, [])
+        self.run_hook("on-hold", direction="backward")
+        self.run_hook("on-switch", direction="backward")
+        self.assertEqual(self.get(proxy.port), "old")
+
+
+class PgBouncer(HookTest):
+    def setUp(self):
+        super().setUp()
+        self.cluster = PgCluster().__enter__()
+        self.addCleanup(self.cluster.stop)
+        self.port = free_port()
+        self.make_pgbouncer()
+
+    def make_pgbouncer(self):
+        server = f"host=127.0.0.1 port={self.cluster.port} user=admin"
+        (self.dir / "databases.old").write_text(f"[databases]\napp = {server} dbname=legacy\n")
+        (self.dir / "databases.new").write_text(f"[databases]\napp = {server} dbname=postgres\n")
+        shutil.copy(self.dir / "databases.old", self.dir / "databases.ini")
+        (self.dir / "users.txt").write_text('"admin" "secret"\n"anyone" "secret"\n')
+        (self.dir / "pgbouncer.ini").write_text(
+            f"%include {self.dir}/databases.ini\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\nauth_type = plain\n"
+            f"auth_file = {self.dir}/users.txt\nadmin_users = admin\npool_mode = transaction\nunix_socket_dir = \n")
+        (self.dir / "pgpass").write_text("127.0.0.1:*:*:*:secret\n")
+        (self.dir / "pgpass").chmod(0o600)
+        self.start(as_postgres(["/usr/sbin/pgbouncer", str(self.dir / "pgbouncer.ini")]))
+        self.install("pgbouncer", f"ADMIN='host=127.0.0.1 port={self.port} user=admin dbname=pgbouncer'\nPGPASSFILE={self.dir}/pgpass\nDATABASE=app\n"
+                                  f"DATABASES_FILE={self.dir}/databases.ini\nOLD_FILE={self.dir}/databases.old NEW_FILE={self.dir}/databases.new\n")
+        wait_until(lambda: self.database() == "legacy", "PgBouncer")
+
+    def database(self):
+        done = subprocess.run(["psql", "-X", "-At", "-d", f"host=127.0.0.1 port={self.port} user=anyone dbname=app", "-c", "SELECT current_database()"],
+                              env={**os.environ, "PGPASSFILE": str(self.dir / "pgpass")}, capture_output=True, text=True, timeout=30, check=False)
+        return done.stdout.strip()
+
+    def test_there_and_back(self):
+        self.run_hook("check")
+        self.run_hook("on-abort")
+        for ending, expected in (("on-abort", "legacy"), ("on-switch", "postgres")):
+            self.run_hook("on-hold")
+            seen = []
+            waiting = threading.Thread(target=lambda: seen.append(self.database()))
+            waiting.start()
+            time.sleep(1)
+            self.assertEqual(seen, [], "clients wait")
+            self.run_hook(ending)
+            waiting.join(30)
+            self.assertEqual(seen, [expected])
+        self.run_hook("on-switch", direction="backward")
+        self.assertEqual(self.database(), "legacy")
+
+
+if __name__ == "__main__":
+    unittest.main()

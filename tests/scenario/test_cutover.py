@@ -1,0 +1,298 @@
+#!/usr/bin/python3
+"""Cutovers of the legacy app's SQLite file: the dry run, the rehearsal, the real one, each under load. TIDEGATE_SEED repeats a run."""
+import json
+import os
+import pathlib
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from stage import SEED, WAIT, Stage, judge, query                                                                  # noqa: E402
+from proxy import wait_until                                                                                         # noqa: E402
+from support.cutover import configure, cutover, fence_of, forward, legacy_takes_writes, name_of, target_takes_writes, verified   # noqa: E402
+from support.compare import Comparison                                                                               # noqa: E402
+from support.tidegate import BIN                                                                                     # noqa: E402
+import ledger                                                                                                        # noqa: E402
+import psycopg2                                                                                                      # noqa: E402
+
+stage = None
+REHEARSALS = 5
+
+
+def setUpModule():
+    global stage
+    print("seed", SEED, flush=True)
+    stage = Stage().seed()
+
+
+def tearDownModule():
+    stage.close()
+
+
+class Cutovers(unittest.TestCase):
+    def setUp(self):
+        stage.app.unfence()
+
+    def tearDown(self):
+        for pipeline in stage.pipelines:
+            pipeline.kill()
+
+    def load(self):
+        load = stage.load()
+        self.addCleanup(load.stopping.set)
+        return load
+
+    def streaming(self, **options):
+        pipeline = configure(stage.pipeline(), **options).start()
+        pipeline.wait_phase("streaming", timeout=WAIT)
+        verified(pipeline)
+        return pipeline
+
+    def user_of_the_file(self):
+        """A program that keeps the file open; the app opens it for each request."""
+        connection = sqlite3.connect(stage.app.path)
+        connection.execute("SELECT count(*) FROM school")
+        self.addCleanup(connection.close)
+
+    def codes(self, pipeline, *flags, code):
+        return {finding["code"]: finding["level"] for finding in cutover(pipeline, "--dry-run", *flags, code=code)["findings"]}
+
+
+class DryRun(Cutovers):
+    def test_what_blocks_and_what_does_not(self):
+        pipeline = self.streaming()
+        self.assertNotIn("block", self.codes(pipeline, code=0).values())
+        self.assertNotIn("block", self.codes(pipeline, "--no-way-back", code=0).values())
+        self.assertIn("max-hold-too-long", self.codes(pipeline, "--no-way-back", "--max-hold", "4s", code=2))
+        pipeline.verb("pause")
+        self.assertIn("cutover-paused", self.codes(pipeline, "--no-way-back", code=2))
+        pipeline.verb("resume")
+        self.user_of_the_file()
+        text = pipeline.verb("cutover", "--dry-run", "--no-way-back")
+        self.assertIn(f"pid {os.getpid()}", text.out)
+        self.assertIn("nothing blocks a cutover", text.out)
+        self.assertEqual(fence_of(stage.app.path), (0, None))
+
+    def test_a_row_in_the_quarantine_blocks_until_it_is_accepted(self):
+        pipeline = self.streaming()
+        stage.write("INSERT INTO school(code, name) VALUES ('q-1', CAST(x'61ff62' AS TEXT))")
+        pipeline.sync()
+        self.assertIn("quarantine-not-empty", self.codes(pipeline, "--no-way-back", code=2))
+        self.assertEqual(forward(pipeline, code=2)["outcome"], "refused")
+        self.assertTrue(legacy_takes_writes(stage.app.path))
+        pipeline.verb("quarantine", "accept", "--all", "--reason", "a test")
+        self.assertIn("quarantine-accepted", self.codes(pipeline, "--no-way-back", code=0))
+        stage.write("DELETE FROM school WHERE code = 'q-1'")
+
+    def test_transactions_that_read_first_want_a_hook_or_consent(self):
+        pipeline = stage.pipeline()
+        configure(pipeline)
+        file = pathlib.Path(pipeline.base) / "tidegate.toml"
+        file.write_text(file.read_text().replace('"waits"', '"upgrades"'))
+        pipeline.start().wait_phase("streaming", timeout=WAIT)
+        verified(pipeline)
+        self.assertIn("hold-fails-writers", self.codes(pipeline, "--no-way-back", code=2))
+        self.codes(pipeline, "--no-way-back", "--accept-failed-writes", code=0)
+
+    def test_bad_hooks_block(self):
+        pipeline = self.streaming(hooks={"check": "#!/bin/sh\necho cannot reach the proxy; exit 1\n", "on-switch": "#!/bin/sh\n"})
+        self.assertIn("hook-check-failed", self.codes(pipeline, "--no-way-back", code=2))
+        (pathlib.Path(pipeline.base) / "hooks/on-switch").chmod(0o600)
+        self.assertIn("hook-not-executable", self.codes(pipeline, "--no-way-back", code=2))
+
+
+class Rehearsal(Cutovers):
+    def test_under_load_nobody_notices(self):
+        pipeline, load, holds = self.streaming(), self.load(), []
+        time.sleep(1)
+        for _ in range(REHEARSALS):
+            ended = cutover(pipeline, "--rehearse", "--no-way-back")
+            self.assertEqual(ended["outcome"], "rehearsed")
+            self.assertEqual([step["step"] for step in ended["steps"]], ["guard", "prepare", "hold", "drain", "prove", "reverse"])
+            holds.append(ended["hold_ms"])
+            self.assertEqual(fence_of(stage.app.path), (0, None))
+            self.assertFalse(target_takes_writes(pipeline.target_url))
+        status = pipeline.status()
+        self.assertEqual((status["live"], status["phase"]), ("source", "streaming"))
+        summary = judge(self, stage, pipeline, load)
+        print("rehearsals: writers held for", " ".join(f"{ms:.0f}" for ms in holds), "ms; requests", summary["latency_ms"], flush=True)
+
+    def test_a_writer_that_holds_the_lock_makes_it_give_up(self):
+        pipeline = self.streaming()
+        other = sqlite3.connect(stage.app.path, isolation_level=None)
+        self.addCleanup(other.close)
+        other.execute("BEGIN IMMEDIATE")
+        ended = cutover(pipeline, "--rehearse", "--no-way-back", "--max-hold", "400ms", "--attempts", "2", code=1)
+        other.execute("ROLLBACK")
+        self.assertEqual((ended["outcome"], ended["attempt"]), ("aborted", 2))
+        self.assertIn("write lock", ended["reason"])
+        self.assertEqual(cutover(pipeline, "--rehearse", "--no-way-back")["outcome"], "rehearsed")
+
+    def test_hooks_are_told_that_it_was_let_go(self):
+        seen = pathlib.Path(stage.app.dir) / "seen"
+        hook = f"#!/bin/sh\necho $TIDEGATE_EVENT >> {seen}\n"
+        pipeline = self.streaming(hooks={name: hook for name in ("on-ready", "before-fence", "on-hold", "on-fenced", "on-switch", "on-abort")})
+        cutover(pipeline, "--rehearse", "--no-way-back")
+        self.assertEqual(seen.read_text().split(), ["on-ready", "before-fence", "on-hold", "on-abort"])
+        seen.unlink()
+
+    def test_abort(self):
+        pipeline = self.streaming(hooks={"on-hold": "#!/bin/sh\nsleep 3\n"})
+        running = threading.Thread(target=lambda: self.ended.append(cutover(pipeline, "--confirm", name_of(pipeline), "--no-way-back", code=1)))
+        self.ended = []
+        running.start()
+        wait_until(lambda: pipeline.status()["step"] == "prepare", "the preparation")
+        done = pipeline.verb("abort", "--reason", "not today")
+        self.assertEqual(done.code, 0, done.err)
+        self.assertIn("the source is live", done.out)
+        running.join(60)
+        self.assertEqual(self.ended[0]["outcome"], "aborted")
+        self.assertTrue(legacy_takes_writes(stage.app.path))
+        self.assertEqual(pipeline.verb("abort").code, 2)
+
+
+class TheCutover(Cutovers):
+    def judge_moved(self, pipeline):
+        """Whatever the app wrote is on the target, and the two sides are as they have to be."""
+        self.assertFalse(legacy_takes_writes(stage.app.path))
+        self.assertTrue(target_takes_writes(pipeline.target_url))
+        connection = psycopg2.connect(pipeline.target_url)
+        try:
+            self.assertEqual(Comparison(stage.app.path, connection).run(), [])
+        finally:
+            connection.close()
+
+    def test_it_wants_the_name_and_a_verify(self):
+        pipeline = configure(stage.pipeline()).start()
+        pipeline.wait_phase("streaming", timeout=WAIT)
+        self.assertIn("verify-not-fresh", self.codes(pipeline, "--no-way-back", code=2))
+        self.assertEqual(forward(pipeline, code=2)["outcome"], "refused")
+        self.assertEqual(pipeline.verb("cutover", "--no-way-back").code, 2)
+        self.assertEqual(pipeline.verb("cutover", "--no-way-back", "--confirm", "other").code, 2)
+
+    def test_under_load(self):
+        pipeline, load = self.streaming(), self.load()
+        self.assertFalse(target_takes_writes(pipeline.target_url))
+        time.sleep(1)
+        ended = forward(pipeline)
+        summary = load.stop()
+        self.assertEqual(ended["outcome"], "done")
+        self.assertEqual([step["step"] for step in ended["steps"]],
+                         ["guard", "prepare", "hold", "drain", "prove", "reverse", "intent", "open", "switching"])
+        print(f"cutover: writers held for {ended['hold_ms']:.0f} ms;", {step["step"]: round(step["ms"]) for step in ended["steps"]}, flush=True)
+        self.judge_moved(pipeline)
+        # Without a proxy the old app goes on asking: all that it was refused says why, and nothing it was told is missing.
+        for error in summary["errors"]:
+            self.assertIn("tidegate", error)
+        verdict = stage.app.verdict(ledger.TargetRows(psycopg2.connect(pipeline.target_url)))
+        self.assertTrue(verdict.clean, str(verdict))
+        status = pipeline.status()
+        self.assertEqual((status["live"], status["phase"]), ("target", "reversed"))
+        self.assertEqual(fence_of(stage.app.path)[1], ended["run"])
+        self.user_of_the_file()
+        wait_until(lambda: any(f"pid {os.getpid()}" in user for user in pipeline.status()["cutover"]["source_open_by"]), "who has not moved")
+        self.verbs_are_refused(pipeline)
+        self.survives_restarts(pipeline)
+
+    def verbs_are_refused(self, pipeline):
+        for verb in (["sync"], ["pause"], ["resume"], ["throttle", "10"], ["quarantine", "accept", "--all", "--reason", "x"],
+                     ["cutover", "--rehearse", "--no-way-back"], ["cutover", "--confirm", name_of(pipeline), "--no-way-back"], ["abort"]):
+            self.assertEqual(pipeline.verb(*verb).code, 2, verb)
+
+    def survives_restarts(self, pipeline):
+        query(pipeline.target_url, "INSERT INTO school(code, name) VALUES ('born-there', 'on the target')")
+        query(pipeline.target_url, "INSERT INTO audit_log(at, action, token) VALUES (now(), 'new', 'a-new-row')")
+        for restart in (pipeline.restart, lambda: (pipeline.stop(), pipeline.start())):
+            restart()
+            pipeline.wait_phase("reversed", timeout=WAIT)
+            self.assertEqual(pipeline.status()["live"], "target")
+            time.sleep(0.5)
+        self.assertEqual(query(pipeline.target_url, "SELECT count(*) FROM school WHERE code = 'born-there'"), [(1,)])
+        self.assertFalse(legacy_takes_writes(stage.app.path))
+        self.assertTrue(target_takes_writes(pipeline.target_url))
+
+    def test_ids_go_on_where_the_source_stood(self):
+        pipeline = self.streaming()
+        stage.write("INSERT INTO attachment(id, project_id, filename, content, size) SELECT 900000, id, 'f', x'00', 1 FROM project LIMIT 1",
+                    "DELETE FROM attachment WHERE id = 900000")
+        forward(pipeline)
+        query(pipeline.target_url, "INSERT INTO school(code, name) VALUES ('next', 'next')")
+        highest = sqlite3.connect(stage.app.path).execute("SELECT max(id) FROM school").fetchone()[0]
+        self.assertEqual(query(pipeline.target_url, "SELECT id FROM school WHERE code = 'next'"), [(highest + 1,)])
+        given = query(pipeline.target_url, "SELECT nextval(pg_get_serial_sequence('attachment', 'id'))")
+        self.assertEqual(given, [(900001,)], "AUTOINCREMENT never gives an id twice")
+
+    def test_a_hook_that_fails_or_hangs_after_the_return(self):
+        for name, script in (("fails", "#!/bin/sh\nexit 7\n"), ("hangs", "#!/bin/sh\ntrap '' TERM\nsleep 100\n")):
+            with self.subTest(hook=name):
+                stage.app.unfence()
+                pipeline = self.streaming(hooks={"on-switch": script}, hook_more='[hooks.timeouts]\non-switch = "1s"\n')
+                ended = forward(pipeline, code=1)
+                self.assertEqual(ended["outcome"], "done")
+                self.assertIn("on-switch", ended["reason"])
+                self.judge_moved(pipeline)
+                status = pipeline.status()
+                self.assertIn("hook-failed", [error["code"] for error in status["errors"]])
+                self.assertEqual(status["next_steps"][0], "tidegate cutover --continue")
+                (pathlib.Path(pipeline.base) / "hooks/on-switch").write_text("#!/bin/sh\nexit 0\n")
+                again = pipeline.verb("cutover", "--continue", "--json")
+                self.assertEqual(again.code, 0, again.err)
+                self.assertNotIn("hook-failed", [error["code"] for error in pipeline.status()["errors"]])
+                pipeline.kill()
+
+    def test_a_hook_that_fails_before_the_return(self):
+        for event in ("before-fence", "on-hold", "on-ready"):
+            with self.subTest(event=event):
+                seen = pathlib.Path(stage.app.dir) / "aborted"
+                pipeline = self.streaming(hooks={event: "#!/bin/sh\nexit 1\n", "on-abort": f"#!/bin/sh\ntouch {seen}\n"})
+                self.assertEqual(forward(pipeline, code=1)["outcome"], "aborted")
+                self.assertTrue(legacy_takes_writes(stage.app.path))
+                self.assertFalse(target_takes_writes(pipeline.target_url))
+                self.assertEqual(seen.exists(), event != "on-ready")
+                seen.unlink(missing_ok=True)
+                pipeline.kill()
+
+    def test_the_target_is_away_between_fence_and_open(self):
+        pipeline = configure(stage.pipeline()).start(failpoint="cutover-before-open=stop")
+        pipeline.wait_phase("streaming", timeout=WAIT)
+        verified(pipeline)
+        running = subprocess.Popen([*self.verb_words(pipeline)], env=pipeline.env(), cwd=pipeline.base, stdout=subprocess.PIPE, text=True)
+        wait_until(lambda: fence_of(stage.app.path)[1], "the fence")
+        wait_until(lambda: pathlib.Path(f"/proc/{pipeline.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", "the stop")
+        stage.target.kill()
+        os.kill(pipeline.process.pid, signal.SIGCONT)
+        time.sleep(3)
+        self.assertFalse(legacy_takes_writes(stage.app.path))
+        stage.target.restart()
+        out, _ = running.communicate(timeout=120)
+        self.assertEqual(json.loads(out)["outcome"], "done")
+        self.judge_moved(pipeline)
+
+    def verb_words(self, pipeline):
+        return [BIN / "tidegate", "cutover", "--json", "--confirm", name_of(pipeline), "--no-way-back", "--state", str(pipeline.state)]
+
+    def test_a_fence_that_nobody_intended_stops_the_daemon(self):
+        pipeline = self.streaming()
+        pipeline.stop()
+        stage.write("CREATE TABLE _tidegate_fence(run TEXT NOT NULL, live TEXT NOT NULL, at TEXT NOT NULL)",
+                    "INSERT INTO _tidegate_fence VALUES ('strange', 'target', 'now')")
+        pipeline.start()
+        self.assertEqual(pipeline.wait(), 2)
+        self.assertIn("strange", pipeline.log)
+        self.assertIn("half-done", pipeline.verb("status").out + pipeline.log)
+
+    def test_a_table_made_after_the_fence_is_reported(self):
+        pipeline = self.streaming()
+        forward(pipeline)
+        stage.write("CREATE TABLE IF NOT EXISTS made_later(id INTEGER PRIMARY KEY)")
+        wait_until(lambda: "fence-broken" in [error["code"] for error in pipeline.status()["errors"]], "the report")
+        stage.write("DROP TABLE made_later")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,287 @@
+#!/usr/bin/python3
+"""Every page of runbooks/: a pipeline is put into the state that the page is about, and the page's commands are run as they stand
+there, in a shell in the pipeline's folder. A page without a test here, or an alert without a page, fails."""
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support.guard import guard                      # noqa: E402
+from support.pgsource import Pair                    # noqa: E402
+from support.target import Target                    # noqa: E402
+from support.tidegate import BIN, ROOT, built        # noqa: E402
+
+PAGES = ROOT / "runbooks"
+ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
+SECTIONS = ["Symptom", "Metric", "Check", "Action", "Verification", "How long"]
+WAIT = 60
+SECRET = "Marguerite"
+
+
+def sections_of(page):
+    """{title: text} of a page's second-level headings."""
+    parts = re.split(r"^## (.+)$", page.read_text(), flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+def commands(page, section):
+    return re.findall(r"^```sh\n(.*?)^```$", sections_of(PAGES / f"{page}.md")[section], flags=re.M | re.S)
+
+
+def pages():
+    return sorted(path.stem for path in PAGES.glob("*.md") if path.stem != "README")
+
+
+class Pages(unittest.TestCase):
+    def test_each_page_has_every_section(self):
+        for page in pages():
+            with self.subTest(page):
+                self.assertEqual(list(sections_of(PAGES / f"{page}.md")), SECTIONS)
+                self.assertTrue(commands(page, "Check") and commands(page, "Verification"), "commands to run")
+
+    def test_each_page_is_tried_here(self):
+        tried = {name.removeprefix("test_").replace("_", "-") for group in (Sqlite, Postgres) for name in dir(group) if name.startswith("test_")}
+        self.assertEqual(sorted(tried), pages())
+
+    def test_each_page_is_in_the_index_and_the_program(self):
+        index = (PAGES / "README.md").read_text()
+        for page in pages():
+            self.assertIn(f"]({page}.md)", index)
+            done = subprocess.run([BIN / "tidegate", "explain", page], capture_output=True, text=True, check=False)
+            self.assertEqual((done.returncode, done.stdout.strip()), (0, (PAGES / f"{page}.md").read_text().strip()))
+
+    def test_alerts_name_pages_and_pages_name_alerts(self):
+        text = ALERTS.read_text()
+        alerts = re.findall(r"- alert: (\w+)", text)
+        named = re.findall(r"runbook_url: runbooks/([\w-]+)\.md", text)
+        self.assertEqual(len(alerts), len(named), "each alert names its page")
+        for alert, page in zip(alerts, named):
+            self.assertIn(f"`{alert}`", sections_of(PAGES / f"{page}.md")["Metric"])
+        for page in pages():
+            for alert in re.findall(r"Alert: `(\w+)`", sections_of(PAGES / f"{page}.md")["Metric"]):
+                self.assertIn(alert, alerts)
+
+    def test_prometheus_reads_the_alerts(self):
+        if not shutil.which("promtool"):
+            self.skipTest("promtool (package prometheus) is not installed")
+        done = subprocess.run(["promtool", "check", "rules", ALERTS], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_metrics_on_the_pages_are_real(self):
+        source = (ROOT / "replicator" / "control" / "metrics.cpp").read_text()
+        for text in [ALERTS.read_text(), *(sections_of(PAGES / f"{page}.md")["Metric"] for page in pages())]:
+            for metric in re.findall(r"tidegate_(\w+)", text):
+                self.assertIn(f'"{metric}"', source)
+
+
+class Folder:
+    """The folder of one pipeline, and a shell in it."""
+
+    def __init__(self, test, source_url, target_url):
+        self.test = test
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-runbook-"))
+        test.addCleanup(guard.forget, guard.run_later("rm", "-rf", self.dir))
+        test.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
+        test.addCleanup(self.kill)
+        (self.dir / "tidegate.toml").write_text('[pipeline]\nname = "shop"\n[target]\nurl = "${TIDEGATE_TARGET_URL}"\n')
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith(("TIDEGATE_", "PG"))}
+        self.environment.update(TIDEGATE_SOURCE_URL=str(source_url), TIDEGATE_TARGET_URL=target_url, TIDEGATE_ALLOW_WAL="1",
+                                PATH=f"{BIN}:{os.environ['PATH']}", HOME=str(self.dir))
+
+    def shell(self, script, code=0):
+        with tempfile.TemporaryFile("w+") as output:   # no pipe: a daemon in the background would keep it open
+            done = subprocess.run(["bash", "-eu", "-c", script], cwd=self.dir, env=self.environment, timeout=300, check=False,
+                                  stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            output.seek(0)
+            said = output.read()
+        self.test.assertEqual(done.returncode, code, f"{script}\n{said}\n{self.log()}")
+        self.test.assertNotIn(SECRET, said)
+        return said
+
+    def log(self):
+        return "".join(path.read_text(errors="replace")[-2000:] for path in self.dir.glob("*.log"))
+
+    def run(self):
+        self.shell("tidegate run --yes --log-file tidegate.log > /dev/null 2>&1 &")
+        self.until(lambda: '"phase":"streaming"' in self.status(), "streaming")
+
+    def status(self):
+        done = subprocess.run([BIN / "tidegate", "status", "--json"], cwd=self.dir, env=self.environment, capture_output=True, text=True, check=False)
+        return done.stdout
+
+    def until(self, true, what):
+        deadline = time.monotonic() + WAIT
+        while not true():
+            self.test.assertLess(time.monotonic(), deadline, f"not {what}: {self.status()}\n{self.log()}")
+            time.sleep(0.1)
+
+    def kill(self):
+        """kill -9 for the daemon, whichever shell started it."""
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if (process / "exe").resolve() == (BIN / "tidegate").resolve() and (process / "cwd").resolve() == self.dir:
+                    os.kill(int(process.name), signal.SIGKILL)
+
+    def page(self, name, *sections):
+        """Runs these sections' commands; returns what they print."""
+        said = ""
+        for section in sections or ("Check", "Action", "Verification"):
+            if section == "Verification":   # whoever types is slower than a start
+                self.until(self.status, "a daemon that answers")
+            said += "".join(self.shell(script) for script in commands(name, section))
+        return said
+
+
+class Sqlite(unittest.TestCase):
+    def setUp(self):
+        self.target = self.enterContext(Target())
+        base = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-runbook-app-"))
+        self.addCleanup(shutil.rmtree, base, ignore_errors=True)
+        self.source = base / "app.db"
+        self.write("PRAGMA journal_mode = WAL", "CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT, born DATE)",
+                   f"INSERT INTO person VALUES (1, '{SECRET}', '1990-01-01')")
+        self.folder = Folder(self, self.source, self.target.url)
+
+    def write(self, *statements):
+        with contextlib.closing(sqlite3.connect(self.source, timeout=10)) as connection, connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def names(self):
+        return [name for name, in self.target.query("SELECT name FROM public.person ORDER BY id")]
+
+    def test_capture_stopped(self):
+        self.folder.run()
+        self.folder.kill()
+        self.write("INSERT INTO person VALUES (2, 'Ben', NULL)")
+        self.folder.page("capture-stopped")
+        self.assertEqual(self.names(), [SECRET, "Ben"])
+
+    def test_lag_grows(self):
+        self.folder.run()
+        self.folder.shell("tidegate pause --reason 'somebody forgot'; tidegate throttle 1")
+        self.write("INSERT INTO person WITH RECURSIVE c(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM c WHERE n < 200) SELECT n, 'x', NULL FROM c")
+        self.assertIn("somebody forgot", self.folder.page("lag-grows", "Check"))
+        self.assertEqual(len(self.names()), 1)
+        self.folder.page("lag-grows", "Action", "Verification")
+        self.assertEqual(len(self.names()), 200)
+
+    def test_target_unreachable(self):
+        self.folder.run()
+        self.target.kill()
+        self.write("INSERT INTO person VALUES (2, 'Ben', NULL)")
+        self.folder.until(lambda: '"code":"target"' in self.folder.status(), "an error of the target")
+        self.assertIn("does not answer", self.folder.page("target-unreachable", "Check"))
+        self.target.restart()
+        self.folder.page("target-unreachable", "Verification")
+        self.assertEqual(self.names(), [SECRET, "Ben"])
+
+    def test_credentials_rotated(self):
+        self.folder.run()
+        old = re.search(r"//([^:]+):([^@]+)@", self.target.url)
+        self.target.admin("ALTER ROLE postgres PASSWORD 'rotated'")
+        new_url = self.target.url.replace(f":{old.group(2)}@", ":rotated@")
+        (self.folder.dir / ".env.new").write_text(f"export TIDEGATE_TARGET_URL='{new_url}'\n")
+        self.folder.page("credentials-rotated", "Check")
+        self.folder.page("credentials-rotated", "Action")
+        self.folder.environment["TIDEGATE_TARGET_URL"] = new_url
+        self.write("INSERT INTO person VALUES (2, 'Ben', NULL)")
+        self.folder.page("credentials-rotated", "Verification")
+
+    def test_quarantine_not_empty(self):
+        self.folder.run()
+        self.write("INSERT INTO person VALUES (2, 'Ben', '0000-00-00')")
+        self.folder.shell("tidegate sync --timeout 60")
+        self.assertIn("zero_date", self.folder.page("quarantine-not-empty", "Check"))
+        self.write("UPDATE person SET born = '1991-01-01' WHERE id = 2")
+        out = self.folder.page("quarantine-not-empty", "Action", "Verification")
+        self.assertIn("the quarantine is empty", out)
+
+    @unittest.skipUnless(os.geteuid() == 0, "mounting a small disk needs root")
+    def test_disk_full(self):
+        place = self.folder.dir / ".tidegate"
+        place.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", place], check=False).returncode:
+            self.skipTest("this machine lets nobody mount")
+        self.addCleanup(guard.forget, guard.run_later("umount", "-l", place))
+        self.addCleanup(lambda: (self.folder.kill(), subprocess.run(["umount", "-l", place], check=False)))
+        self.folder.run()
+        stuff = place / "stuff"
+        with contextlib.suppress(OSError):
+            stuff.write_bytes(b"x" * (os.statvfs(place).f_bavail * os.statvfs(place).f_frsize - 200_000))
+        self.write("INSERT INTO person WITH RECURSIVE c(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM c WHERE n < 1000) "
+                   "SELECT n, hex(randomblob(2000)), NULL FROM c")
+        self.folder.until(lambda: "disk is full" in self.folder.status(), "a full disk")
+        self.assertIn("disk is full", self.folder.page("disk-full", "Check"))
+        stuff.unlink()
+        self.folder.page("disk-full", "Action", "Verification")
+        self.assertEqual(len(self.names()), 1000)
+
+    def test_source_restored_from_backup(self):
+        self.folder.run()
+        backup = self.source.with_suffix(".backup")
+        with contextlib.closing(sqlite3.connect(self.source)) as live, contextlib.closing(sqlite3.connect(backup)) as copy:
+            live.backup(copy)
+        self.write("INSERT INTO person VALUES (2, 'Ben', NULL)", "UPDATE person SET born = NULL WHERE id = 1")
+        self.folder.shell("tidegate sync --timeout 60")
+        for old in self.source.parent.glob("app.db-*"):
+            old.unlink()
+        backup.rename(self.source)
+        self.folder.until(lambda: not self.folder.status() or '"phase":"failed"' in self.folder.status(), "the daemon's end")
+        self.folder.page("source-restored-from-backup")
+        self.assertEqual(self.target.query("SELECT name, born::text FROM public.person"), [(SECRET, "1990-01-01")])
+        self.assertTrue((self.folder.dir / "target-before.dump").stat().st_size > 0)
+
+    def test_target_failed_over(self):
+        self.folder.run()
+        self.folder.shell("tidegate stop")
+        data, kept = self.target.dir / "data", self.target.dir / "kept"
+        self.target.kill()
+        subprocess.run(["cp", "-a", data, kept], check=True)
+        self.target.restart()
+        self.folder.run()
+        self.write("INSERT INTO person VALUES (2, 'Ben', NULL)")
+        self.folder.shell("tidegate sync --timeout 60; tidegate stop")
+        self.target.kill()
+        shutil.rmtree(data)
+        kept.rename(data)
+        self.target.restart()
+        self.assertEqual(self.names(), [SECRET])
+        self.folder.page("target-failed-over")
+        self.assertEqual(self.names(), [SECRET, "Ben"])
+
+    def test_replicator_lost(self):
+        self.folder.run()
+        self.folder.kill()
+        shutil.rmtree(self.folder.dir / ".tidegate")
+        self.write("DELETE FROM person", "INSERT INTO person VALUES (2, 'Ben', NULL)")
+        self.folder.page("replicator-lost")
+        self.assertEqual(self.names(), ["Ben"])
+
+
+class Postgres(unittest.TestCase):
+    def test_slot_at_risk(self):
+        pair = Pair()
+        self.addCleanup(pair.close)
+        source, target = pair.databases()
+        source.execute("CREATE TABLE person (id int PRIMARY KEY, name text)")
+        folder = Folder(self, source.url, target.url)
+        folder.run()
+        folder.kill()
+        source.execute("INSERT INTO person VALUES (1, 'Ben')")
+        folder.page("slot-at-risk")
+        self.assertEqual(target.execute("SELECT name FROM person"), [("Ben",)])
+
+
+if __name__ == "__main__":
+    print("pages:", ", ".join(pages()))
+    sys.exit(unittest.main() if built() else 77)

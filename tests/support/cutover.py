@@ -1,0 +1,91 @@
+"""A pipeline that is about to be cut over, and what must be true of both databases at any time."""
+import json
+import pathlib
+import sqlite3
+
+import psycopg2
+
+CONFIG = """
+[source]
+writers = "waits"
+[cutover]
+max_hold = "2s"
+max_lag = "5s"
+calm = "300ms"
+"""
+
+
+def configure(pipeline, hooks=None, hook_more=""):
+    """Gives the pipeline a configuration file, and hooks by name (scripts)."""
+    folder = pathlib.Path(pipeline.base)
+    text = CONFIG
+    if hooks:
+        (folder / "hooks").mkdir(exist_ok=True)
+        for name, script in hooks.items():
+            file = folder / "hooks" / name
+            file.write_text(script)
+            file.chmod(0o755)
+        text += '[hooks]\ndir = "hooks"\ntimeout = "10s"\n' + hook_more
+    (folder / "tidegate.toml").write_text(text)
+    pipeline.flags = ["--allow-wal", "--config", str(folder / "tidegate.toml")]
+    return pipeline
+
+
+def cutover(pipeline, *flags, code=0, timeout=120):
+    """The verb's outcome: `status --json`'s object cutover."""
+    done = pipeline.verb("cutover", "--json", *flags, timeout=timeout)
+    assert code is None or done.code == code, f"cutover {flags} ended with {done.code}: {done.out}{done.err}\n{pipeline.log[-3000:]}"
+    return json.loads(done.out) if done.out.strip() else json.loads(done.err)
+
+
+def verified(pipeline):
+    done = pipeline.verb("verify")
+    assert done.code == 0, done.out + done.err
+
+
+def forward(pipeline, *flags, **options):
+    return cutover(pipeline, "--confirm", name_of(pipeline), "--no-way-back", *flags, **options)
+
+
+def name_of(pipeline):
+    return pipeline.status()["pipeline"]
+
+
+def legacy_takes_writes(path):
+    """Tried in a transaction that is rolled back."""
+    connection = sqlite3.connect(path, timeout=10, isolation_level=None)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("UPDATE alembic_version SET version_num = version_num")
+        connection.execute("INSERT INTO school(code, name) VALUES ('probe', 'probe')")
+        return True
+    except sqlite3.IntegrityError as refused:
+        assert "tidegate" in str(refused), refused
+        return False
+    finally:
+        connection.close()
+
+
+def target_takes_writes(url):
+    connection = psycopg2.connect(url, application_name="tidegate-test")
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO school(code, name) VALUES ('probe', 'probe')")
+        return True
+    except psycopg2.errors.ReadOnlySqlTransaction:
+        return False
+    finally:
+        connection.rollback()
+        connection.close()
+
+
+def fence_of(path):
+    """What of the fence stands in the file: (triggers, run)."""
+    connection = sqlite3.connect(path, timeout=10)
+    try:
+        triggers, = connection.execute("SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND name LIKE '\\_tidegate%' ESCAPE '\\'").fetchone()
+        there, = connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = '_tidegate_fence'").fetchone()
+        return triggers, connection.execute("SELECT run FROM _tidegate_fence").fetchone()[0] if there else None
+    finally:
+        connection.close()
+
