@@ -176,10 +176,7 @@ class Examination {
       const Encoded encoded = encode(row[i], plan.columns[i], text);
       if (encoded.state == Encoded::State::misfit)
         return note(plan, plan.columns[i].target, name_of(encoded.misfit), key);
-      if (encoded.state == Encoded::State::null) {
-        if (plan.columns[i].not_null) return note(plan, plan.columns[i].target, "null", key);
-        continue;
-      }
+      if (encoded.state == Encoded::State::null) continue;
       if (output.labels[i] && !output.labels[i]->contains(text))
         return note(plan, plan.columns[i].target, "enum", key);
       texts[i] = std::move(text);
@@ -214,7 +211,7 @@ class Examination {
         tell("map-enum", table, column,
              fmt::format("column {} of {} is an enum, and has no such value as {}", column, table, rows),
              "add the label with a migration, or map it with case … end");
-      else if (what == "null")
+      else if (what == name_of(Misfit::null_key))
         tell("map-null", table, column,
              fmt::format("column {} of {} takes no NULL, and is NULL in {}", column, table, rows),
              "give a value with coalesce(…), or leave the rows out with `where`");

@@ -32,8 +32,8 @@ WHERE a.attrelid = $1::pg_catalog.regclass AND NOT a.attisdropped)";
 
 std::vector<std::string> names(std::string_view text) {
   std::vector<std::string> out;
-  for (const auto& name : boost::json::parse({text.data(), text.size()}).as_array())
-    out.emplace_back(name.as_string());
+  const boost::json::value parsed = boost::json::parse({text.data(), text.size()});
+  for (const auto& name : parsed.as_array()) out.emplace_back(name.as_string());
   return out;
 }
 
