@@ -496,6 +496,10 @@ constexpr Explanation explanations[] = {
     {"verify-differs", "The last verify found rows that differ.",
      "`tidegate verify status` names them; mend them, and verify again."},
     {"cutover-paused", "Nothing is applied while the pipeline is paused.", "tidegate resume"},
+    {"cutover-table-behind",
+     "A table stands at another position than the rest: it is being copied again, or a change of its schema "
+     "stopped it. The target would go live without its newest rows.",
+     "Wait until `tidegate status` shows it streaming; `tidegate resync TABLE` copies a stopped one again."},
     {"cutover-throttled", "A throttle would make the last changes slow.", "tidegate throttle off"},
     {"cutover-in-trouble", "Capture or the target is in trouble.",
      "Mend what `tidegate status` shows first."},

@@ -30,8 +30,9 @@ bool worth_another_try(const Error& error) {
 // Nothing but a cutover's journal may say that the target is live.
 void refuse_unknown_cutover(bool target_is_open, bool parked) {
   if (!target_is_open || parked) return;
-  throw Refused("half-done", "the target says that it is live, and this state directory knows of no cutover",
-                "change nothing; the runbook half-done says how to find out which side has the newest rows");
+  throw Refused(
+      "half-done", "the target says that it is live, and this state directory knows of no cutover",
+      "change nothing; `tidegate explain half-done` says how to find out which side has the newest rows");
 }
 
 }  // namespace
