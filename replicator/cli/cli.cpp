@@ -44,6 +44,7 @@ constexpr VerbEntry verbs[] = {
     {"verify stop", verify_stop, false},
     {"audit", audit, false},
     {"keys export", keys_export, false},
+    {"credentials export", credentials_export, false},
     {"quarantine list", quarantine_list, false},
     {"quarantine show", quarantine_show, false},
     {"quarantine retry", quarantine_retry, false},

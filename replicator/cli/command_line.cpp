@@ -68,6 +68,8 @@ constexpr VerbWords verb_words[] = {
      "Would Supabase Auth accept a login? The password comes from the terminal or standard input",
      "tidegate login-check ann@example.org"},
     {"keys", "Mend", "What the mapping's keys became: export", "tidegate keys export > keys.jsonl"},
+    {"credentials", "Mend", "Users whose old password could not be carried over: export",
+     "tidegate credentials export --out credentials.csv"},
     {"resync", "Mend", "Copy one table again while everything else streams on",
      "tidegate resync public.orders"},
     {"reset", "Mend",
@@ -78,8 +80,7 @@ constexpr VerbWords verb_words[] = {
     {"version", "Mend", "The program's version", "tidegate version --json"},
 };
 
-constexpr const char* later_verbs[] = {"backup",   "credentials", "rollback",
-                                       "finalize", "report",      "support-bundle"};
+constexpr const char* later_verbs[] = {"backup", "rollback", "finalize", "report", "support-bundle"};
 
 constexpr VerbWords config_words[] = {
     {"check", "", "Validate the configuration", "tidegate config check"},
@@ -109,6 +110,12 @@ constexpr VerbWords quarantine_words[] = {
 constexpr VerbWords keys_words[] = {
     {"export", "", "Every answer of uuid(), surrogate() and unique_value() that is remembered, as JSON lines",
      "tidegate keys export > keys.jsonl"},
+};
+
+constexpr VerbWords credentials_words[] = {
+    {"export", "",
+     "Who needs a reset or has a temporary password, by kind of hash, into a file that only you can read",
+     "tidegate credentials export --out credentials.csv"},
 };
 
 CLI::App* add_verb(CLI::App& parent, const VerbWords& words) {
@@ -271,6 +278,13 @@ void add_verbs(CLI::App& app, Invocation& into, Raw& raw) {
     if (std::string(words.name) == "quarantine") add_quarantine_verbs(*verb, into);
     if (std::string(words.name) == "keys") {
       for (const auto& more : keys_words) add_verb(*verb, more);
+    }
+    if (std::string(words.name) == "credentials") {
+      for (const auto& more : credentials_words)
+        add_verb(*verb, more)
+            ->add_option("--out", into.out, "FILE: made new, CSV")
+            ->type_name("")
+            ->required();
     }
   }
   for (const char* name : later_verbs) app.add_subcommand(name, "Not in this release")->group("");

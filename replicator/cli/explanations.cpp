@@ -99,6 +99,36 @@ constexpr Explanation explanations[] = {
      "makes the same; there is none.",
      "Make one with `openssl rand -hex 32`, and set TIDEGATE_CREDENTIALS_SECRET or "
      "TIDEGATE_CREDENTIALS_SECRET_FILE."},
+    {"no-auth-preset",
+     "No [[map]] has preset = \"supabase-auth\", so tidegate does not know which table holds users.",
+     "Users that another program carries over are that program's to list."},
+    {"nothing-loaded",
+     "The state directory holds no pipeline yet, so nobody's password has become another one.",
+     "Export after the load; --state DIR says which pipeline."},
+    {"file-exists", "The file that was to be written is there already, and is never overwritten.",
+     "Name another file, or remove it first."},
+    {"passwords-not-carried",
+     "Supabase Auth checks bcrypt, argon2 and Firebase scrypt (werkzeug's scrypt becomes that). Of other "
+     "hashes nothing can be made.",
+     "Let the legacy application hash anew at each login before the cutover, which the stream carries over; "
+     "the rest gets a reset, or "
+     "missing_password = \"temporary\"."},
+    {"email-twice",
+     "Supabase Auth compares addresses in lower case: two users of the source have one address, perhaps in "
+     "two spellings, and only one of "
+     "them can be written.",
+     "Merge the two, or change one's address, in the source; unique_value() makes them apart by itself."},
+    {"map-clash",
+     "Several rows of the source become one on the target, or share a value that is unique there.",
+     "Decide in the source which is right, give the key more columns, or settle it with unique_value()."},
+    {"map-orphans", "Rows refer to a parent that no map brings.",
+     "Bring the parents as well, mend the rows in the source, or leave them out with `where`."},
+    {"map-enum", "The target's enum has no label for a value.",
+     "Add the label with a migration, or map the value with case … end."},
+    {"map-null", "A column that must not be NULL would be.",
+     "Give a value with coalesce(), or leave the rows out with `where`."},
+    {"map-misfit", "A mapped value does not fit the target's column, or its expression failed.",
+     "Mend the values in the source or change the expression; each such row goes to the quarantine."},
     {"no-auth-users",
      "The target has no tables auth.users and auth.identities, so that it is no Supabase project.",
      "Look whether the target's URL is the right one."},
@@ -496,6 +526,10 @@ constexpr Explanation explanations[] = {
     {"verify-differs", "The last verify found rows that differ.",
      "`tidegate verify status` names them; mend them, and verify again."},
     {"cutover-paused", "Nothing is applied while the pipeline is paused.", "tidegate resume"},
+    {"cutover-table-behind",
+     "A table stands at another position than the rest: it is being copied again, or a change of its schema "
+     "stopped it. The target would go live without its newest rows.",
+     "Wait until `tidegate status` shows it streaming; `tidegate resync TABLE` copies a stopped one again."},
     {"cutover-throttled", "A throttle would make the last changes slow.", "tidegate throttle off"},
     {"cutover-in-trouble", "Capture or the target is in trouble.",
      "Mend what `tidegate status` shows first."},

@@ -37,6 +37,7 @@ int version(const Invocation& invocation);
 int list(const Invocation& invocation);
 int status(const Invocation& invocation);
 int login_check(const Invocation& invocation);
+int credentials_export(const Invocation& invocation);
 
 // What the daemon is asked over its socket.
 int stop(const Invocation& invocation);

@@ -118,7 +118,7 @@ void Cutover::look_back() {
   if (decision.kind == Decision::Kind::half_done)
     throw Refused(
         "half-done", "the journal and the databases disagree about the last cutover: " + decision.why,
-        "change nothing; the runbook half-done says how to find out which side has the newest rows");
+        "change nothing; `tidegate explain half-done` says how to find out which side has the newest rows");
   if (last) note(*last, nullptr);
   if (decision.kind == Decision::Kind::abort) give_up_after_crash(*last);
   if (decision.kind != Decision::Kind::go_on) return;
