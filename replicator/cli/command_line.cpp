@@ -39,6 +39,8 @@ constexpr VerbWords verb_words[] = {
      "tidegate doctor --env-file .env"},
     {"plan", "Begin", "What would be created, mapped, copied, lost; changes nothing",
      "tidegate plan --source app.db --tables 'user*,project'"},
+    {"schema", "Begin", "The target's DDL as versioned SQL in supabase/migrations: make, list, apply, diff",
+     "tidegate schema make begin"},
     {"run", "Run", "Snapshot, then stream; resumes where it was",
      "tidegate run --source /srv/app/app.db --env-file .env --yes"},
     {"stop", "Run", "End the daemon cleanly", "tidegate stop"},
@@ -78,12 +80,19 @@ constexpr VerbWords verb_words[] = {
     {"version", "Mend", "The program's version", "tidegate version --json"},
 };
 
-constexpr const char* later_verbs[] = {"schema",   "backup", "rollback",
-                                       "finalize", "report", "support-bundle"};
+constexpr const char* later_verbs[] = {"backup", "rollback", "finalize", "report", "support-bundle"};
 
 constexpr VerbWords config_words[] = {
     {"check", "", "Validate the configuration", "tidegate config check"},
     {"show", "", "Every setting, its value (secrets masked) and where it comes from", "tidegate config show"},
+};
+constexpr VerbWords schema_words[] = {
+    {"make", "", "Write what the plan asks for and the migrations do not make yet; reads only",
+     "tidegate schema make add_notes"},
+    {"list", "", "Which migrations are here, and which the target has had", "tidegate schema list"},
+    {"apply", "", "Carry out what the target has not had", "tidegate schema apply --yes"},
+    {"diff", "", "What make would write, what apply would do, what the target lacks; exit 3 if anything",
+     "tidegate schema diff"},
 };
 constexpr VerbWords verify_words[] = {
     {"status", "", "How far it is, and what the newest run found", "tidegate verify status --json"},
@@ -249,11 +258,22 @@ void add_quarantine_verbs(CLI::App& quarantine, Invocation& into) {
   }
 }
 
+void add_schema_verbs(CLI::App& schema, Invocation& into) {
+  for (const auto& words : schema_words) {
+    CLI::App* verb = add_verb(schema, words);
+    if (std::string(words.name) == "make")
+      verb->add_option("NAME", into.word, "What the change is: part of the file's name")
+          ->type_name("")
+          ->required();
+  }
+}
+
 void add_verbs(CLI::App& app, Invocation& into, Raw& raw) {
   for (const auto& words : verb_words) {
     CLI::App* verb = add_verb(app, words);
     add_flags_of(words.name, *verb, into, raw);
     if (std::string(words.name) == "config") add_config_verbs(*verb);
+    if (std::string(words.name) == "schema") add_schema_verbs(*verb, into);
     if (std::string(words.name) == "verify") add_verify_verbs(*verb, into, raw);
     if (std::string(words.name) == "quarantine") add_quarantine_verbs(*verb, into);
     if (std::string(words.name) == "keys") {

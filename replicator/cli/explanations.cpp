@@ -11,6 +11,36 @@ namespace tidegate::cli {
 namespace {
 
 constexpr Explanation explanations[] = {
+    // Migration files.
+    {"schema-changed",
+     "The migrations make something that the plan now makes otherwise: a column of another type, another "
+     "function. "
+     "`schema make` writes what is new, and leaves what is to become of rows that are there to you.",
+     "Write a migration of your own for it, if the target is to follow."},
+    {"schema-mapped",
+     "With a [[map]] the target's tables are a model of their own, which the mapping fills and does not "
+     "describe.",
+     "Write their migrations by hand; `tidegate plan` checks that the mapping fits them."},
+    {"schema-history-differs",
+     "The target's supabase_migrations.schema_migrations names a version that supabase/migrations here does "
+     "not have.",
+     "Bring the file here, from version control or with `supabase migration fetch`."},
+    {"schema-out-of-order",
+     "A migration is older than the newest that the target has had. The Supabase CLI refuses that too.",
+     "Give it a newer version, if it may come after that one."},
+    {"migration-not-readable", "A file in supabase/migrations cannot be read, or its SQL cannot be followed.",
+     "Look at the place that was named: a quote or comment that stays open, or the file's rights."},
+    {"migration-version-twice", "Two files in supabase/migrations have one version.",
+     "Give one of them another version."},
+    {"target-lacks-table", "A table that the plan asks for is not in the target.",
+     "`tidegate schema make` and `schema apply`, or [target] schema = \"create\"."},
+    {"target-lacks-column", "A column that the plan asks for is not in the target's table.",
+     "`tidegate schema make` and `schema apply`, or a migration of your own."},
+    {"target-other-type",
+     "A column of the target has another type than the plan gives it. That may be right: what is there is "
+     "used, and "
+     "values that do not fit are told by `doctor`.",
+     "Change the column by a migration of your own, if it should be as planned."},
     // The way back.
     {"way-back-not-reversible",
      "A column of the target is made from the legacy's by an expression that cannot be turned round, so what "

@@ -23,6 +23,10 @@ int events(const Invocation& invocation);
 int audit(const Invocation& invocation);
 int keys_export(const Invocation& invocation);
 int reset(const Invocation& invocation);
+int schema_make(const Invocation& invocation);
+int schema_list(const Invocation& invocation);
+int schema_apply(const Invocation& invocation);
+int schema_diff(const Invocation& invocation);
 
 // Written here.
 int init(const Invocation& invocation);
