@@ -418,10 +418,29 @@ constexpr Explanation explanations[] = {
     {"wrong-phase", "The verb does not fit the phase that the pipeline is in.",
      "`tidegate status` shows the phase, the live side and what to do next."},
     {"past-no-return",
-     "A cutover is past its point of no return: the fence of the source is or will be there.",
-     "Let it end, then go back with `tidegate rollback`."},
-    {"confirm-needed", "A cutover changes which database is live, so it wants the pipeline's name typed.",
-     "tidegate cutover --confirm NAME, after --dry-run and --rehearse."},
+     "A cutover or rollback is past its point of no return: the fence of the side that was live is or will "
+     "be "
+     "there.",
+     "Let it end, then go the other way: `tidegate rollback`, or `tidegate cutover` after a rollback."},
+    {"way-back-rejects",
+     "Rows of the target do not fit into the legacy database: it keeps the old row, or none. They are named "
+     "in "
+     "the legacy file's table _tidegate_rejects by table, key, column and reason.",
+     "Change them on the target so that they fit, which takes them out; or give them up with `tidegate "
+     "rollback "
+     "--accept-loss`."},
+    {"rollback-lag",
+     "What is committed on the target takes longer to the legacy database than --max-lag allows.",
+     "Wait until the way back has caught up (`tidegate status`), or for a quieter time."},
+    {"rollback-postgres", "The rollback to a Postgres source is not in this release.", "Wait for it."},
+    {"target-held",
+     "A transaction of the target has held its tables for seconds, or maintains them (VACUUM, CREATE INDEX): "
+     "a "
+     "hold would wait for it.",
+     "Let it end, or end it: SELECT pg_terminate_backend(PID)."},
+    {"confirm-needed",
+     "A cutover or rollback changes which database is live, so it wants the pipeline's name typed.",
+     "tidegate cutover --confirm NAME, after --dry-run and --rehearse; tidegate rollback --confirm NAME."},
     {"half-done",
      "The journal of cutovers, the fence in the source and what the target says of itself contradict each "
      "other: a "
