@@ -1,12 +1,16 @@
 // Digests, from OpenSSL.
 #pragma once
 
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
 namespace tidegate {
 
-// SHA-256 as 64 hexadecimal digits. Throws Error where OpenSSL refuses.
-std::string hex_sha256(std::string_view bytes);
+// SHA-256 as 64 hexadecimal digits; of pieces, as if they were one. Throws Error where OpenSSL refuses.
+std::string hex_sha256(std::initializer_list<std::string_view> pieces);
+inline std::string hex_sha256(std::string_view bytes) {
+  return hex_sha256({bytes});
+}
 
 }  // namespace tidegate

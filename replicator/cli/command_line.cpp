@@ -39,6 +39,8 @@ constexpr VerbWords verb_words[] = {
      "tidegate doctor --env-file .env"},
     {"plan", "Begin", "What would be created, mapped, copied, lost; changes nothing",
      "tidegate plan --source app.db --tables 'user*,project'"},
+    {"schema", "Begin", "The target's DDL as versioned SQL in supabase/migrations: make, list, apply, diff",
+     "tidegate schema make begin"},
     {"run", "Run", "Snapshot, then stream; resumes where it was",
      "tidegate run --source /srv/app/app.db --env-file .env --yes"},
     {"stop", "Run", "End the daemon cleanly", "tidegate stop"},
@@ -69,6 +71,8 @@ constexpr VerbWords verb_words[] = {
      "Would Supabase Auth accept a login? The password comes from the terminal or standard input",
      "tidegate login-check ann@example.org"},
     {"keys", "Mend", "What the mapping's keys became: export", "tidegate keys export > keys.jsonl"},
+    {"credentials", "Mend", "Users whose old password could not be carried over: export",
+     "tidegate credentials export --out credentials.csv"},
     {"resync", "Mend", "Copy one table again while everything else streams on",
      "tidegate resync public.orders"},
     {"reset", "Mend",
@@ -79,12 +83,19 @@ constexpr VerbWords verb_words[] = {
     {"version", "Mend", "The program's version", "tidegate version --json"},
 };
 
-constexpr const char* later_verbs[] = {"schema",   "backup", "credentials",
-                                       "finalize", "report", "support-bundle"};
+constexpr const char* later_verbs[] = {"backup", "finalize", "report", "support-bundle"};
 
 constexpr VerbWords config_words[] = {
     {"check", "", "Validate the configuration", "tidegate config check"},
     {"show", "", "Every setting, its value (secrets masked) and where it comes from", "tidegate config show"},
+};
+constexpr VerbWords schema_words[] = {
+    {"make", "", "Write what the plan asks for and the migrations do not make yet; reads only",
+     "tidegate schema make add_notes"},
+    {"list", "", "Which migrations are here, and which the target has had", "tidegate schema list"},
+    {"apply", "", "Carry out what the target has not had", "tidegate schema apply --yes"},
+    {"diff", "", "What make would write, what apply would do, what the target lacks; exit 3 if anything",
+     "tidegate schema diff"},
 };
 constexpr VerbWords verify_words[] = {
     {"status", "", "How far it is, and what the newest run found", "tidegate verify status --json"},
@@ -102,6 +113,12 @@ constexpr VerbWords quarantine_words[] = {
 constexpr VerbWords keys_words[] = {
     {"export", "", "Every answer of uuid(), surrogate() and unique_value() that is remembered, as JSON lines",
      "tidegate keys export > keys.jsonl"},
+};
+
+constexpr VerbWords credentials_words[] = {
+    {"export", "",
+     "Who needs a reset or has a temporary password, by kind of hash, into a file that only you can read",
+     "tidegate credentials export --out credentials.csv"},
 };
 
 CLI::App* add_verb(CLI::App& parent, const VerbWords& words) {
@@ -253,15 +270,33 @@ void add_quarantine_verbs(CLI::App& quarantine, Invocation& into) {
   }
 }
 
+void add_schema_verbs(CLI::App& schema, Invocation& into) {
+  for (const auto& words : schema_words) {
+    CLI::App* verb = add_verb(schema, words);
+    if (std::string(words.name) == "make")
+      verb->add_option("NAME", into.word, "What the change is: part of the file's name")
+          ->type_name("")
+          ->required();
+  }
+}
+
 void add_verbs(CLI::App& app, Invocation& into, Raw& raw) {
   for (const auto& words : verb_words) {
     CLI::App* verb = add_verb(app, words);
     add_flags_of(words.name, *verb, into, raw);
     if (std::string(words.name) == "config") add_config_verbs(*verb);
+    if (std::string(words.name) == "schema") add_schema_verbs(*verb, into);
     if (std::string(words.name) == "verify") add_verify_verbs(*verb, into, raw);
     if (std::string(words.name) == "quarantine") add_quarantine_verbs(*verb, into);
     if (std::string(words.name) == "keys") {
       for (const auto& more : keys_words) add_verb(*verb, more);
+    }
+    if (std::string(words.name) == "credentials") {
+      for (const auto& more : credentials_words)
+        add_verb(*verb, more)
+            ->add_option("--out", into.out, "FILE: made new, CSV")
+            ->type_name("")
+            ->required();
     }
   }
   for (const char* name : later_verbs) app.add_subcommand(name, "Not in this release")->group("");

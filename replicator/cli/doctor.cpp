@@ -29,6 +29,10 @@ std::string counted(std::ptrdiff_t number, const char* one, const char* more) {
   return fmt::format("{} {}", number, number == 1 ? one : more);
 }
 
+bool blocks_a_run(const Finding& finding) {
+  return finding.level == Finding::Level::block;
+}
+
 void append(std::vector<Finding>& all, std::vector<Finding> more) {
   all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
@@ -40,9 +44,10 @@ int doctor(const Invocation& invocation) {
   std::vector<Finding> findings;
   append(findings, examined("source", examine_source, settings));
   append(findings, examined("target", examine_target, settings));
-  if (std::none_of(findings.begin(), findings.end(),
-                   [](const Finding& finding) { return finding.level == Finding::Level::block; }))
+  if (std::none_of(findings.begin(), findings.end(), blocks_a_run))
     append(findings, examined("target", examine_target_tables, settings));
+  if (std::none_of(findings.begin(), findings.end(), blocks_a_run))
+    append(findings, examined("mapping", examine_mapping, settings));
   append(findings, examined("machine", examine_machine, settings));
   auto count = [&](Finding::Level level) {
     return std::count_if(findings.begin(), findings.end(),

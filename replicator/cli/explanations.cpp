@@ -11,6 +11,36 @@ namespace tidegate::cli {
 namespace {
 
 constexpr Explanation explanations[] = {
+    // Migration files.
+    {"schema-changed",
+     "The migrations make something that the plan now makes otherwise: a column of another type, another "
+     "function. "
+     "`schema make` writes what is new, and leaves what is to become of rows that are there to you.",
+     "Write a migration of your own for it, if the target is to follow."},
+    {"schema-mapped",
+     "With a [[map]] the target's tables are a model of their own, which the mapping fills and does not "
+     "describe.",
+     "Write their migrations by hand; `tidegate plan` checks that the mapping fits them."},
+    {"schema-history-differs",
+     "The target's supabase_migrations.schema_migrations names a version that supabase/migrations here does "
+     "not have.",
+     "Bring the file here, from version control or with `supabase migration fetch`."},
+    {"schema-out-of-order",
+     "A migration is older than the newest that the target has had. The Supabase CLI refuses that too.",
+     "Give it a newer version, if it may come after that one."},
+    {"migration-not-readable", "A file in supabase/migrations cannot be read, or its SQL cannot be followed.",
+     "Look at the place that was named: a quote or comment that stays open, or the file's rights."},
+    {"migration-version-twice", "Two files in supabase/migrations have one version.",
+     "Give one of them another version."},
+    {"target-lacks-table", "A table that the plan asks for is not in the target.",
+     "`tidegate schema make` and `schema apply`, or [target] schema = \"create\"."},
+    {"target-lacks-column", "A column that the plan asks for is not in the target's table.",
+     "`tidegate schema make` and `schema apply`, or a migration of your own."},
+    {"target-other-type",
+     "A column of the target has another type than the plan gives it. That may be right: what is there is "
+     "used, and "
+     "values that do not fit are told by `doctor`.",
+     "Change the column by a migration of your own, if it should be as planned."},
     // The way back.
     {"way-back-not-reversible",
      "A column of the target is made from the legacy's by an expression that cannot be turned round, so what "
@@ -69,6 +99,36 @@ constexpr Explanation explanations[] = {
      "makes the same; there is none.",
      "Make one with `openssl rand -hex 32`, and set TIDEGATE_CREDENTIALS_SECRET or "
      "TIDEGATE_CREDENTIALS_SECRET_FILE."},
+    {"no-auth-preset",
+     "No [[map]] has preset = \"supabase-auth\", so tidegate does not know which table holds users.",
+     "Users that another program carries over are that program's to list."},
+    {"nothing-loaded",
+     "The state directory holds no pipeline yet, so nobody's password has become another one.",
+     "Export after the load; --state DIR says which pipeline."},
+    {"file-exists", "The file that was to be written is there already, and is never overwritten.",
+     "Name another file, or remove it first."},
+    {"passwords-not-carried",
+     "Supabase Auth checks bcrypt, argon2 and Firebase scrypt (werkzeug's scrypt becomes that). Of other "
+     "hashes nothing can be made.",
+     "Let the legacy application hash anew at each login before the cutover, which the stream carries over; "
+     "the rest gets a reset, or "
+     "missing_password = \"temporary\"."},
+    {"email-twice",
+     "Supabase Auth compares addresses in lower case: two users of the source have one address, perhaps in "
+     "two spellings, and only one of "
+     "them can be written.",
+     "Merge the two, or change one's address, in the source; unique_value() makes them apart by itself."},
+    {"map-clash",
+     "Several rows of the source become one on the target, or share a value that is unique there.",
+     "Decide in the source which is right, give the key more columns, or settle it with unique_value()."},
+    {"map-orphans", "Rows refer to a parent that no map brings.",
+     "Bring the parents as well, mend the rows in the source, or leave them out with `where`."},
+    {"map-enum", "The target's enum has no label for a value.",
+     "Add the label with a migration, or map the value with case … end."},
+    {"map-null", "A column that must not be NULL would be.",
+     "Give a value with coalesce(), or leave the rows out with `where`."},
+    {"map-misfit", "A mapped value does not fit the target's column, or its expression failed.",
+     "Mend the values in the source or change the expression; each such row goes to the quarantine."},
     {"no-auth-users",
      "The target has no tables auth.users and auth.identities, so that it is no Supabase project.",
      "Look whether the target's URL is the right one."},
@@ -485,6 +545,10 @@ constexpr Explanation explanations[] = {
     {"verify-differs", "The last verify found rows that differ.",
      "`tidegate verify status` names them; mend them, and verify again."},
     {"cutover-paused", "Nothing is applied while the pipeline is paused.", "tidegate resume"},
+    {"cutover-table-behind",
+     "A table stands at another position than the rest: it is being copied again, or a change of its schema "
+     "stopped it. The target would go live without its newest rows.",
+     "Wait until `tidegate status` shows it streaming; `tidegate resync TABLE` copies a stopped one again."},
     {"cutover-throttled", "A throttle would make the last changes slow.", "tidegate throttle off"},
     {"cutover-in-trouble", "Capture or the target is in trouble.",
      "Mend what `tidegate status` shows first."},

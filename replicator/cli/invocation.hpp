@@ -42,6 +42,7 @@ struct Invocation {
   bool counts = false, continuous = false;  // verify
   int verify_jobs = 0;                      // verify --jobs
   std::string html;                         // verify, verify status: FILE
+  std::string out;                          // credentials export: a file
   std::vector<std::string> ids;             // quarantine show, retry, accept
   std::string word;  // explain CODE; try DB; login-check EMAIL ("" where it was not given)
 };

@@ -1,11 +1,9 @@
 // run, plan, events: the verbs that touch the data.
 #include <fmt/format.h>
-#include <poll.h>
 #include <unistd.h>
 
-#include <iostream>
-
 #include "capture/sqlite/file_checks.hpp"
+#include "replicator/cli/ask.hpp"
 #include "replicator/cli/plan_text.hpp"
 #include "replicator/cli/verbs.hpp"
 #include "replicator/cli/watch.hpp"
@@ -15,27 +13,6 @@
 
 namespace tidegate::cli {
 namespace {
-
-// No answer, since the end of input or a stop came first, is a no. In the daemon the signals are blocked, so
-// that only the token tells of Ctrl-C.
-bool asked_yes(const std::string& question, std::stop_token stop = {}) {
-  fmt::print("{} [y/N] ", question);
-  std::fflush(stdout);
-  pollfd input{STDIN_FILENO, POLLIN, 0};
-  while (poll(&input, 1, 100) == 0) {
-    if (stop.stop_requested()) return fmt::print("\n"), false;
-  }
-  std::string answer;
-  std::getline(std::cin, answer);
-  return answer == "y" || answer == "Y" || answer == "yes";
-}
-
-void require_source(const Settings& settings) {
-  if (settings.source.end.kind == Endpoint::Kind::none)
-    throw Coded<Usage>(
-        "no-source", "no source is named",
-        "give --source /path/app.db, set TIDEGATE_SOURCE_URL, or write [source] url in tidegate.toml");
-}
 
 // In a terminal the operator is asked; elsewhere a change of the application's file needs the flag.
 void ask_for_wal(Settings& settings, const Invocation& invocation) {
@@ -95,10 +72,7 @@ int run(const Invocation& invocation) {
 }
 
 int plan(const Invocation& invocation) {
-  Settings settings = settings_of(invocation, Purpose::find);
-  require_source(settings);
-  if (settings.source.end.kind == Endpoint::Kind::sqlite)
-    capture::require_local_database(settings.source.end.path);
+  Settings settings = settings_with_source(invocation);
   auto planned = plan_from_source(settings);
   constexpr int example_rows = 3;
   fmt::print("{}", invocation.json ? plan_json(planned, settings)

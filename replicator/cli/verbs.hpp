@@ -23,6 +23,10 @@ int events(const Invocation& invocation);
 int audit(const Invocation& invocation);
 int keys_export(const Invocation& invocation);
 int reset(const Invocation& invocation);
+int schema_make(const Invocation& invocation);
+int schema_list(const Invocation& invocation);
+int schema_apply(const Invocation& invocation);
+int schema_diff(const Invocation& invocation);
 
 // Written here.
 int init(const Invocation& invocation);
@@ -33,6 +37,7 @@ int version(const Invocation& invocation);
 int list(const Invocation& invocation);
 int status(const Invocation& invocation);
 int login_check(const Invocation& invocation);
+int credentials_export(const Invocation& invocation);
 
 // What the daemon is asked over its socket.
 int stop(const Invocation& invocation);

@@ -244,7 +244,8 @@ void read_file(Loading& loading, const Table& table) {
   if (auto section = root.section("tables")) read_tables(*section, loading);
   for (Section& rule : root.sections("rule")) read_rule(rule, loading);
   for (Section& check : root.sections("check")) read_check(check, loading);
-  for (Section& map : root.sections("map")) loading.settings.maps.push_back(read_map(map));
+  for (Section& map : root.sections("map"))
+    loading.settings.maps.push_back(read_map(map, loading.settings.auth_presets));
   if (auto section = root.section("apply")) read_apply(*section, loading);
   if (auto section = root.section("journal")) {
     auto& retention = loading.settings.journal.retention;

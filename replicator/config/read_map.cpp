@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "replicator/config/read_preset.hpp"
+
 namespace tidegate {
 namespace {
 
@@ -50,13 +52,17 @@ MapTarget read_target_of_map(Section& section) {
 
 }  // namespace
 
-MapDefinition read_map(Section& section) {
+MapDefinition read_map(Section& section, std::vector<AuthPreset>& presets) {
   MapDefinition map;
   const auto from = required(section, "from", "a [[map]] names the table that it reads: from = \"user\"");
   map.from = from.text;
   map.where = from.where;
   map.condition = placed_text(section, "where");
-  for (const char* key : {"preset", "reverse"}) section.later(key);
+  section.later("reverse");
+  if (auto preset = read_preset(section, map)) {
+    map.to = expand(*preset);
+    presets.push_back(std::move(*preset));
+  }
   for (Section& target : section.sections("to")) map.to.push_back(read_target_of_map(target));
   if (map.to.empty()) section.refuse("to", "is missing", "a [[map]] has at least one [[map.to]]");
   section.finish();

@@ -1,13 +1,17 @@
 // [[map]] of the file.
 #pragma once
 
+#include <vector>
+
 #include "apply/mapping/definition.hpp"
+#include "apply/mapping/presets/supabase_auth.hpp"
 #include "replicator/config/section.hpp"
 
 namespace tidegate {
 
 // Throws Usage for what is missing or of the wrong kind. What only the two databases can tell is checked
 // later.
-MapDefinition read_map(Section& section);
+// What a preset makes comes before the map's own targets; the preset itself is added to `presets`.
+MapDefinition read_map(Section& section, std::vector<AuthPreset>& presets);
 
 }  // namespace tidegate

@@ -66,6 +66,14 @@ std::string own_name(const std::string& pipeline) {
   return name.substr(0, 63);
 }
 
+std::string columns_toml(const MapTarget& target) {
+  std::string columns;
+  for (const auto& column : target.columns)
+    columns += fmt::format("{}{} = {}", columns.empty() ? "" : ", ", column.target,
+                           quoted_toml(column.expression.text));
+  return columns;
+}
+
 }  // namespace
 
 std::string publication_name(const Settings& settings) {
@@ -119,8 +127,8 @@ std::vector<Shown> show(const Settings& s) {
   for (const auto& map : s.maps) {
     for (const auto& target : map.to) {
       lines.push_back({"map",
-                       fmt::format("{{ from = {}, table = {} }}", quoted_toml(map.from),
-                                   quoted_toml(target.schema + "." + target.table)),
+                       fmt::format("{{ from = {}, table = {}, columns = {{ {} }} }}", quoted_toml(map.from),
+                                   quoted_toml(target.schema + "." + target.table), columns_toml(target)),
                        target.where});
     }
   }

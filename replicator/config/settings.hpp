@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "apply/mapping/definition.hpp"
+#include "apply/mapping/presets/supabase_auth.hpp"
 #include "apply/plan.hpp"
 #include "apply/schema/planner.hpp"
 #include "replicator/config/url.hpp"
@@ -114,8 +114,9 @@ struct Settings {
   TableChoice tables;
   std::vector<Rule> rules;
   std::vector<Check> checks;
-  std::vector<MapDefinition> maps;
-  std::string credentials_secret;  // from the environment; never shown. Empty: none
+  std::vector<MapDefinition> maps;       // with what their presets made
+  std::vector<AuthPreset> auth_presets;  // as they were written
+  std::string credentials_secret;        // from the environment; never shown. Empty: none
   ApplySettings apply;
   JournalSettings journal;
   CutoverSettings cutover;

@@ -65,8 +65,9 @@ class Guard {
             "the source is not in WAL mode: what reads it would keep the fence from being committed",
             "start tidegate with --allow-wal");
     if (auto run = capture::fenced_by(live))
-      block("half-done", "the source is fenced by run " + *run + ", and no cutover says so",
-            "look at both databases; the runbook half-done says how");
+      block(
+          "half-done", "the source is fenced by run " + *run + ", and no cutover says so",
+          "change nothing; `tidegate explain half-done` says how to find out which side has the newest rows");
     if (order_.max_hold * 2 > settings.source.busy_timeout)
       block("max-hold-too-long",
             fmt::format("max-hold is {} ms, and the application's writers wait for {} ms only",
@@ -107,6 +108,13 @@ class Guard {
     }
     if (parts_.coordination.throttle())
       block("cutover-throttled", "the pipeline is throttled", "tidegate throttle off");
+    for (const auto& table : status.tables) {
+      if (table.left_out || table.state == "resync" || table.state == "stopped")
+        block("cutover-table-behind",
+              fmt::format("table {} is not in step with the others: it is {}", table.source,
+                          table.state == "stopped" ? "stopped" : "being copied again"),
+              "let its copy end (`tidegate status`), or begin one: tidegate resync " + table.source);
+    }
     for (const auto& error : status.errors) {
       if (error.code == "capture" || error.code == "target")
         block("cutover-in-trouble", "the pipeline is in trouble: " + error.message, "mend that first");

@@ -36,6 +36,7 @@ const std::vector<Line>& lines() {
       {"repair", {copying, copying, copying, "", paused, runs, live, live, runs, gone, failed}},
       {"resync", {copying, copying, copying, "", paused, runs, live, live, runs, gone, failed}},
       {"reset", {"", "", "", "", "", runs, live, live, runs, gone, ""}},
+      {"schema apply", {"", "", "", "", "", runs, runs, "", runs, "", ""}},
       {"restore", {"", "", "", "", "", runs, live, live, runs, gone, ""}},
       {"cutover", {copying, copying, copying, "", paused, runs, runs, "", runs, gone, failed}},
       {"abort", {nothing, nothing, nothing, nothing, nothing, "", late, late, "", gone, failed}},

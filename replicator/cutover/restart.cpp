@@ -70,7 +70,7 @@ Found look_at_both(const Parts& parts) {
   if (found.decision.kind == Decision::Kind::half_done)
     throw Refused(
         "half-done", "the journal and the databases disagree about the last cutover: " + found.decision.why,
-        "change nothing; the runbook half-done says how to find out which side has the newest rows");
+        "change nothing; `tidegate explain half-done` says how to find out which side has the newest rows");
   return found;
 }
 

@@ -15,6 +15,8 @@ std::vector<Finding> examine_source(const Settings& settings);
 std::vector<Finding> examine_target(const Settings& settings);
 // Its tables: what a first run would refuse.
 std::vector<Finding> examine_target_tables(const Settings& settings);
+// The mapping's rows: what will not fit, come twice or find no parent; passwords that cannot be carried over.
+std::vector<Finding> examine_mapping(const Settings& settings);
 // This machine: space for the shadow and the journal.
 std::vector<Finding> examine_machine(const Settings& settings);
 

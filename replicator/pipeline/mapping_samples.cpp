@@ -9,43 +9,16 @@
 #include "apply/postgres/row_errors.hpp"
 #include "db/error.hpp"
 #include "replicator/pipeline/mapping_setup.hpp"
-#include "replicator/server_access.hpp"
+#include "replicator/pipeline/source_scan.hpp"
 
 namespace tidegate {
 namespace {
 
-using namespace std::chrono_literals;
-
 constexpr int judged_rows = 100;
 
-std::string select_sql(const Relation& relation, const std::string& table, int rows) {
-  std::vector<std::string> columns;
-  for (const auto& name : relation.columns)
-    columns.push_back(name == kRidSource ? "rowid" : tidegate::quoted(name));
-  return fmt::format("SELECT {} FROM {} LIMIT {}", fmt::join(columns, ", "), table, rows);
-}
-
-std::vector<Row> rows_of_file(const Settings& settings, const Relation& relation, int count) {
-  sqlite::Database live(settings.source.end.path, sqlite::Database::Mode::read_write, 5000ms);
-  live.execute("PRAGMA query_only = ON");
-  auto found = live.prepare(select_sql(relation, sqlite::quoted(relation.table), count));
+std::vector<Row> some_rows(const Settings& settings, const Relation& relation, int count) {
   std::vector<Row> rows;
-  while (found.step()) found.read_row(rows.emplace_back(), 0, found.columns());
-  return rows;
-}
-
-std::vector<Row> rows_of_server(const Settings& settings, const Relation& relation, int count) {
-  auto source = connect_source(source_options(settings, "tidegate plan"));
-  const auto dot = relation.table.find('.');
-  const std::string table = tidegate::quoted(relation.table.substr(0, dot)) + "." +
-                            tidegate::quoted(relation.table.substr(dot + 1));
-  auto found = source.run(select_sql(relation, table, count));
-  std::vector<Row> rows;
-  for (int i = 0; i < found.rows(); ++i) {
-    Row& row = rows.emplace_back();
-    for (int c = 0; c < found.columns(); ++c)
-      row.push_back(found.is_null(i, c) ? Value(Null{}) : Value(std::string(found.text(i, c))));
-  }
+  each_source_row(settings, relation, count, [&](const Row& row) { rows.push_back(row); });
   return rows;
 }
 
@@ -121,8 +94,7 @@ std::vector<MapSample> sample_maps(const Settings& settings, const PlannedPipeli
     done.push_back(table.name);
     const Relation relation = relation_of(table, options.printed);
     MappedTable mapped(outputs_of(maps, table.name), table, relation, options, 0);
-    auto made = map_rows(mapped, options.printed ? rows_of_server(settings, relation, rows)
-                                                 : rows_of_file(settings, relation, rows));
+    auto made = map_rows(mapped, some_rows(settings, relation, rows));
     for (std::size_t i = 0; i < mapped.size(); ++i) {
       const TablePlan* plan = plan_named(planned.plans, mapped.output(i).name);
       if (!plan) continue;

@@ -55,6 +55,12 @@ std::vector<MapDefinition> maps_of(const Settings& settings) {
   return maps;
 }
 
+std::vector<AuthPreset> presets_of(const Settings& settings) {
+  auto presets = settings.auth_presets;
+  for (auto& preset : presets) preset.from = full_name(settings, preset.from);
+  return presets;
+}
+
 std::optional<TemporaryPasswords> temporary_passwords(const Settings& settings) {
   if (settings.credentials_secret.empty()) return std::nullopt;
   return TemporaryPasswords(settings.credentials_secret, settings.pipeline);

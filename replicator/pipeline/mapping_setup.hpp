@@ -13,6 +13,7 @@ namespace tidegate {
 
 // With the source's full table names.
 std::vector<MapDefinition> maps_of(const Settings& settings);
+std::vector<AuthPreset> presets_of(const Settings& settings);
 // Absent where there is no secret.
 std::optional<TemporaryPasswords> temporary_passwords(const Settings& settings);
 // All that decides what rows become. Equal texts give equal rows; it holds no secret, but tells one from

@@ -152,7 +152,7 @@ void Job::capture_again(const std::stop_token& stop) {
 void Job::rewrite(std::vector<Difference> repairs, const std::stop_token& stop) {
   std::stable_partition(repairs.begin(), repairs.end(),
                         [](const Difference& each) { return each.kind == Kind::extra; });
-  std::vector<ApplyWorker::RowName> rows;
+  std::vector<RowName> rows;
   bool shadow = false;
   for (const Difference& difference : repairs) {
     shadow = shadow || difference.side == Side::shadow;
@@ -162,7 +162,7 @@ void Job::rewrite(std::vector<Difference> repairs, const std::stop_token& stop) 
   for (std::size_t i = 0; i < rows.size() && !stop.stop_requested(); i += rows_at_once) {
     auto first = rows.begin() + static_cast<std::ptrdiff_t>(i);
     auto count = static_cast<std::ptrdiff_t>(std::min(rows_at_once, rows.size() - i));
-    auto answer = apply_.rewrite(std::vector<ApplyWorker::RowName>(first, first + count));
+    auto answer = apply_.rewrite(std::vector<RowName>(first, first + count));
     while (answer.wait_for(between_looks) != std::future_status::ready)
       if (stop.stop_requested()) throw Stopped();
     answer.get();

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "apply/postgres/copy_line.hpp"
 #include "proto/change.hpp"
-#include "replicator/verify/copy_line.hpp"
 
 namespace tidegate::verify {
 namespace {

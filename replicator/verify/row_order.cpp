@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "replicator/verify/copy_line.hpp"
+#include "apply/postgres/copy_line.hpp"
 
 namespace tidegate::verify {
 namespace {

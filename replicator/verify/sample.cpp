@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "replicator/verify/copy_line.hpp"
+#include "apply/postgres/copy_line.hpp"
 
 namespace tidegate::verify {
 

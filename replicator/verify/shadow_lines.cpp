@@ -7,8 +7,8 @@
 #include <atomic>
 #include <filesystem>
 
+#include "apply/postgres/copy_line.hpp"
 #include "apply/text_format.hpp"
-#include "replicator/verify/copy_line.hpp"
 
 namespace tidegate::verify {
 namespace {

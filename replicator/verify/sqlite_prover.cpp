@@ -7,13 +7,13 @@
 #include <charconv>
 #include <mutex>
 
+#include "apply/postgres/copy_line.hpp"
 #include "capture/sqlite/compare.hpp"
 #include "db/error.hpp"
 #include "db/failpoint.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/capture_worker.hpp"
 #include "replicator/server_access.hpp"
-#include "replicator/verify/copy_line.hpp"
 #include "replicator/verify/sample.hpp"
 #include "replicator/verify/shadow_lines.hpp"
 #include "replicator/verify/target_checks.hpp"

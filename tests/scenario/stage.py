@@ -27,6 +27,7 @@ WAY_BACK = r"|^apply/sqlite/|^replicator/cutover/(reverse_capture|sqlite_way_bac
 POSTGRES_ONLY = re.compile(MAPPED_ONLY + r"^capture/postgres/|^apply/postgres/(native/|chunk_copier|chunk_ledger)|^replicator/(pipeline|verify)/postgres_|^replicator/pipeline/resync" + WAY_BACK)
 SQLITE_ONLY = re.compile(MAPPED_ONLY + r"^capture/sqlite/|^apply/postgres/(chunk_loader|batch_writer)|^replicator/pipeline/(capture_worker|sqlite_)|^replicator/verify/sqlite_" + WAY_BACK)
 CUTOVER = re.compile(r"^replicator/cutover/(?!reverse_capture|sqlite_way_back)|^capture/sqlite/fence|^apply/postgres/target_fence")   # test_cutover_kills has these
+COMMANDS = re.compile(r"^replicator/(schema|backup)/")   # of commands, not of the daemon: test_schema, test_backup
 SOURCES = ["db", "capture", "apply", "replicator"]
 LONG = os.environ.get("TIDEGATE_LONG") == "1"
 SEED = int(os.environ.get("TIDEGATE_SEED") or random.SystemRandom().randrange(10**9))
@@ -44,7 +45,7 @@ def failpoints(elsewhere=POSTGRES_ONLY):
     for folder in SOURCES:
         for path in (ROOT / folder).rglob("*.cpp"):
             name = str(path.relative_to(ROOT))
-            if elsewhere.search(name) or CUTOVER.search(name):
+            if elsewhere.search(name) or CUTOVER.search(name) or COMMANDS.search(name):
                 continue
             names.update(re.findall(r'\bfailpoint\("([^"]+)"\)', path.read_text()))
     return sorted(names)

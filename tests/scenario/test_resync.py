@@ -190,12 +190,14 @@ class Resync(unittest.TestCase):
         self.assertEqual(self.target.execute("SELECT sum(n) FROM other"), [(7700,)])
         self.assertEqual(self.target.execute("SELECT count(*), max(born)::text FROM people"), [(3000, "2010-10-10")])
         self.assertEqual(self.state("public.people"), "resync")
+        self.assertIn("table public.people is not in step", self.tide.verb("cutover", "--dry-run").out)
         blocker.rollback()
         blocker.close()
         attached.join(WAIT)
         self.assertEqual(done["verb"].code, 0, done["verb"].err)
         self.assertIn("in step again: 3,000 rows copied", done["verb"].out)
         self.assertEqual(self.state("public.people"), "streaming")
+        self.assertNotIn("not in step", self.tide.verb("cutover", "--dry-run").out)
         self.assert_equal()
 
     def test_rows_that_the_target_refuses_are_named(self):

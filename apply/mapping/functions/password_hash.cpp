@@ -130,6 +130,12 @@ std::string_view name_of(PasswordKind kind) {
       ->name;
 }
 
+std::optional<PasswordKind> password_kind_named(std::string_view name) {
+  const auto* found = std::find_if(std::begin(names), std::end(names),
+                                   [&](const Named& named) { return named.name == name; });
+  return found == std::end(names) ? std::nullopt : std::optional(found->kind);
+}
+
 bool is_carried_over(PasswordKind kind) {
   return kind == PasswordKind::bcrypt || kind == PasswordKind::argon2 ||
          kind == PasswordKind::firebase_scrypt || kind == PasswordKind::werkzeug_scrypt;

@@ -32,6 +32,7 @@ enum class PasswordKind {
 };
 
 std::string_view name_of(PasswordKind kind);  // as above, e.g. "werkzeug_pbkdf2"
+std::optional<PasswordKind> password_kind_named(std::string_view name);
 bool is_carried_over(PasswordKind kind);
 
 struct CarriedPassword {

@@ -1,8 +1,9 @@
-#include "replicator/verify/copy_line.hpp"
+#include "apply/postgres/copy_line.hpp"
 
-namespace tidegate::verify {
+namespace tidegate {
 namespace {
 
+// The server writes these escapes only; any other character stands for itself.
 char meant_by(char letter) {
   switch (letter) {
     case 'b':
@@ -50,4 +51,4 @@ std::optional<std::string> field_value(std::string_view field) {
   return value;
 }
 
-}  // namespace tidegate::verify
+}  // namespace tidegate

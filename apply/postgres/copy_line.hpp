@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace tidegate::verify {
+namespace tidegate {
 
 // The fields of one line without its newline, still escaped.
 void split_fields(std::string_view line, std::vector<std::string_view>& fields);
@@ -14,4 +14,4 @@ bool is_null_field(std::string_view field);
 // What the field says; nothing for NULL.
 std::optional<std::string> field_value(std::string_view field);
 
-}  // namespace tidegate::verify
+}  // namespace tidegate

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "replicator/pipeline/apply_session.hpp"
+#include "replicator/pipeline/coordination.hpp"
+
+namespace tidegate {
+
+struct Retried {
+  std::uint64_t retried = 0, applied = 0;
+  std::set<std::string> unreadable;  // tables that had rows which cannot be read again
+};
+
+struct RowName {
+  std::string table;  // the source's
+  Row key;
+};
+
+// Rows that are read again at the source while the stream goes on: those in quarantine, and those that a
+// repair names. One lives as long as its session, and belongs to the apply thread.
+class RowRetries {
+ public:
+  // `apply_once` moves the stream on by a batch.
+  RowRetries(ApplySession& session, Coordination& coordination, std::function<void()> apply_once)
+      : session_(session), coordination_(coordination), apply_once_(std::move(apply_once)) {}
+
+  // The held rows with these ids; all, where empty.
+  Retried retry(const std::vector<std::int64_t>& ids);
+  void retry_table(const std::string& table);
+  // What may fit now, of rows that were refused because others were in the way or were missing.
+  void retry_conflicts();
+  // Makes the target hold these rows as the source has them now; returns how many could be read again.
+  std::uint64_t rewrite(const std::vector<RowName>& rows);
+
+ private:
+  bool others_may_have_come();
+
+  ApplySession& session_;
+  Coordination& coordination_;
+  std::function<void()> apply_once_;
+  std::uint64_t quarantine_seen_ = 0;  // Quarantine::changes() when retries were last considered
+  std::uint64_t retried_at_ = 0;       // position at which waiting rows were last tried
+  Coordination::Clock::time_point retry_from_{};
+};
+
+}  // namespace tidegate
