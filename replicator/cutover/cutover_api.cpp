@@ -104,6 +104,9 @@ std::optional<control::Response> answer(Cutover& cutover, const control::Request
   const std::string what = request.path.substr(("/v1/" + verb).size());
   const Order order = order_of(cutover, body, request);
   if (what == "/continue") return ok({{"run", cutover.switch_again(order)}});
+  // What a cutover's own findings say better.
+  if (verb == "cutover" && what == "/check" && phase != "reversed")
+    return ok(shown(cutover.dry_run(order, request.stop)));
   require_permitted(verb, phase);
   if (verb == "cutover" && phase == "reversed")
     throw Refused(
