@@ -12,7 +12,7 @@ namespace {
 
 constexpr Explanation explanations[] = {
     // Migration files.
-    {"schema-changed",
+    {"schema-made-otherwise",
      "The migrations make something that the plan now makes otherwise: a column of another type, another "
      "function. "
      "`schema make` writes what is new, and leaves what is to become of rows that are there to you.",
@@ -105,8 +105,6 @@ constexpr Explanation explanations[] = {
     {"nothing-loaded",
      "The state directory holds no pipeline yet, so nobody's password has become another one.",
      "Export after the load; --state DIR says which pipeline."},
-    {"file-exists", "The file that was to be written is there already, and is never overwritten.",
-     "Name another file, or remove it first."},
     {"passwords-not-carried",
      "Supabase Auth checks bcrypt, argon2 and Firebase scrypt (werkzeug's scrypt becomes that). Of other "
      "hashes nothing can be made.",
@@ -832,7 +830,8 @@ constexpr Explanation explanations[] = {
     {"no-thread", "The system gave the daemon no more threads.",
      "Look at the limits of its user, and try again."},
     {"no-such-file", "A file that was named does not exist or cannot be read.", "Check the path."},
-    {"file-exists", "A file that would be written is there already.", "Move it away, or give --force."},
+    {"file-exists", "A file that would be written is there already.",
+     "Name another one, or move it away; `init` takes --force."},
     {"log-file", "The log file cannot be written.", "Check its folder and rights."},
     {"no-audit", "The state directory has no audit yet.",
      "Check which pipeline is meant: tidegate list, --state DIR."},
