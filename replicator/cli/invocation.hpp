@@ -28,8 +28,9 @@ struct Invocation {
   bool empty_target = false;                         // reset
   std::string confirm;                               // reset: the pipeline's name
   std::optional<std::chrono::milliseconds> timeout;  // sync, stop
-  struct Cutover {
+  struct Cutover {                                   // rollback too
     bool dry_run = false, rehearse = false, go_on = false, no_way_back = false, accept_failed_writes = false;
+    bool accept_loss = false;
     std::string confirm;
     std::optional<std::chrono::milliseconds> max_hold, max_lag;
     std::optional<std::uint64_t> attempts;
