@@ -105,7 +105,7 @@ constexpr Explanation explanations[] = {
     {"nothing-loaded",
      "The state directory holds no pipeline yet, so nobody's password has become another one.",
      "Export after the load; --state DIR says which pipeline."},
-    {"file-exists", "The file that was to be written is there already, and is never overwritten.",
+    {"file-exists", "The file that was to be written is there already, and stays as it is.",
      "Name another file, or move it away first; `init` takes --force."},
     {"passwords-not-carried",
      "Supabase Auth checks bcrypt, argon2 and Firebase scrypt (werkzeug's scrypt becomes that). Of other "

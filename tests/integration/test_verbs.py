@@ -270,6 +270,9 @@ class Alone(unittest.TestCase):
         self.assertEqual(done.code, 0, done)
         self.assertIn('CREATE TABLE "public"."person"', done.out)
         plan = json.loads(self.tide.verb("plan", "--source", self.source, "--json").out)
+        self.assertEqual(plan["estimate"]["sampled_rows"], sum(table["rows"] for table in plan["tables"]))   # all of so few
+        self.assertGreater(plan["estimate"]["copy_seconds"], 0)
+        self.assertRegex(done.out, r"about [0-9.]+ (B|KiB)\ncopying them takes about 1s \([0-9,]+ rows/s, tried with")
         self.assertEqual([(table["source"], table["rows"]) for table in plan["tables"]], [("person", 2), ("visit", 1)])
         self.assertEqual(self.source.read_bytes(), before)
         self.assertEqual(os.listdir(self.dir), ["app.db"])

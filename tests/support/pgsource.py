@@ -16,12 +16,12 @@ OTHERS = ("information_schema", "tidegate", "auth", "storage", "realtime", "exte
 class Database:
     """One database on a throw-away server, as the role `postgres` (no superuser; it may replicate and owns the tables)."""
 
-    def __init__(self, server, name, template="template1"):
+    def __init__(self, server, name, template="template1", more=""):
         self.server, self.name = server, name
         admin = server.connect()
         admin.autocommit = True
         with admin.cursor() as cursor:
-            cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+            cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {} " + more).format(sql.Identifier(name), sql.Identifier(template)))
         admin.close()
 
     @property
