@@ -8,6 +8,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import unittest
 
 import psycopg2
 from psycopg2 import sql
@@ -49,6 +50,14 @@ def failpoints(elsewhere=POSTGRES_ONLY):
                 continue
             names.update(re.findall(r'\bfailpoint\("([^"]+)"\)', path.read_text()))
     return sorted(names)
+
+
+def open_stage():
+    """For setUpModule: one stage, seeded, for all tests of a file. Says the seed that repeats a run."""
+    print("seed", SEED, flush=True)
+    stage = Stage().seed()
+    unittest.addModuleCleanup(stage.close)
+    return stage
 
 
 class Stage:

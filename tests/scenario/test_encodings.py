@@ -8,7 +8,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from stage import WAIT                                # noqa: E402
-from support.pgsource import Database, Pair           # noqa: E402
+from support.pgsource import Database, open_pair           # noqa: E402
 from support.tidegate import Tidegate, built          # noqa: E402
 
 SCHEMA = "CREATE TABLE people (name text PRIMARY KEY, note text); CREATE TABLE visits (id int PRIMARY KEY, person text)"
@@ -17,11 +17,7 @@ pair = None
 
 def setUpModule():
     global pair
-    pair = Pair()
-
-
-def tearDownModule():
-    pair.close()
+    pair = open_pair()
 
 
 @unittest.skipUnless(built(), "the binaries are not built")

@@ -1,6 +1,7 @@
 """Postgres as a legacy source: a throw-away server, databases on it, and the comparison of two databases."""
 import subprocess
 import threading
+import unittest
 import urllib.parse
 
 import psycopg2
@@ -99,6 +100,13 @@ class Pair:
             self.made += 1
             own = f"{name}{self.made}"
         return Database(self.source, own, template), Database(self.target, own)
+
+
+def open_pair():
+    """For setUpModule: a pair of servers for all tests of a file."""
+    pair = Pair()
+    unittest.addModuleCleanup(pair.close)
+    return pair
 
 
 def tables_of(connection):
