@@ -145,9 +145,17 @@ std::string plan_text(const PlannedPipeline& planned, const Settings& settings,
   return text + "\n";
 }
 
+std::string seeds_text(const Settings& settings) {
+  std::string text;
+  for (const auto& seed : settings.target.seeds)
+    text += fmt::format("Seed {}: carried out once, before the first copy.\n", seed.name);
+  return text;
+}
+
 std::string ddl_text(const PlannedPipeline& planned, const Settings& settings) {
-  if (settings.target.schema == TargetSchema::existing) return "The target's tables are used as they are.\n";
-  std::string text = "-- before the load\n";
+  if (settings.target.schema == TargetSchema::existing)
+    return seeds_text(settings) + "The target's tables are used as they are.\n";
+  std::string text = seeds_text(settings) + "-- before the load\n";
   for (const auto& statement : planned.ddl.before_load) text += statement + ";\n";
   text += "\n-- after the load\n";
   for (const auto& object : planned.ddl.after_load) {
