@@ -11,6 +11,24 @@ namespace tidegate::cli {
 namespace {
 
 constexpr Explanation explanations[] = {
+    // Backups.
+    {"backup-running", "A backup is being made or restored by another process, and one at a time is enough.",
+     "Wait for it; if none is, a process was frozen: look for pg_dump or pg_restore."},
+    {"backup-broken", "A file of the backup is missing or is not as it was when the backup was made.",
+     "Use another one (`tidegate backup list`), and look after the disk."},
+    {"no-such-backup",
+     "The pipeline's backups are in the folder backups of its state directory; this one is not there.",
+     "`tidegate backup list` names them; --state DIR says which pipeline."},
+    {"backup-others",
+     "The target holds another pipeline as well, and a restore would set its tables back too.",
+     "End the other one with `tidegate reset --target` and its own settings, or restore by hand."},
+    {"backup-of-server", "tidegate backs up targets, and sources that are SQLite files.",
+     "Use the source's own backups, or pg_dump."},
+    {"backup-not-fresh",
+     "A cutover wants a backup of the target that is not older than [cutover] backup_max_age (a day).",
+     "`tidegate backup create`; or set backup_max_age = \"0s\" if others take backups."},
+    {"source-damaged", "SQLite's own check says that the source's file is damaged.",
+     "Run PRAGMA integrity_check on it, and bring back a copy from before."},
     // Migration files.
     {"schema-changed",
      "The migrations make something that the plan now makes otherwise: a column of another type, another "
