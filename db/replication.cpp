@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <libpq-fe.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -49,6 +50,28 @@ std::uint64_t hex_number(std::string_view text, bool& good) {
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, 16);
   good = good && error == std::errc() && end == text.data() + text.size();
   return number;
+}
+
+ssl_st* tls_of(PGconn* handle) {
+  return static_cast<ssl_st*>(PQsslStruct(handle, "OpenSSL"));
+}
+
+// The server sends each message in a record of its own. Read as they come, each takes two system calls and a
+// new buffer; read ahead, one call brings all that has arrived.
+void read_ahead(PGconn* handle) {
+  constexpr std::size_t buffer_size = 64 << 10;
+  ssl_st* tls = tls_of(handle);
+  if (!tls) return;
+  SSL_clear_mode(tls, SSL_MODE_RELEASE_BUFFERS);
+  SSL_set_default_read_buffer_len(tls, buffer_size);
+  SSL_set_read_ahead(tls, 1);
+}
+
+// Is there a record that was read ahead? The socket does not show it. After a read that wanted more, what is
+// there is a part of one.
+bool has_record(PGconn* handle) {
+  ssl_st* tls = tls_of(handle);
+  return tls && SSL_has_pending(tls) == 1 && SSL_want_nothing(tls);
 }
 
 }  // namespace
@@ -118,6 +141,7 @@ void ReplicationConnection::start(const std::string& slot, Lsn from, const Optio
     throw Error(error.what(), error.code(), Advice::reconnect);
   }
   streaming_ = true;
+  read_ahead(connection_.handle());
 }
 
 // True where the server has sent something.
@@ -152,8 +176,10 @@ Received ReplicationConnection::receive(milliseconds timeout, int wake) {
       if (PQresultStatus(last.handle()) == PGRES_FATAL_ERROR) connection_.fail("stream", last.handle());
       throw Error("the server " + connection_.description() + " ended the stream", "", Advice::reconnect);
     }
-    if (waited || !wait(timeout, wake)) return std::monostate();
-    waited = true;
+    if (!has_record(handle)) {
+      if (waited || !wait(timeout, wake)) return std::monostate();
+      waited = true;
+    }
     if (!PQconsumeInput(handle)) connection_.fail("receive", nullptr);
   }
 }
@@ -184,7 +210,8 @@ void ReplicationConnection::end(milliseconds timeout) noexcept {
     if (size < 0) return;
     auto left = std::chrono::duration_cast<milliseconds>(until - std::chrono::steady_clock::now());
     if (left.count() <= 0) return;
-    if (size == 0 && (!wait(left, -1) || !PQconsumeInput(handle))) return;
+    if (size == 0 && !has_record(handle) && !wait(left, -1)) return;
+    if (size == 0 && !PQconsumeInput(handle)) return;
   }
 }
 

@@ -1,5 +1,8 @@
+#include <google/protobuf/arena.h>
+
 #include <bit>
 #include <stdexcept>
+#include <utility>
 
 #include "proto/change.hpp"
 #include "tidegate/v1/event.pb.h"
@@ -15,7 +18,8 @@ void fill(v1::Value& out, const Value& value) {
   out.set_null(true);
 }
 
-Value read(const v1::Value& value) {
+// Takes the text out of the message.
+Value read(v1::Value& value) {
   switch (value.kind_case()) {
     case v1::Value::kNull:
       return Null{};
@@ -24,9 +28,9 @@ Value read(const v1::Value& value) {
     case v1::Value::kReal:
       return std::bit_cast<double>(static_cast<std::uint64_t>(value.real()));
     case v1::Value::kText:
-      return value.text();
+      return std::move(*value.mutable_text());
     case v1::Value::kBlob:
-      return Blob{value.blob()};
+      return Blob{std::move(*value.mutable_blob())};
     case v1::Value::KIND_NOT_SET:
       break;
   }
@@ -82,16 +86,16 @@ void check_places(const Change& change) {
   }
 }
 
-Change read(const v1::Change& in) {
+Change read(v1::Change& in) {
   Change change;
   change.operation = operation_of(in.operation());
   change.relation = in.relation();
   change.row.reserve(static_cast<std::size_t>(in.row_size()));
-  for (const auto& value : in.row()) change.row.push_back(read(value));
+  for (auto& value : *in.mutable_row()) change.row.push_back(read(value));
   change.changed.assign(in.changed().begin(), in.changed().end());
-  for (const auto& value : in.old()) change.old.push_back(read(value));
+  for (auto& value : *in.mutable_old()) change.old.push_back(read(value));
   change.absent.assign(in.absent().begin(), in.absent().end());
-  for (const auto& value : in.before()) change.before.push_back(read(value));
+  for (auto& value : *in.mutable_before()) change.before.push_back(read(value));
   change.restart_sequences = in.restart_sequences();
   check_places(change);
   return change;
@@ -232,19 +236,37 @@ SourceStamp read(const v1::Stamp& in) {
   return {in.commit_lsn(), in.end_lsn(), in.xid(), in.origin()};
 }
 
+// A message in memory that goes all at once: a part has tens of thousands of small ones within it.
+template <typename Message>
+class Pooled {
+ public:
+  Message& operator*() { return *message_; }
+  Message* operator->() { return message_; }
+
+ private:
+  google::protobuf::Arena arena_;
+  Message* message_ = google::protobuf::Arena::CreateMessage<Message>(&arena_);
+};
+
+template <typename Message>
+void parse(std::string_view bytes, Message& into) {
+  if (!into.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    throw std::invalid_argument("journal event: the bytes are no " + into.GetTypeName());
+  }
+}
+
 template <typename Message>
 Message parsed(std::string_view bytes) {
   Message message;
-  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    throw std::invalid_argument("journal event: the bytes are no " + message.GetTypeName());
-  }
+  parse(bytes, message);
   return message;
 }
 
 }  // namespace
 
 std::string encode(const TransactionPart& part) {
-  v1::TransactionPart out;
+  Pooled<v1::TransactionPart> pooled;
+  v1::TransactionPart& out = *pooled;
   out.set_transaction(part.transaction);
   out.set_first(part.first);
   out.set_last(part.last);
@@ -265,7 +287,9 @@ std::string encode(const TransactionPart& part) {
 }
 
 TransactionPart decode_part(std::string_view bytes) {
-  auto in = parsed<v1::TransactionPart>(bytes);
+  Pooled<v1::TransactionPart> pooled;
+  v1::TransactionPart& in = *pooled;
+  parse(bytes, in);
   TransactionPart part;
   part.transaction = in.transaction();
   part.first = in.first();
@@ -279,7 +303,8 @@ TransactionPart decode_part(std::string_view bytes) {
       part.schema_change->stopped.push_back({stopped.name(), stopped.why()});
   }
   for (const auto& relation : in.relations()) part.relations.push_back(read(relation));
-  for (const auto& change : in.changes()) part.changes.push_back(read(change));
+  part.changes.reserve(static_cast<std::size_t>(in.changes_size()));
+  for (auto& change : *in.mutable_changes()) part.changes.push_back(read(change));
   check_changes(part);
   return part;
 }
@@ -293,7 +318,7 @@ std::string encode(const Row& row) {
 Row decode_row(std::string_view bytes) {
   Row row;
   auto in = parsed<v1::Row>(bytes);
-  for (const auto& value : in.values()) row.push_back(read(value));
+  for (auto& value : *in.mutable_values()) row.push_back(read(value));
   return row;
 }
 

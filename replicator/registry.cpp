@@ -63,8 +63,10 @@ bool Registry::add(const Registered& entry) const noexcept {
 
 void Registry::remove(const fs::path& state_dir) const noexcept {
   try {
-    for (const auto& entry : entries())
-      if (entry.state_dir == state_dir) fs::remove(file_of(entry.state_dir, entry.pipeline));
+    for (const auto& file : fs::directory_iterator(folder_)) {
+      Registered entry;
+      if (read_entry(file.path(), entry) && entry.state_dir == state_dir) fs::remove(file.path());
+    }
   } catch (const std::exception&) {  // as in add()
   }
 }

@@ -9,7 +9,7 @@
 
 #include "apply/mapping/bound_value.hpp"
 #include "apply/mapping/definition.hpp"
-#include "apply/mapping/keys/key_memory.hpp"
+#include "apply/mapping/keys/key_answers.hpp"
 #include "apply/mapping/row_engine.hpp"
 #include "proto/change.hpp"
 #include "proto/table.hpp"
@@ -19,7 +19,7 @@ namespace tidegate {
 struct MappingOptions {
   bool printed = false;  // the source's values are texts that Postgres printed, and so are the mapped ones
   RowEngine::Functions functions;
-  std::shared_ptr<KeyMemory> memory;  // none where nothing is written
+  std::shared_ptr<KeyAnswers> memory;  // none where nothing is written
 };
 
 // One [[map.to]], with its [[map]] and the name of its mapped relation.

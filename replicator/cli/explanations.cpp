@@ -224,6 +224,11 @@ constexpr Explanation explanations[] = {
      "Run verify again after some seconds; it must be gone before the target is written to."},
     {"verify-catalogue", "A column, index or constraint of the target is not what was planned.",
      "Undo the change on the target, or build what is missing by hand."},
+    {"verify-rows-of-nobody",
+     "A table that several maps fill has rows which none of them says are its own, by its `rows` or its "
+     "remembered keys.",
+     "They are not compared, and never deleted. Somebody else wrote them; where that is not wanted, remove "
+     "them."},
     {"verify-table-in-resync",
      "A table that is being copied again shows no state that the source had, so verify left it out.",
      "Wait until `tidegate status` shows it streaming, then verify it with --table."},
@@ -318,8 +323,6 @@ constexpr Explanation explanations[] = {
      "Take the value from the row, or leave the column to the target's default."},
     {"map-key", "The key of a [[map.to]] names a column that the map does not fill.",
      "Map that column, or name the target's key with key = [\"…\"]; without it the key is id."},
-    {"verify-mapped", "The pipeline has a mapping, and `verify` cannot compare mapped rows yet.",
-     "Compare with queries of your own; rows that did not fit are in `tidegate quarantine list`."},
     {"no-keys", "The state directory has no key memory: its pipeline has no mapping, or never ran.",
      "Name the pipeline with --state DIR."},
     {"no-such-pipeline", "The target's schema tidegate knows no pipeline of this name.",

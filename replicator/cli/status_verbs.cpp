@@ -1,4 +1,5 @@
 // status and list.
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include <fmt/format.h>
@@ -42,10 +43,13 @@ int watch_daemon(const std::filesystem::path& state_dir) {
 struct Listed {
   Registered entry;
   bool running = false;
-  std::string phase;  // "stopped" where no daemon runs, "?" where it does not answer
+  std::string
+      phase;  // "stopped" where no daemon runs, "?" where it does not answer, "gone" without its folder
 };
 
 Listed look_at(const Registered& entry) {
+  std::error_code failure;
+  if (!std::filesystem::exists(entry.state_dir, failure)) return {entry, false, "gone"};
   if (!lock_holder(entry.state_dir)) return {entry, false, "stopped"};
   try {
     return {entry, true, status_from_json(ask(entry.state_dir)).phase};
@@ -72,6 +76,22 @@ void print_table(const std::vector<Listed>& listed) {
   if (listed.empty()) fmt::print("no pipelines; begin with: tidegate init, or tidegate try\n");
 }
 
+bool is_gone(const Listed& one) {
+  return one.phase == "gone";
+}
+
+// Told once: a state directory that comes back (a disk that was not mounted) is listed again from its next
+// run.
+void forget_gone(const Registry& registry, const std::vector<Listed>& listed) {
+  for (const auto& one : listed) {
+    if (is_gone(one)) registry.remove(one.entry.state_dir);
+  }
+  const auto gone = std::count_if(listed.begin(), listed.end(), is_gone);
+  if (gone > 0)
+    fmt::print(stderr, "{} state director{} not there any more, and will not be listed again\n", gone,
+               gone == 1 ? "y is" : "ies are");
+}
+
 void print(const Invocation& invocation, const std::string& body) {
   if (invocation.json)
     fmt::print("{}\n", body);
@@ -96,11 +116,13 @@ int status(const Invocation& invocation) {
 
 int list(const Invocation& invocation) {
   std::vector<Listed> listed;
-  for (const auto& entry : Registry(invocation.environment).entries()) listed.push_back(look_at(entry));
+  const Registry registry(invocation.environment);
+  for (const auto& entry : registry.entries()) listed.push_back(look_at(entry));
   if (invocation.json)
     print_json(listed);
   else
     print_table(listed);
+  forget_gone(registry, listed);
   return 0;
 }
 

@@ -116,7 +116,9 @@ int show_repairs(const Invocation& invocation, const fs::path& state_dir) {
   auto report = verify::Store(state_dir / "control.db").report();
   json::array rows;
   for (const auto& one : report ? report->differences : std::vector<verify::Difference>()) {
-    const char* what = one.key_bytes.empty()              ? "cannot be repaired: the table has no key"
+    const bool mapped = one.table.find(" -> ") != std::string::npos;
+    const char* what = one.key_bytes.empty() && mapped    ? "is left: no row of the source is known for it"
+                       : one.key_bytes.empty()            ? "cannot be repaired: the table has no key"
                        : one.side == verify::Side::shadow ? "capture reads everything again"
                        : one.kind == verify::Kind::extra  ? "is deleted, unless the source has it by now"
                                                           : "is written again";

@@ -1,12 +1,12 @@
 #include "replicator/journal/journal.hpp"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
+#include <fmt/ranges.h>
 #include <openssl/rand.h>
 
 #include <algorithm>
-#include <memory>
 
+#include "db/digest.hpp"
 #include "db/error.hpp"
 #include "db/failpoint.hpp"
 
@@ -20,38 +20,18 @@ std::int64_t now_us() {
   return duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
 }
 
-std::string hex(const unsigned char* bytes, std::size_t size) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string out;
-  out.reserve(2 * size);
-  for (std::size_t i = 0; i < size; ++i) {
-    out += digits[bytes[i] >> 4];
-    out += digits[bytes[i] & 0x0f];
-  }
-  return out;
-}
-
 std::string random_uuid() {
   unsigned char bytes[16];
   if (RAND_bytes(bytes, sizeof bytes) != 1) throw Error("no random bytes from OpenSSL", "", Advice::stop);
   bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0f) | 0x40);
   bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3f) | 0x80);
-  std::string h = hex(bytes, sizeof bytes);
+  const auto h = fmt::format("{:02x}", fmt::join(bytes, ""));
   return h.substr(0, 8) + "-" + h.substr(8, 4) + "-" + h.substr(12, 4) + "-" + h.substr(16, 4) + "-" +
          h.substr(20);
 }
 
 std::string digest_of(std::string_view previous, std::uint64_t sequence, bool closes, std::string_view body) {
-  std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  std::string head = fmt::format("{}|{}|{}|", previous, sequence, closes ? 1 : 0);
-  unsigned char out[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  bool done = EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) &&
-              EVP_DigestUpdate(context.get(), head.data(), head.size()) &&
-              EVP_DigestUpdate(context.get(), body.data(), body.size()) &&
-              EVP_DigestFinal_ex(context.get(), out, &size);
-  if (!done) throw Error("SHA-256 failed in OpenSSL", "", Advice::stop);
-  return hex(out, size);
+  return hex_sha256({fmt::format("{}|{}|{}|", previous, sequence, closes ? 1 : 0), body});
 }
 
 // A statement that is kept must not keep the snapshot of the database that it has read.

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "apply/mapping/keys/key_memory.hpp"
 #include "apply/mapping/mapping.hpp"
 #include "apply/postgres/target_tables.hpp"
 #include "replicator/pipeline/applier.hpp"
@@ -21,6 +22,7 @@ struct ApplyWorkerOptions {
   BatchLimits limits;
   std::vector<MapDefinition> maps;
   MappingOptions mapping;
+  std::shared_ptr<KeyMemory> keys;  // that of `mapping`
   std::string state_path;
 };
 

@@ -118,7 +118,7 @@ void ApplyWorker::refuse_mapped(ApplySession& session, const std::string& table,
 void ApplyWorker::work(ApplySession& session, RowRetries& retries) {
   check_position(session);
   audit_head_.reset();
-  if (auto& memory = options_.mapping.memory) {
+  if (auto& memory = options_.keys) {
     memory->meet(session.target.connection(), session.target.phase() == TargetPhase::fresh);
     session.target.carry(memory.get());
   }

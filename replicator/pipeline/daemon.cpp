@@ -78,7 +78,8 @@ ApplyWorkerOptions apply_options(const Settings& settings, const std::string& st
   options.tables = tables_options(settings);
   options.limits = {settings.apply.max_rows, settings.apply.max_bytes};
   options.maps = maps_of(settings);
-  options.mapping = mapping_options(settings, make_key_memory(settings, keys_path));
+  options.keys = make_key_memory(settings, keys_path);
+  options.mapping = mapping_options(settings, options.keys);
   options.state_path = state_path;
   return options;
 }

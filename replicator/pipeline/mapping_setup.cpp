@@ -8,6 +8,7 @@
 #include "apply/mapping/functions/functions.hpp"
 #include "apply/mapping/keys/key_calls.hpp"
 #include "apply/mapping/keys/key_functions.hpp"
+#include "apply/mapping/keys/remembered_keys.hpp"
 #include "apply/mapping/mapped_plan.hpp"
 #include "apply/mapping/owners.hpp"
 #include "apply/mapping/refusals.hpp"
@@ -74,7 +75,7 @@ std::string mapping_text(const Settings& settings) {
   return text;
 }
 
-MappingOptions mapping_options(const Settings& settings, std::shared_ptr<KeyMemory> memory) {
+MappingOptions mapping_options(const Settings& settings, std::shared_ptr<KeyAnswers> memory) {
   MappingOptions options;
   options.printed = settings.source.end.kind == Endpoint::Kind::postgres;
   options.memory = memory;
@@ -125,6 +126,11 @@ std::shared_ptr<KeyMemory> make_key_memory(const Settings& settings, const std::
   return std::make_shared<KeyMemory>(
       settings.pipeline, KeyStore(open_state(path)),
       SequenceDraw(connect_options(settings, "tidegate keys " + settings.pipeline), surrogate_columns(maps)));
+}
+
+std::shared_ptr<KeyAnswers> remembered_keys(const Settings& settings) {
+  if (settings.maps.empty()) return nullptr;
+  return std::make_shared<RememberedKeys>(open_state((settings.state_dir / "keys.db").string()));
 }
 
 Relation relation_of(const SourceTable& table, bool published) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "apply/mapping/functions/temporary_password.hpp"
+#include "apply/mapping/keys/key_memory.hpp"
 #include "apply/mapping/mapping.hpp"
 #include "replicator/pipeline/planning.hpp"
 
@@ -20,9 +21,12 @@ std::optional<TemporaryPasswords> temporary_passwords(const Settings& settings);
 // another.
 std::string mapping_text(const Settings& settings);
 // `memory`: none where nothing is written.
-MappingOptions mapping_options(const Settings& settings, std::shared_ptr<KeyMemory> memory);
+MappingOptions mapping_options(const Settings& settings, std::shared_ptr<KeyAnswers> memory);
 // keys.db; nothing where there is no mapping. Draws its numbers on a connection of its own.
 std::shared_ptr<KeyMemory> make_key_memory(const Settings& settings, const std::string& path);
+
+// The same file as it is now, for who only looks; nothing where there is no mapping.
+std::shared_ptr<KeyAnswers> remembered_keys(const Settings& settings);
 
 // As events describe its rows. `published`: by a Postgres server, which leaves generated columns out.
 Relation relation_of(const SourceTable& table, bool published);

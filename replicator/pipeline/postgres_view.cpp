@@ -312,15 +312,19 @@ bool is_on_target(const TargetScene& scene, const TablePlan& plan, const Row& ke
 bool PostgresView::rewrite(const std::string& name, const Row& key, TargetApplier& applier,
                            const TargetScene& scene, const std::function<void()>& apply_once) {
   auto table = source_.tables.find(name);
-  auto plan = scene.plans.find(name);
+  auto plan = std::find_if(scene.plans.begin(), scene.plans.end(),
+                           [&](const auto& each) { return each.second.source_table() == name; });
   if (!table || plan == scene.plans.end() || table->identity.size() != key.size()) return false;
+  const bool mapped = scene.mapping.maps(name);
   Relation relation = relation_for(*table, plan->second);
   for (int tries = 0; tries < most_retries; ++tries) {
     auto row = read_source_row(source(), *table, relation, key);
     bring_stream_here(scene, apply_once);
     if (pace_.stopped()) return false;
     if (read_source_row(source(), *table, relation, key) != row) continue;
-    if (row || is_on_target(scene, plan->second, key)) applier.rewrite(relation, key, std::move(row));
+    // What a mapping made of a row that is gone went with it.
+    const bool wanted = row || (!mapped && is_on_target(scene, plan->second, key));
+    if (wanted) applier.rewrite(relation, key, std::move(row));
     return true;
   }
   return false;

@@ -14,10 +14,17 @@ constexpr std::string_view unique_violation = "23505", broken_reference = "23503
 
 }  // namespace
 
+// Where `name` is a mapped relation: the table whose rows it takes.
+std::string RowRetries::table_of(const std::string& name) const {
+  const auto plan = session_.plans.find(name);
+  return plan == session_.plans.end() ? name : plan->second.source_table();
+}
+
 std::uint64_t RowRetries::rewrite(const std::vector<RowName>& rows) {
   std::uint64_t written = 0;
   for (const RowName& row : rows) {
-    if (session_.view->rewrite(row.table, row.key, *session_.applier, session_.scene(), apply_once_))
+    if (session_.view->rewrite(table_of(row.table), row.key, *session_.applier, session_.scene(),
+                               apply_once_))
       ++written;
   }
   show_quarantine(coordination_, session_);
@@ -28,8 +35,7 @@ Retried RowRetries::retry(const std::vector<std::int64_t>& ids) {
   Retried counts;
   for (const auto& entry : list_quarantine(session_.target.connection(), session_.target.pipeline())) {
     if (!ids.empty() && std::find(ids.begin(), ids.end(), entry.id) == ids.end()) continue;
-    const auto plan = session_.plans.find(entry.source_table);
-    const std::string table = plan == session_.plans.end() ? entry.source_table : plan->second.source_table();
+    const std::string table = table_of(entry.source_table);
     if (!session_.view->can_read_again(table)) {
       counts.unreadable.insert(entry.source_table);
       continue;

@@ -17,7 +17,7 @@ struct Retried {
 };
 
 struct RowName {
-  std::string table;  // the source's
+  std::string table;  // the source's, or a mapped relation of it
   Row key;
 };
 
@@ -38,6 +38,7 @@ class RowRetries {
   std::uint64_t rewrite(const std::vector<RowName>& rows);
 
  private:
+  std::string table_of(const std::string& name) const;
   bool others_may_have_come();
 
   ApplySession& session_;

@@ -225,6 +225,8 @@ bool SqliteView::rewrite(const std::string& table, const Row& key, TargetApplier
     found = shadow_.read_row(table, key);
   }
   if (pace_.stopped()) return false;
+  // What a mapping made of it went with it; its key alone does not say what that was.
+  if (!found.row && scene.mapping.maps(table)) return true;
   applier.rewrite(shadow_.relation(table), key, std::move(found.row));
   return true;
 }

@@ -17,19 +17,37 @@ constexpr std::uint64_t rows_between_counts = 2000;
 bool LineMerge::excepted(const std::string& key) {
   auto found = scene_.held.find(key);
   if (found == scene_.held.end()) return false;
-  findings_.excepted.push_back({scene_.plan.source, key, found->second});
+  findings_.excepted.push_back({scene_.plan.source, key, found->second.reason});
   return true;
 }
 
-void LineMerge::differ(Kind kind, const std::string& key, const std::string& key_bytes,
+std::string LineMerge::shown_key(const std::vector<std::string_view>& fields) const {
+  return key_as_json(scene_.order.key_of(fields));
+}
+
+// `key`: the source's, by which the quarantine knows the row; `shown`: by which people find it.
+void LineMerge::differ(Kind kind, const std::string& key, std::string shown, const std::string& key_bytes,
                        std::vector<std::string> columns) {
   if (excepted(key)) return;
-  add(findings_, {Side::target, kind, scene_.plan.source, key, key_bytes, std::move(columns)});
+  add(findings_, {Side::target, kind, scene_.plan.source, std::move(shown), key_bytes, std::move(columns)});
 }
 
 void LineMerge::misfit(const std::string& key, const std::string& key_bytes) {
   ++uncounted_;
-  differ(Kind::missing, key, key_bytes);
+  differ(Kind::missing, key, is_mapped() ? "{\"source\":" + key + "}" : key, key_bytes);
+}
+
+// A row that only the target has. Of a mapped one nobody knows the source's row.
+void LineMerge::stands_alone() {
+  const std::string key = shown_key(target_.fields);
+  if (scene_.leftover) {
+    auto columns = scene_.leftover(target_.fields);
+    if (!columns.empty()) differ(Kind::differs, "", key, "", std::move(columns));
+  } else if (is_mapped()) {
+    differ(Kind::extra, "", key, "");
+  } else {
+    differ(Kind::extra, key, key, encode(scene_.order.key_of(target_.fields)));
+  }
 }
 
 void LineMerge::count(bool last) {
@@ -56,11 +74,10 @@ void LineMerge::meet(SourceLines& source, TargetLines& target) {
                : !source_.there ? std::weak_ordering::greater
                                 : scene_.order.compare(source_.fields, target_.fields);
   if (order == 0) doubt(source, target);
-  if (order < 0) differ(Kind::missing, source.key(), source.key_bytes());
-  if (order > 0) {
-    Row key = scene_.order.key_of(target_.fields);
-    differ(Kind::extra, key_as_json(key), encode(key));
-  }
+  if (order < 0)
+    differ(Kind::missing, source.key(), is_mapped() ? shown_key(source_.fields) : source.key(),
+           source.key_bytes());
+  if (order > 0) stands_alone();
   if (order <= 0) ++uncounted_, source_.there = source.next();
   if (order >= 0) target_.there = target.next();
 }
@@ -107,7 +124,10 @@ void LineMerge::settle() {
     std::sort(differing[i].begin(), differing[i].end());
     std::vector<std::string> columns;
     for (auto column : differing[i]) columns.push_back(scene_.plan.columns[column].target);
-    differ(Kind::differs, doubts_[i].key, doubts_[i].key_bytes, std::move(columns));
+    std::vector<std::string_view> fields;
+    split_fields(doubts_[i].target, fields);
+    differ(Kind::differs, doubts_[i].key, is_mapped() ? shown_key(fields) : doubts_[i].key,
+           doubts_[i].key_bytes, std::move(columns));
   }
   doubts_.clear();
   doubt_bytes_ = 0;

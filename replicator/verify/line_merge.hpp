@@ -48,6 +48,9 @@ class LineMerge {
     const Held& held;  // rows in quarantine
     Speller& speller;
     std::function<void(std::uint64_t rows)> compared;
+    // Of a contributor, which has no rows of its own: the columns that are not as they should be in a row
+    // that the source says nothing of. Else such a row is too many.
+    std::function<std::vector<std::string>(const std::vector<std::string_view>& fields)> leftover = {};
   };
   LineMerge(const Scene& scene, Findings& findings) : scene_(scene), findings_(findings) {}
 
@@ -70,8 +73,11 @@ class LineMerge {
     std::vector<std::string> source, target;
   };
   bool excepted(const std::string& key);
-  void differ(Kind kind, const std::string& key, const std::string& key_bytes,
+  bool is_mapped() const { return !scene_.plan.from.empty(); }
+  std::string shown_key(const std::vector<std::string_view>& fields) const;
+  void differ(Kind kind, const std::string& key, std::string shown, const std::string& key_bytes,
               std::vector<std::string> columns = {});
+  void stands_alone();
   void meet(SourceLines& source, TargetLines& target);
   void doubt(SourceLines& source, TargetLines& target);
   void compare_fields(std::size_t doubt, std::vector<Pending>& pending,

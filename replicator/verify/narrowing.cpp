@@ -111,7 +111,7 @@ std::vector<std::pair<int, std::uint64_t>> TablePair::differing_groups() {
 void TablePair::differ(Kind kind, const Row& key, std::vector<std::string> columns, Findings& findings) {
   std::string shown = key_as_json(key);
   if (auto held = held_.find(shown); held != held_.end()) {
-    findings.excepted.push_back({plan_.source, shown, held->second});
+    findings.excepted.push_back({plan_.source, shown, held->second.reason});
     return;
   }
   add(findings, {Side::target, kind, plan_.source, shown, encode(key), std::move(columns)});
@@ -167,7 +167,7 @@ void TablePair::compare_keyless(const Results& rows, Findings& findings) {
   for (auto [hash, times] : more) {
     while (times > 0 && excepted_keyless_ < held_.size()) {
       auto held = std::next(held_.begin(), static_cast<std::ptrdiff_t>(excepted_keyless_++));
-      findings.excepted.push_back({plan_.source, held->first, held->second});
+      findings.excepted.push_back({plan_.source, held->first, held->second.reason});
       --times;
     }
     if (times == 0) continue;

@@ -7,7 +7,9 @@
 #include "db/failpoint.hpp"
 #include "replicator/journal/journal.hpp"
 #include "replicator/log.hpp"
+#include "replicator/pipeline/mapping_setup.hpp"
 #include "replicator/server_access.hpp"
+#include "replicator/verify/mapped_comparison.hpp"
 #include "replicator/verify/narrowing.hpp"
 #include "replicator/verify/target_checks.hpp"
 #include "replicator/verify/xid_snapshot.hpp"
@@ -32,6 +34,8 @@ struct Scene {
   TargetState state;
   std::vector<capture::PostgresTable> tables;
   bool same_encoding = true;
+  std::vector<MapDefinition> maps = maps_of(settings);
+  std::shared_ptr<KeyAnswers> keys = nullptr;
 
   const capture::PostgresTable& table(const std::string& name) const {
     for (const auto& each : tables)
@@ -77,8 +81,9 @@ class PostgresProofWorker : public Worker {
 
   void check(const Unit& unit, const Request& request, const Compared& compared, const std::stop_token&,
              Findings& findings) override {
-    const auto& table = scene_.table(unit.table);
     const TablePlan& plan = scene_.state.plans.at(unit.table);
+    const auto& table = scene_.table(plan.source_table());
+    if (!plan.from.empty()) return check_mapped(plan, table, request, compared, findings);
     ChecksumScope scope{unit.after, unit.up_to, 1};
     if (request.sample) scope.one_in = std::max<std::uint64_t>(1, table.estimated_rows / *request.sample);
     TablePair pair(plan, held(unit.table),
@@ -93,6 +98,17 @@ class PostgresProofWorker : public Worker {
   }
 
  private:
+  void check_mapped(const TablePlan& plan, const capture::PostgresTable& table, const Request& request,
+                    const Compared& compared, Findings& findings) {
+    if (!speller_) speller_.emplace(connect_options(scene_.settings, scene_.application()));
+    const SourceTable described = capture::as_source_table(table);
+    MappedComparison comparison(
+        {scene_.settings, scene_.maps, scene_.keys, scene_.state, *speller_, target_.connection(), compared},
+        plan, described, relation_of(described, true));
+    CopiedRows rows(source_.connection(), table, comparison.source());
+    comparison.run(rows, request, findings);
+  }
+
   const Held& held(const std::string& table) const {
     static const Held none;
     auto found = scene_.state.quarantine.find(table);
@@ -105,6 +121,7 @@ class PostgresProofWorker : public Worker {
 
   Scene& scene_;
   SnapshotConnection source_, target_;
+  std::optional<Speller> speller_;  // for mapped relations
 };
 
 class PostgresMeeting : public Meeting {
@@ -115,7 +132,11 @@ class PostgresMeeting : public Meeting {
   std::vector<Remark> remarks(const std::vector<Unit>& units) override {
     Plans plans;
     for (const Unit& unit : units) plans.insert(*scene_.state.plans.find(unit.table));
-    return check_target(scene_.target->connection(), scene_.settings.pipeline, plans, scene_.settings.checks);
+    auto& target = scene_.target->connection();
+    auto remarks = check_target(target, scene_.settings.pipeline, plans, scene_.settings.checks);
+    for (Remark& remark : rows_of_nobody(target, scene_.state.plans, plans))
+      remarks.push_back(std::move(remark));
+    return remarks;
   }
 
   std::unique_ptr<Worker> worker() override { return std::make_unique<PostgresProofWorker>(scene_); }
@@ -128,21 +149,22 @@ class PostgresMeeting : public Meeting {
     std::stable_sort(tables.begin(), tables.end(),
                      [](const auto& a, const auto& b) { return a.estimated_rows > b.estimated_rows; });
     for (const auto& table : tables) {
-      bool wanted = request.tables.empty() || chosen({request.tables, {}}, table.source) ||
-                    chosen({request.tables, {}}, table.name);
-      if (wanted && scene_.state.plans.contains(table.source)) add_units(request, table, units);
+      Request wanted = request;
+      if (chosen({request.tables, {}}, table.name)) wanted.tables.clear();
+      for (const TablePlan* plan : plans_of(scene_.state.plans, table.source, wanted))
+        add_units(request, table, *plan, units);
     }
     return units;
   }
 
  private:
-  void add_units(const Request& request, const capture::PostgresTable& table, std::vector<Unit>& units) {
-    const TablePlan& plan = scene_.state.plans.at(table.source);
-    auto ends = request.counts ? std::vector<std::string>() : bounds(table, plan);
+  void add_units(const Request& request, const capture::PostgresTable& table, const TablePlan& plan,
+                 std::vector<Unit>& units) {
+    auto ends = request.counts || !plan.from.empty() ? std::vector<std::string>() : bounds(table, plan);
     ends.emplace_back();
     std::string after;
     for (const auto& up_to : ends) {
-      units.push_back({static_cast<int>(units.size()), Side::target, table.source,
+      units.push_back({static_cast<int>(units.size()), Side::target, plan.source,
                        plan.schema + "." + plan.target, after, up_to, table.estimated_rows / ends.size()});
       after = up_to;
     }
@@ -208,6 +230,7 @@ class PostgresProver : public Prover {
     scene.sequence = *rests;
     failpoint("verify-apply-held-postgres");
     scene.target->begin();
+    scene.keys = remembered_keys(settings_);
     log_debug("verify: apply was held for {:.1f} ms",
               std::chrono::duration<double, std::milli>(Clock::now() - began).count());
     return true;

@@ -12,7 +12,9 @@ namespace tidegate::verify {
 namespace {
 
 bool is_integer(const ColumnPlan& column) {
-  return column.type == TargetType::bigint;
+  const std::string& type = column.existing_type;
+  return column.type == TargetType::bigint ||
+         (column.type == TargetType::native && (type == "bigint" || type == "integer" || type == "smallint"));
 }
 
 bool is_text(const ColumnPlan& column) {
@@ -35,7 +37,7 @@ std::size_t place_of(const TablePlan& plan, const std::string& target) {
 
 }  // namespace
 
-RowOrder::RowOrder(const TablePlan& plan) : plan_(&plan) {
+RowOrder::RowOrder(const TablePlan& plan) : plan_(&plan), natural_(plan.from.empty()) {
   for (const auto& name : plan.key) {
     const ColumnPlan& column = plan.columns.at(key_.emplace_back(place_of(plan, name)));
     integers_.push_back(is_integer(column));

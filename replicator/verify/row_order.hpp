@@ -16,7 +16,7 @@ class RowOrder {
   explicit RowOrder(const TablePlan& plan);
 
   // The source's own order of keys is this one: bigints by number, texts and uuids by bytes, none of them
-  // changed by a rule. Else both sides are sorted by the printed key.
+  // changed by a rule. A mapped relation's is not. Else both sides are sorted by the printed key.
   bool is_natural() const { return natural_; }
   void sort_by_print() { natural_ = false; }
   // The range of a bigint key of one column can be bound.
@@ -35,7 +35,7 @@ class RowOrder {
   const TablePlan* plan_;
   std::vector<std::size_t> key_;
   std::vector<bool> integers_;  // by the key's columns
-  bool natural_ = true;
+  bool natural_;
 };
 
 }  // namespace tidegate::verify

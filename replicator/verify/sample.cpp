@@ -3,9 +3,36 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "apply/postgres/copy_line.hpp"
 
 namespace tidegate::verify {
+namespace {
+
+constexpr std::size_t keys_at_once = 500;
+
+void sort(std::vector<SampledRow>& rows, const RowOrder& order) {
+  std::vector<std::string_view> a, b;
+  std::sort(rows.begin(), rows.end(), [&](const SampledRow& left, const SampledRow& right) {
+    split_fields(left.line, a);
+    split_fields(right.line, b);
+    return order.compare(a, b) < 0;
+  });
+}
+
+}  // namespace
+
+void merge_sample(std::vector<SampledRow> rows, const TablePlan& plan, const RowOrder& order,
+                  postgres::Connection& target, LineMerge& merge) {
+  sort(rows, order);
+  for (std::size_t i = 0; i < rows.size(); i += keys_at_once) {
+    auto some = std::span<const SampledRow>(rows).subspan(i, std::min(keys_at_once, rows.size() - i));
+    ListedLines lines(some);
+    CopiedLines copied(target, plan, order, keys_condition(plan, order, some));
+    merge.run(lines, copied);
+  }
+}
 
 // Each row that comes takes the place of one of those that were chosen, less and less often.
 std::vector<SampledRow> take_sample(SourceLines& lines, std::size_t count, std::mt19937_64& random) {

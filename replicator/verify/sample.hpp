@@ -30,6 +30,10 @@ class ListedLines : public SourceLines {
   std::size_t next_ = 0;
 };
 
+// What the target has under these rows' keys, merged with them.
+void merge_sample(std::vector<SampledRow> rows, const TablePlan& plan, const RowOrder& order,
+                  postgres::Connection& target, LineMerge& merge);
+
 // The condition that finds these rows, for the target.
 std::string keys_condition(const TablePlan& plan, const RowOrder& order, std::span<const SampledRow> rows);
 

@@ -23,7 +23,7 @@ std::string array_of(const std::vector<std::string>& texts, std::size_t first, s
 
 const std::string& Speller::type_of(const TablePlan& plan, std::size_t column) {
   std::string table = quoted_name(plan);
-  if (table_ != table) {
+  if (relation_ != plan.source) {
     types_.clear();
     for (const auto& each : plan.columns) {
       auto row = target_.run(
@@ -34,7 +34,7 @@ const std::string& Speller::type_of(const TablePlan& plan, std::size_t column) {
         throw Error("the target's table " + table + " has no column " + each.target, "", Advice::retry);
       types_.emplace_back(row.text(0, 0));
     }
-    table_ = table;
+    relation_ = plan.source;
   }
   return types_.at(column);
 }

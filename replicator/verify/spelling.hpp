@@ -24,7 +24,7 @@ class Speller {
                    std::size_t last);
 
   postgres::Connection target_;
-  std::string table_;  // whose types these are
+  std::string relation_;  // whose types these are; several may fill one table
   std::vector<std::string> types_;
 };
 

@@ -13,7 +13,9 @@
 #include "db/failpoint.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/capture_worker.hpp"
+#include "replicator/pipeline/mapping_setup.hpp"
 #include "replicator/server_access.hpp"
+#include "replicator/verify/mapped_comparison.hpp"
 #include "replicator/verify/sample.hpp"
 #include "replicator/verify/shadow_lines.hpp"
 #include "replicator/verify/target_checks.hpp"
@@ -30,7 +32,6 @@ constexpr auto longest_meeting = std::chrono::minutes(15);
 constexpr std::uint64_t most_wal_bytes = 256 << 20;
 constexpr auto patience_for_cut = 10s;
 constexpr std::int64_t rows_of_unit = 500'000;
-constexpr std::size_t keys_at_once = 500;  // of a sample
 
 std::uint64_t size_of_wal(const std::string& path) {
   struct stat facts;
@@ -82,6 +83,8 @@ struct Scene {
   std::unique_ptr<SnapshotConnection> target;
   TargetState state;
   std::vector<ShadowTable> tables;
+  std::vector<MapDefinition> maps = maps_of(settings);
+  std::shared_ptr<KeyAnswers> keys = nullptr;
 
   const Held& held(const std::string& table) const {
     static const Held none;
@@ -113,8 +116,11 @@ class SqliteWorker : public Worker {
 
   void check(const Unit& unit, const Request& request, const Compared& compared, const std::stop_token& stop,
              Findings& findings) override {
-    const ShadowTable& table = scene_.table(unit.table);
-    if (unit.side == Side::shadow) return check_shadow(unit, table, compared, stop, findings);
+    if (unit.side == Side::shadow)
+      return check_shadow(unit, scene_.table(unit.table), compared, stop, findings);
+    const TablePlan& plan = scene_.state.plans.at(unit.table);
+    const ShadowTable& table = scene_.table(plan.source_table());
+    if (!plan.from.empty()) return check_mapped(plan, table, request, compared, findings);
     if (request.counts) return count(table, compared, findings);
     if (request.sample) return check_sample(table, *request.sample, compared, findings);
     check_target(unit, table, compared, findings);
@@ -159,6 +165,15 @@ class SqliteWorker : public Worker {
     }
   }
 
+  void check_mapped(const TablePlan& plan, const ShadowTable& table, const Request& request,
+                    const Compared& compared, Findings& findings) {
+    MappedComparison comparison(
+        {scene_.settings, scene_.maps, scene_.keys, scene_.state, speller_, target_->connection(), compared},
+        plan, table.source(), table.relation());
+    ShadowRows rows(shadow_, table);
+    comparison.run(rows, request, findings);
+  }
+
   // Rows of the source at random, and what the target has under their keys. Rows that only the target has are
   // not looked for.
   void check_sample(const ShadowTable& table, std::uint64_t count, const Compared& compared,
@@ -174,22 +189,7 @@ class SqliteWorker : public Worker {
       sorted = std::make_unique<SortedLines>(all, plan, order, speller_, scene_.settings.state_dir);
     std::mt19937_64 random(std::random_device{}());
     auto rows = take_sample(sorted ? static_cast<SourceLines&>(*sorted) : all, count, random);
-    sort(rows, order);
-    for (std::size_t i = 0; i < rows.size(); i += keys_at_once) {
-      auto some = std::span<const SampledRow>(rows).subspan(i, std::min(keys_at_once, rows.size() - i));
-      ListedLines lines(some);
-      CopiedLines copied(target_->connection(), plan, order, keys_condition(plan, order, some));
-      merge.run(lines, copied);
-    }
-  }
-
-  static void sort(std::vector<SampledRow>& rows, const RowOrder& order) {
-    std::vector<std::string_view> a, b;
-    std::sort(rows.begin(), rows.end(), [&](const SampledRow& left, const SampledRow& right) {
-      split_fields(left.line, a);
-      split_fields(right.line, b);
-      return order.compare(a, b) < 0;
-    });
+    merge_sample(std::move(rows), plan, order, target_->connection(), merge);
   }
 
   void merge(const Unit& unit, const ShadowTable& table, const TablePlan& plan, const RowOrder& order,
@@ -236,16 +236,20 @@ class SqliteMeeting : public Meeting {
     std::vector<Unit> units;
     for (Side side : {Side::shadow, Side::target}) {
       if (side == Side::shadow && (request.counts || request.sample)) continue;
-      for (const ShadowTable& table : scene_.tables)
-        if (is_wanted(request, table.source().name)) add_units(request, table, side, units);
+      for (const ShadowTable& table : scene_.tables) add_units(request, table, side, units);
     }
     return units;
   }
 
   std::vector<Remark> remarks(const std::vector<Unit>& units) override {
     Plans plans;
-    for (const Unit& unit : units) plans.insert(*scene_.state.plans.find(unit.table));
-    return check_target(scene_.target->connection(), scene_.settings.pipeline, plans, scene_.settings.checks);
+    for (const Unit& unit : units)
+      if (unit.side == Side::target) plans.insert(*scene_.state.plans.find(unit.table));
+    auto& target = scene_.target->connection();
+    auto remarks = check_target(target, scene_.settings.pipeline, plans, scene_.settings.checks);
+    for (Remark& remark : rows_of_nobody(target, scene_.state.plans, plans))
+      remarks.push_back(std::move(remark));
+    return remarks;
   }
 
   std::unique_ptr<Worker> worker() override {
@@ -266,13 +270,25 @@ class SqliteMeeting : public Meeting {
   }
 
  private:
-  bool is_wanted(const Request& request, const std::string& table) const {
-    return scene_.state.plans.contains(table) &&
-           (request.tables.empty() || chosen({request.tables, {}}, table));
+  // A mapped table is one unit against the live file, and one for each of its relations against the target.
+  void add_units(const Request& request, const ShadowTable& table, Side side, std::vector<Unit>& units) {
+    for (const TablePlan* plan : plans_of(scene_.state.plans, table.source().name, request)) {
+      if (plan->from.empty()) return add_ranges(request, table, *plan, side, units);
+      Unit unit{static_cast<int>(units.size()), side, plan->source, shown_name(*plan), "", "", 0};
+      if (side == Side::shadow) unit.table = plan->from;
+      unit.rows_expected = std::min(rows_of(table), request.sample.value_or(UINT64_MAX));
+      units.push_back(std::move(unit));
+      if (side == Side::shadow) return;
+    }
   }
 
-  void add_units(const Request& request, const ShadowTable& table, Side side, std::vector<Unit>& units) {
-    const TablePlan& plan = scene_.state.plans.at(table.source().name);
+  std::uint64_t rows_of(const ShadowTable& table) {
+    return static_cast<std::uint64_t>(
+        scene_.cut->shadows.front()->integer("SELECT count(*) FROM " + table.name()));
+  }
+
+  void add_ranges(const Request& request, const ShadowTable& table, const TablePlan& plan, Side side,
+                  std::vector<Unit>& units) {
     sqlite::Database& shadow = *scene_.cut->shadows.front();
     auto rows = shadow.integer("SELECT count(*) FROM " + table.name());
     Unit unit{0, side, plan.source, plan.schema + "." + plan.target, "", "", 0};
@@ -342,6 +358,7 @@ class SqliteProver : public Prover {
     if (!rests || rests->sequence != scene.cut->sequence) return false;
     failpoint("verify-apply-held");
     scene.target->begin();
+    scene.keys = remembered_keys(settings_);
     log_debug("verify: apply was held for {:.1f} ms",
               std::chrono::duration<double, std::milli>(Clock::now() - held_since).count());
     return true;

@@ -31,8 +31,12 @@ class SnapshotConnection {
   std::string exported_;
 };
 
-// Reasons of held and accepted rows by the source's key.
-using Held = std::unordered_map<std::string, std::string>;
+// Held and accepted rows, by the source's key.
+struct HeldRow {
+  std::string reason;
+  bool on_target = false;  // an older state of it is there
+};
+using Held = std::unordered_map<std::string, HeldRow>;
 
 struct TargetState {
   std::uint64_t sequence = 0;

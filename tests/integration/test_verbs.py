@@ -213,6 +213,19 @@ class Verbs(unittest.TestCase):
             self.assertEqual(refused.returncode, REFUSED, refused.stderr)    # the target has this pipeline's name already
             self.assertEqual(listed(), [])
 
+    def test_a_pipeline_whose_state_directory_is_gone_is_told_once(self):
+        with tempfile.TemporaryDirectory() as home, tempfile.TemporaryDirectory() as there:
+            registry = pathlib.Path(home) / "tidegate" / "pipelines"
+            registry.mkdir(parents=True)
+            (registry / "old-1").write_text(f"old\n{home}/nowhere\n")
+            (registry / "kept-1").write_text(f"kept\n{there}\n")
+            env = {**self.tide.env(), "XDG_STATE_HOME": home}
+            said = [subprocess.run([BIN / "tidegate", "list"], env=env, check=True, capture_output=True, text=True) for _ in range(2)]
+            self.assertRegex(said[0].stdout, r"old +gone ")
+            self.assertIn("1 state directory is not there any more", said[0].stderr)
+            self.assertEqual([line.split()[:2] for line in said[1].stdout.splitlines()], [["kept", "stopped"]])
+            self.assertEqual(said[1].stderr, "")
+
     def test_run_is_refused_beside_a_running_one(self):
         done = self.said("run", "--source", self.source, "--yes", code=REFUSED)
         self.assertIn("another tidegate", done.err)

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support.legacy import LegacyApp                 # noqa: E402
-from support.target import Target                    # noqa: E402
+from support.target import PAST_THE_FENCE, Target                    # noqa: E402
 from support.tidegate import Tidegate, built         # noqa: E402
 
 EXAMPLE = pathlib.Path(__file__).resolve().parent / "flask_to_supabase"
@@ -208,6 +208,7 @@ class FlaskToSupabase(unittest.TestCase):
         self.judge(tide, target)
         self.check_logins(tide, target)
         self.check_policies(target)
+        self.check_verify(tide, target)
         again = migrated(self.enterContext(Target()))
         second = self.pipeline(again)
         second.start()
@@ -230,6 +231,20 @@ class FlaskToSupabase(unittest.TestCase):
         self.assertLessEqual(set(KNOWN.values()), kinds, "the load left users of each kind")
         sample = tide.verb("login-check", "--sample", 1000, "--json")
         self.assertEqual((sample.code, json.loads(sample.out)["refused"]), (0, []), sample)
+
+    def check_verify(self, tide, target):
+        """tidegate's own proof says the same as the judge, and sees what somebody changed."""
+        proven = tide.verb("verify", "--json")
+        self.assertEqual((proven.code, json.loads(proven.out)["differences"], json.loads(proven.out)["remarks"]), (0, [], []), proven.err)
+        self.assertEqual({table["target"] for table in json.loads(proven.out)["tables"]} - set(COLUMNS), set())
+        (user,), = target.query("SELECT id::text FROM auth.users ORDER BY id LIMIT 1")
+        (before,), = target.query("SELECT email FROM auth.users WHERE id = %s", (user,))
+        target.query(PAST_THE_FENCE + "UPDATE auth.users SET email = 'x' || email WHERE id = %s", (user,))
+        seen = json.loads(tide.verb("verify", "--json", "--table", "auth.users").out)
+        self.assertEqual([(one["table"], one["key"], one["kind"], one["columns"]) for one in seen["differences"]],
+                         [("user -> auth.users", [user], "differs", ["email"])])
+        self.assertNotIn(before, json.dumps(seen))
+        self.assertEqual(tide.verb("repair").code, 0)
 
     def check_policies(self, target):
         """A parent sees her own children and nobody else's."""

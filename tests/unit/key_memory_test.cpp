@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "apply/mapping/keys/key_calls.hpp"
+#include "apply/mapping/keys/remembered_keys.hpp"
 #include "apply/mapping/owners.hpp"
 #include "db/error.hpp"
 #include "support/scratch.hpp"
@@ -76,6 +77,32 @@ TEST_F(KeyMemoryTest, AClashIsSettledOnceAndTheAnswerKept) {
   EXPECT_EQ(one.mail("b", "ann@x.org"), "ann+2@x.org");
   EXPECT_EQ(one.mail("d", "bob"), "bob");
   EXPECT_EQ(one.mail("e", "bob"), "bob+2");
+}
+
+TEST_F(KeyMemoryTest, AValueThatManyHaveIsNumberedFromWhereItWas) {
+  Memory one(path_);
+  for (int i = 0; i < 5; ++i) one.mail("row" + std::to_string(i), "ann@x.org");
+  one.memory.row_is_gone("row2");
+  EXPECT_EQ(one.mail("late", "ann@x.org"), "ann+3@x.org") << "what was given up is free, as ever";
+  EXPECT_EQ(one.mail("later", "ann@x.org"), "ann+6@x.org");
+}
+
+TEST_F(KeyMemoryTest, WhoOnlyLooksSeesWhatWasFlushedThenAndMakesNothingUp) {
+  using Mode = sqlite::Database::Mode;
+  sqlite::Database(path_, Mode::create, std::chrono::seconds(1)).text("PRAGMA journal_mode = WAL");
+  Memory one(path_);
+  const auto known = one.memory.surrogate("user", {std::int64_t{1}});
+  one.mail("a", "ann@x.org");
+  one.deliver();
+  RememberedKeys keys(sqlite::Database(path_, Mode::read_write, std::chrono::seconds(1)));
+  one.memory.surrogate("user", {std::int64_t{2}});
+  one.memory.row_is_gone("a");
+  one.deliver();
+  EXPECT_EQ(keys.surrogate("user", {std::int64_t{1}}), known);
+  EXPECT_THROW(keys.surrogate("user", {std::int64_t{2}}), std::out_of_range);
+  EXPECT_EQ(keys.unique_value("users.email", "ann@x.org", {std::string("a")}), "ann@x.org");
+  EXPECT_EQ(keys.uuid("user", {std::int64_t{1}}, "made"), "made");
+  EXPECT_NO_THROW(keys.rethrow_failure()) << "what is not known is no failure";
 }
 
 TEST_F(KeyMemoryTest, AValueIsFreeAgainOnceItsRowGivesItUpOrIsGone) {

@@ -31,7 +31,7 @@ void require(Arguments values, std::size_t least, const char* what) {
 
 // A key that is NULL names nothing: a row without a parent stays without one.
 void register_key_functions(sqlite::Database& engine, const UuidMaker& uuids,
-                            const std::shared_ptr<KeyMemory>& memory,
+                            const std::shared_ptr<KeyAnswers>& memory,
                             const std::set<std::string>& remembered) {
   const int any = sqlite::Database::any_number;
   engine.create_function("uuid", any, [=](Arguments values) -> Value {

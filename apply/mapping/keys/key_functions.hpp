@@ -5,7 +5,7 @@
 #include <set>
 #include <string>
 
-#include "apply/mapping/keys/key_memory.hpp"
+#include "apply/mapping/keys/key_answers.hpp"
 #include "apply/mapping/uuid.hpp"
 #include "db/sqlite.hpp"
 
@@ -14,7 +14,7 @@ namespace tidegate {
 // Without a memory, as for `plan`, surrogate() gives 0 and unique_value() its value. `remembered`: entities
 // whose UUIDs are kept.
 void register_key_functions(sqlite::Database& engine, const UuidMaker& uuids,
-                            const std::shared_ptr<KeyMemory>& memory,
+                            const std::shared_ptr<KeyAnswers>& memory,
                             const std::set<std::string>& remembered);
 
 }  // namespace tidegate

@@ -48,8 +48,8 @@ std::string numbered_value(const std::string& value, int n) {
   return at == std::string::npos ? value + plus : value.substr(0, at) + plus + value.substr(at);
 }
 
-std::optional<std::string> KeyMemory::remembered(const std::string& scope, const std::string& key) {
-  auto found = store_.find(scope, key);
+std::optional<std::string> KeyMemory::remembered(const KeyName& name) {
+  auto found = store_.find(name.scope, name.key);
   if (!found) return std::nullopt;
   return found->answer;
 }
@@ -84,39 +84,44 @@ std::int64_t KeyMemory::next_of(const std::string& entity) {
 
 std::int64_t KeyMemory::surrogate(const std::string& entity, const Row& key) {
   return answer([&]() -> std::int64_t {
-    const std::string scope = "surrogate:" + entity, name = key_as_json(key);
-    if (auto known = remembered(scope, name)) return std::stoll(*known);
+    const KeyName name = surrogate_name(entity, key);
+    if (auto known = remembered(name)) return std::stoll(*known);
     const std::int64_t made = next_of(entity);
-    store_.add({scope, name, std::to_string(made), ""});
+    store_.add({name.scope, name.key, std::to_string(made), ""});
     return made;
   });
 }
 
 std::string KeyMemory::uuid(const std::string& entity, const Row& key, const std::string& made) {
   return answer([&]() -> std::string {
-    const std::string scope = "uuid:" + entity, name = key_as_json(key);
-    if (auto known = remembered(scope, name)) return *known;
-    store_.add({scope, name, made, ""});
+    const KeyName name = uuid_name(entity, key);
+    if (auto known = remembered(name)) return *known;
+    store_.add({name.scope, name.key, made, ""});
     return made;
   });
 }
 
 std::string KeyMemory::free_value(const std::string& scope, const std::string& value) {
-  std::string wanted = value;
-  for (int n = 2; store_.is_taken(scope, wanted); ++n) wanted = numbered_value(value, n);
+  if (!store_.is_taken(scope, value)) return value;
+  int& n = next_choice_.try_emplace({scope, value}, 2).first->second;
+  std::string wanted = numbered_value(value, n);
+  while (store_.is_taken(scope, wanted)) wanted = numbered_value(value, ++n);
   return wanted;
+}
+
+void KeyMemory::release(const std::vector<KeyEntry>& entries) {
+  for (const auto& entry : entries) store_.release(entry);
+  if (!entries.empty()) next_choice_.clear();
 }
 
 std::string KeyMemory::unique_value(const std::string& column, const std::string& value, const Row& key) {
   return answer([&]() -> std::string {
-    const std::string scope = "unique:" + column;
-    Row named = key;
-    named.emplace_back(value);
-    const std::string name = key_as_json(named);
-    std::erase_if(before_, [&](const KeyEntry& entry) { return entry.scope == scope && entry.key == name; });
-    if (auto known = remembered(scope, name)) return *known;
-    std::string made = free_value(scope, value);
-    store_.add({scope, name, made, owner_});
+    const KeyName name = unique_name(column, value, key);
+    std::erase_if(before_,
+                  [&](const KeyEntry& entry) { return entry.scope == name.scope && entry.key == name.key; });
+    if (auto known = remembered(name)) return *known;
+    std::string made = free_value(name.scope, value);
+    store_.add({name.scope, name.key, made, owner_});
     return made;
   });
 }
@@ -129,19 +134,19 @@ void KeyMemory::begin_row(std::string owner) {
 
 void KeyMemory::end_row() {
   std::lock_guard lock(mutex_);
-  for (const auto& entry : before_) store_.release(entry);
+  release(before_);
   before_.clear();
   owner_.clear();
 }
 
 void KeyMemory::row_is_gone(const std::string& owner) {
   std::lock_guard lock(mutex_);
-  for (const auto& entry : store_.held_by(owner)) store_.release(entry);
+  release(store_.held_by(owner));
 }
 
 void KeyMemory::table_is_empty(const std::string& table) {
   std::lock_guard lock(mutex_);
-  for (const auto& entry : store_.held_by_table(table)) store_.release(entry);
+  release(store_.held_by_table(table));
 }
 
 // --- towards the target ---
@@ -230,6 +235,7 @@ void KeyMemory::meet(postgres::Connection& target, bool fresh) {
   adding_.clear();
   releasing_.clear();
   before_.clear();
+  next_choice_.clear();
   if (fresh) {
     take_from(target);
     give_to(target);

@@ -10,34 +10,33 @@
 #include <string>
 #include <vector>
 
+#include "apply/mapping/keys/key_answers.hpp"
 #include "apply/mapping/keys/key_outbox.hpp"
 #include "apply/mapping/keys/key_store.hpp"
 #include "proto/value.hpp"
 
 namespace tidegate {
 
-class KeyMemory : public KeyOutbox {
+class KeyMemory : public KeyOutbox, public KeyAnswers {
  public:
   // Draws integers that the target's column of that entity gives to nobody else.
   using Draw = std::function<std::vector<std::int64_t>(const std::string& entity, int count)>;
   KeyMemory(std::string pipeline, KeyStore store, Draw draw)
       : pipeline_(std::move(pipeline)), store_(std::move(store)), draw_(std::move(draw)) {}
 
-  std::int64_t surrogate(const std::string& entity, const Row& key);
+  std::int64_t surrogate(const std::string& entity, const Row& key) override;
   // The remembered one; `made` is remembered where there is none.
-  std::string uuid(const std::string& entity, const Row& key, const std::string& made);
+  std::string uuid(const std::string& entity, const Row& key, const std::string& made) override;
   // `value`, or where another source row holds that, the next of value+2, value+3 … (before the @ of an
   // e-mail). `column`: "public.users.email".
-  std::string unique_value(const std::string& column, const std::string& value, const Row& key);
+  std::string unique_value(const std::string& column, const std::string& value, const Row& key) override;
 
-  // An answer could not be had, which says nothing of the row that asked: throws what was the matter.
-  void rethrow_failure();
+  void rethrow_failure() override;
 
-  // Around the evaluation of a source row: unique values that it held and does not ask for are free again.
-  void begin_row(std::string owner);
-  void end_row();
-  void row_is_gone(const std::string& owner);
-  void table_is_empty(const std::string& table);
+  void begin_row(std::string owner) override;
+  void end_row() override;
+  void row_is_gone(const std::string& owner) override;
+  void table_is_empty(const std::string& table) override;
 
   std::optional<postgres::Command> unsent(const postgres::Command& into) override;
   void sent() override;
@@ -50,9 +49,10 @@ class KeyMemory : public KeyOutbox {
  private:
   template <typename Work>
   auto answer(Work work);
-  std::optional<std::string> remembered(const std::string& scope, const std::string& key);
+  std::optional<std::string> remembered(const KeyName& name);
   std::int64_t next_of(const std::string& entity);
   std::string free_value(const std::string& scope, const std::string& value);
+  void release(const std::vector<KeyEntry>& entries);
   void take_from(postgres::Connection& target);
   void give_to(postgres::Connection& target);
   void settle(postgres::Connection& target);
@@ -62,6 +62,9 @@ class KeyMemory : public KeyOutbox {
   KeyStore store_;
   Draw draw_;
   std::map<std::string, std::vector<std::int64_t>> drawn_;  // by entity, last first
+  // Choices for a value below this one are taken, as long as nothing was released: else a value that
+  // thousands of rows have would cost each of them thousands of look-ups.
+  std::map<std::pair<std::string, std::string>, int> next_choice_;  // by scope and value
   std::string owner_;
   std::exception_ptr failure_;
   std::vector<KeyEntry> before_;  // what the row held when its evaluation began, and did not ask for yet

@@ -1,6 +1,7 @@
 #include "apply/mapping/keys/key_store.hpp"
 
 #include "db/failpoint.hpp"
+#include "proto/change.hpp"
 
 namespace tidegate {
 namespace {
@@ -32,6 +33,20 @@ std::int64_t number(KeyState state) {
 }
 
 }  // namespace
+
+KeyName surrogate_name(const std::string& entity, const Row& key) {
+  return {"surrogate:" + entity, key_as_json(key)};
+}
+
+KeyName uuid_name(const std::string& entity, const Row& key) {
+  return {"uuid:" + entity, key_as_json(key)};
+}
+
+KeyName unique_name(const std::string& column, const std::string& value, const Row& key) {
+  Row named = key;
+  named.emplace_back(value);
+  return {"unique:" + column, key_as_json(named)};
+}
 
 KeyStore::KeyStore(sqlite::Database database) : database_(std::move(database)) {
   database_.execute(create_sql);

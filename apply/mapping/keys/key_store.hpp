@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "db/sqlite.hpp"
+#include "proto/value.hpp"
 
 namespace tidegate {
 
@@ -17,6 +18,14 @@ struct KeyEntry {
   std::string owner;  // of a unique value: the source row that holds it; else empty
   bool operator==(const KeyEntry&) const = default;
 };
+
+// Under which an answer is kept.
+struct KeyName {
+  std::string scope, key;
+};
+KeyName surrogate_name(const std::string& entity, const Row& key);
+KeyName uuid_name(const std::string& entity, const Row& key);
+KeyName unique_name(const std::string& column, const std::string& value, const Row& key);
 
 // Against what the target holds in tidegate.keys.
 enum class KeyState { sent = 0, added = 1, released = 2 };
