@@ -47,6 +47,8 @@ constexpr VerbEntry verbs[] = {
     {"verify status", verify_status, false},
     {"verify stop", verify_stop, false},
     {"audit", audit, false},
+    {"report", report_verb, false},
+    {"support-bundle", support_bundle, false},
     {"keys export", keys_export, false},
     {"credentials export", credentials_export, false},
     {"quarantine list", quarantine_list, false},

@@ -59,6 +59,11 @@ constexpr VerbWords verb_words[] = {
     {"events", "Watch", "The journal as JSON lines", "tidegate events --follow"},
     {"audit", "Watch", "Who did what, when and why; and whether that record is whole",
      "tidegate audit --json > audit.jsonl"},
+    {"report", "Prove", "The whole migration on one page: times, counts, rates, errors, differences",
+     "tidegate report --html migration.html"},
+    {"support-bundle", "Mend",
+     "Configuration, status, log and findings in a tar, without secrets and row values",
+     "tidegate support-bundle bundle.tar.gz"},
     {"repair", "Mend", "Bring the rows that verify found to differ back in line, and verify them again",
      "tidegate repair --dry-run"},
     {"quarantine", "Mend", "Rows that did not fit: list, show, retry, accept", "tidegate quarantine list"},
@@ -82,7 +87,7 @@ constexpr VerbWords verb_words[] = {
     {"version", "Mend", "The program's version", "tidegate version --json"},
 };
 
-constexpr const char* later_verbs[] = {"rollback", "finalize", "report", "support-bundle"};
+constexpr const char* later_verbs[] = {"rollback", "finalize"};
 
 constexpr VerbWords config_words[] = {
     {"check", "", "Validate the configuration", "tidegate config check"},
@@ -220,6 +225,8 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
   }
   if (name == "resync")
     verb.add_option("TABLE", into.word, "As `status` prints it")->type_name("")->required();
+  if (name == "support-bundle")
+    verb.add_option("FILE", into.word, "Where to write it (default tidegate-NAME.tar.gz)")->type_name("");
   if (name == "explain")
     verb.add_option("CODE", into.word, "As printed with a finding or error, or a runbook: lag-grows")
         ->type_name("")
@@ -306,6 +313,7 @@ void add_verbs(CLI::App& app, Invocation& into, Raw& raw) {
     CLI::App* verb = add_verb(app, words);
     add_flags_of(words.name, *verb, into, raw);
     if (std::string(words.name) == "config") add_config_verbs(*verb);
+    if (std::string(words.name) == "report") add_html_flag(*verb, into);
     if (std::string(words.name) == "schema") add_schema_verbs(*verb, into);
     if (std::string(words.name) == "backup") add_backup_verbs(*verb, into);
     if (std::string(words.name) == "verify") add_verify_verbs(*verb, into, raw);

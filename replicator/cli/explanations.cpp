@@ -11,6 +11,9 @@ namespace tidegate::cli {
 namespace {
 
 constexpr Explanation explanations[] = {
+    // The report.
+    {"no-report", "No pipeline has run in the state directory, so there is nothing to report.",
+     "Say which pipeline with --state DIR; `tidegate list` shows them."},
     // Backups.
     {"backup-running", "A backup is being made or restored by another process, and one at a time is enough.",
      "Wait for it; if none is, a process was frozen: look for pg_dump or pg_restore."},

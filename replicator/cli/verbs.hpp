@@ -27,6 +27,8 @@ int backup_create(const Invocation& invocation);
 int backup_list(const Invocation& invocation);
 int backup_verify(const Invocation& invocation);
 int backup_restore(const Invocation& invocation);
+int report_verb(const Invocation& invocation);
+int support_bundle(const Invocation& invocation);
 int schema_make(const Invocation& invocation);
 int schema_list(const Invocation& invocation);
 int schema_apply(const Invocation& invocation);
