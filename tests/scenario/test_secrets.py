@@ -189,7 +189,7 @@ class Secrets(unittest.TestCase):
     def every_verb(self):
         """Those that --help lists, so that a new one is not forgotten."""
         text = subprocess.run([BIN / "tidegate", "--help"], capture_output=True, text=True, check=True).stdout
-        return {line.split()[0] for line in text[text.index("Begin:"):].splitlines() if line.startswith("  ")}
+        return {line.split()[0] for line in text[text.index("Begin:"):text.index("Example:")].splitlines() if line.startswith("  ")}
 
     def full_run(self, change):
         with ProcessTitles(self.words) as titles:
@@ -248,13 +248,26 @@ class Secrets(unittest.TestCase):
         self.dir.chmod(0o755)
         fifo.chmod(0o666)
         as_other = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"] if os.getuid() == 0 else []
-        process = subprocess.Popen([*as_other, BIN / "tidegate", "status", "--env-file", fifo, "--state", self.dir], stdout=subprocess.DEVNULL,
+        writer = os.open(fifo, os.O_RDWR)   # it waits for what nobody writes
+        process = subprocess.Popen([*as_other, BIN / "tidegate", "config", "show", "--env-file", fifo], stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL, cwd="/")
         try:
-            with open(fifo, "w"):   # it reads, so it is past its beginning
-                self.assertEqual(os.stat(f"/proc/{process.pid}/environ").st_uid, 0)
+            deadline = time.monotonic() + 20
+            while time.monotonic() < deadline and process.poll() is None and not self.cannot_be_dumped(process.pid):
+                time.sleep(0.05)
+            self.assertIsNone(process.poll(), "it has ended: nothing was seen")
+            self.assertTrue(self.cannot_be_dumped(process.pid))
         finally:
+            process.kill()
             process.wait(30)
+            os.close(writer)
+
+    @staticmethod
+    def cannot_be_dumped(pid):
+        """Of another user's process, once it is our program."""
+        with contextlib.suppress(OSError):
+            return b"tidegate" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0] and os.stat(f"/proc/{pid}/environ").st_uid == 0
+        return False
 
 
 if __name__ == "__main__":
