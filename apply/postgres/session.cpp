@@ -121,6 +121,12 @@ void TargetSession::take_lease(const std::string& incarnation) {
   failpoint("apply-after-lease");
 }
 
+void TargetSession::look_whether_open() {
+  auto row = connection_.run("SELECT direction <> 'forward' FROM tidegate.pipelines WHERE pipeline = $1",
+                             {options_.pipeline});
+  is_open_ = row.rows() == 1 && row.boolean(0, 0);
+}
+
 postgres::Command TargetSession::enter() const {
   if (!lane_.empty()) {
     return {"SELECT tidegate.enter_lane($1, $2, $3, $4)",

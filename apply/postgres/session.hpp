@@ -50,6 +50,8 @@ class TargetSession {
   // The target is live: whatever enters is refused.
   bool is_open() const { return is_open_; }
   void opened() { is_open_ = true; }
+  // Asks the target again.
+  void look_whether_open();
   std::int64_t epoch() const { return epoch_; }
   const TargetOptions& options() const { return options_; }
 

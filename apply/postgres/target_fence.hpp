@@ -15,6 +15,9 @@ namespace tidegate {
 // replica mode (tidegate would fence itself out) or the target is open.
 void fence_target(TargetSession& session, const std::vector<TablePlan>& plans);
 
+// Statements that fence what tidegate could fence and is not fenced yet.
+std::string fence_sql(postgres::Connection& target, const std::vector<TablePlan>& plans);
+
 // Within the caller's transaction: takes it away.
 void unfence_target(postgres::Connection& target, const std::vector<TablePlan>& plans);
 
@@ -23,7 +26,7 @@ void unfence_target(postgres::Connection& target, const std::vector<TablePlan>& 
 struct Unfenced {
   std::vector<std::string> ours, of_others;
 };
-Unfenced unfenced_targets(TargetSession& session, const std::vector<TablePlan>& plans);
+Unfenced unfenced_targets(postgres::Connection& target, const std::vector<TablePlan>& plans);
 
 // Who is live, as the target says: the run that changed it last, and the side.
 struct TargetLiveSide {

@@ -444,16 +444,23 @@ void refuse_other_schema(const std::vector<ShadowTable>& before, const std::vect
 
 }  // namespace
 
-std::uint64_t SqliteCapture::absorb() {
+void SqliteCapture::refuse_schema_changes(sqlite::Database& live) {
+  const std::int64_t version = live.integer("PRAGMA schema_version");
+  if (version == schema_version_) return;
+  refuse_other_schema(tables_, tables_of(live, options_));
+  schema_version_ = version;
+}
+
+std::uint64_t SqliteCapture::absorb(bool everything) {
   if (reached_.open) throw Error("a cut must end before the shadow takes anything over", "", Advice::retry);
-  chain_->release();  // so that everything is compared
+  if (everything) chain_->release();
   auto live = snapshot();
   Cut cut;
   Nowhere nowhere;
   sqlite::Transaction transaction(state_, sqlite::Transaction::Kind::immediate);
   Recorder changes = recorder(nowhere);
   within_snapshot(options_.path, *chain_, live.connection, [&] {
-    refuse_other_schema(tables_, tables_of(live.connection, options_));
+    refuse_schema_changes(live.connection);
     compare(live, changes, cut);
   });
   changes.finish();

@@ -85,10 +85,11 @@ class SqliteCapture {
   std::unique_ptr<HeldCut> cut_and_hold(Cut& cut, int readers);
 
   // While the application is fenced and the way back has come to rest: what that wrote into the live file
-  // goes into the shadow without events, so that it does not come forward as an echo. Compares everything;
-  // one transaction of the state database, so a crash leaves all or nothing of it, and it can be repeated.
-  // Returns the rows that differed. Throws SchemaNeedsOperator where the schema changed.
-  std::uint64_t absorb();
+  // goes into the shadow without events, so that it does not come forward as an echo. Compares `everything`,
+  // or what can have changed since the last absorb or cut. One transaction of the state database, so a crash
+  // leaves all or nothing of it, and it can be repeated. Keeps its snapshot, as a cut does. Returns the rows
+  // that differed. Throws SchemaNeedsOperator where the schema changed.
+  std::uint64_t absorb(bool everything = true);
 
   const std::vector<ShadowTable>& tables() const { return tables_; }
 
@@ -111,6 +112,7 @@ class SqliteCapture {
   ReadTable read_table(sqlite::Database& live, SourceTable source, std::size_t& memory);
   void fill_from_memory(ReadTable& read, const Progress& progress);
   void carry_schema_changes(sqlite::Database& live);
+  void refuse_schema_changes(sqlite::Database& live);
   bool take_over(const SourceTable& now);
   void compare(const sqlite_wal::SnapshotChain::Cut& live, Recorder& recorder, Cut& cut);
   void compare_one(const ShadowTable& table, const sqlite_wal::TableLook& look, sqlite::Database& live,

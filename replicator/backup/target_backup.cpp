@@ -59,9 +59,9 @@ std::string read_position(postgres::Connection& target, const std::string& pipel
   if (!knows_us(target)) return "";
   auto row =
       target.run("SELECT sequence, digest, phase FROM tidegate.pipelines WHERE pipeline = $1", {pipeline});
-  return row.rows() == 0 ? ""
-                         : fmt::format("sequence {}, digest {}, phase {}", row.text(0, 0), row.text(0, 1),
-                                       row.text(0, 2));
+  if (row.rows() == 0) return "";
+  const std::string digest = row.text(0, 1).empty() ? "" : fmt::format(", digest {}", row.text(0, 1));
+  return fmt::format("sequence {}{}, phase {}", row.text(0, 0), digest, row.text(0, 2));
 }
 
 std::vector<PublishedTable> read_published(postgres::Connection& target) {

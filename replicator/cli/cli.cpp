@@ -57,6 +57,7 @@ constexpr VerbEntry verbs[] = {
     {"quarantine accept", quarantine_accept, false},
     {"login-check", login_check, false},
     {"cutover", cutover, false},
+    {"rollback", cutover, false},
     {"abort", abort, false},
     {"explain", explain, false},
     {"version", version, false},

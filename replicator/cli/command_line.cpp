@@ -69,7 +69,10 @@ constexpr VerbWords verb_words[] = {
     {"quarantine", "Mend", "Rows that did not fit: list, show, retry, accept", "tidegate quarantine list"},
     {"cutover", "Switch", "Make the target live: --dry-run, --rehearse, or --confirm NAME",
      "tidegate cutover --rehearse"},
-    {"abort", "Switch", "Give a cutover up, before its point of no return",
+    {"rollback", "Switch",
+     "Make the source live again, with all that was written meanwhile: --dry-run, --confirm NAME",
+     "tidegate rollback --dry-run"},
+    {"abort", "Switch", "Give a cutover or rollback up, before its point of no return",
      "tidegate abort --reason 'not today'"},
     {"login-check", "Mend",
      "Would Supabase Auth accept a login? The password comes from the terminal or standard input",
@@ -87,7 +90,7 @@ constexpr VerbWords verb_words[] = {
     {"version", "Mend", "The program's version", "tidegate version --json"},
 };
 
-constexpr const char* later_verbs[] = {"rollback", "finalize"};
+constexpr const char* later_verbs[] = {"finalize"};
 
 constexpr VerbWords config_words[] = {
     {"check", "", "Validate the configuration", "tidegate config check"},
@@ -160,23 +163,28 @@ void add_common_flags(CLI::App& app, Invocation& into, Raw& raw) {
   app.add_flag("-v,--verbose", into.verbose, "More; twice for still more")->group("Common flags");
 }
 
-void add_cutover_flags(CLI::App& verb, Invocation::Cutover& into, Raw& raw) {
+// Of cutover and rollback.
+void add_switch_flags(CLI::App& verb, Invocation::Cutover& into, Raw& raw) {
   auto* dry_run =
       verb.add_flag("--dry-run", into.dry_run, "Check all that is asked beforehand; change nothing");
-  auto* rehearse =
-      verb.add_flag("--rehearse", into.rehearse, "All steps but the last on the live source, then let go");
   auto* confirm = verb.add_option("--confirm", into.confirm, "NAME of the pipeline: do it")->type_name("");
-  auto* go_on =
-      verb.add_flag("--continue", into.go_on, "Run the hooks of the switch again, once the target is live");
-  for (auto* one : {dry_run, rehearse, go_on}) one->excludes(confirm);
-  rehearse->excludes(dry_run)->excludes(go_on);
-  go_on->excludes(dry_run);
+  auto* go_on = verb.add_flag("--continue", into.go_on, "Run the hooks of the switch again, once it is over");
+  dry_run->excludes(confirm)->excludes(go_on);
+  go_on->excludes(confirm);
   verb.add_option("--max-hold", raw.max_hold, "How long writers may be kept waiting, like 500ms")
       ->type_name("");
-  verb.add_option("--max-lag", raw.max_lag, "How old the target may be beforehand, like 1s")->type_name("");
+  verb.add_option("--max-lag", raw.max_lag, "How far the other side may be behind beforehand, like 1s")
+      ->type_name("");
   verb.add_option("--attempts", into.attempts, "How often to try where the hold was too short")
       ->type_name("")
       ->check(CLI::Range(1, 100));
+}
+
+void add_cutover_flags(CLI::App& verb, Invocation::Cutover& into) {
+  verb.add_flag("--rehearse", into.rehearse, "All steps but the last on the live source, then let go")
+      ->excludes("--confirm")
+      ->excludes("--dry-run")
+      ->excludes("--continue");
   verb.add_flag("--no-way-back", into.no_way_back,
                 "Go on without a way back: a rollback then loses what came after");
   verb.add_flag("--accept-failed-writes", into.accept_failed_writes,
@@ -201,8 +209,12 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
         ->check(CLI::Range(1, 64));
   }
   if (name == "status") verb.add_flag("--watch", into.watch, "Draw again every second");
-  if (name == "cutover") add_cutover_flags(verb, into.cutover, raw);
-  if (name == "sync" || name == "stop" || name == "cutover")
+  if (name == "cutover" || name == "rollback") add_switch_flags(verb, into.cutover, raw);
+  if (name == "cutover") add_cutover_flags(verb, into.cutover);
+  if (name == "rollback")
+    verb.add_flag("--accept-loss", into.cutover.accept_loss,
+                  "Go on though rows of the target did not fit into the legacy database");
+  if (name == "sync" || name == "stop" || name == "cutover" || name == "rollback")
     verb.add_option("--timeout", raw.timeout, "Seconds, or a duration like 2m (exit 5 when it passes)")
         ->type_name("");
   if (name == "throttle")

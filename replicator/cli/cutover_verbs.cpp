@@ -1,4 +1,5 @@
-// cutover and abort. The work is the daemon's: the command begins it, shows it, and may go away meanwhile.
+// cutover, rollback and abort. The work is the daemon's: the command begins it, shows it, and may go away
+// meanwhile.
 #include <boost/json.hpp>
 
 #include <fmt/format.h>
@@ -26,6 +27,7 @@ json::object body_of(const Invocation& invocation) {
   json::object body{{"mode", flags.rehearse ? "rehearse" : "cutover"},
                     {"confirm", flags.confirm},
                     {"no_way_back", flags.no_way_back},
+                    {"accept_loss", flags.accept_loss},
                     {"accept_failed_writes", flags.accept_failed_writes},
                     {"reason", invocation.flags.reason.value_or("")}};
   if (flags.max_hold) body["max_hold_ms"] = flags.max_hold->count();
@@ -56,16 +58,17 @@ std::vector<Finding> findings_in(const json::value& answer) {
 }
 
 int dry_run(const Invocation& invocation, const std::filesystem::path& state_dir) {
-  auto response =
-      control::call(state_dir, "POST", "/v1/cutover/check", json::serialize(body_of(invocation)), check_time);
+  auto response = control::call(state_dir, "POST", "/v1/" + invocation.verb + "/check",
+                                json::serialize(body_of(invocation)), check_time);
   const json::value answer = json::parse(response.body);
   const bool blocked = answer.at("blocks").as_bool();
   if (invocation.json)
     fmt::print("{}\n", response.body);
   else
     fmt::print("{}\n{}\n", findings_text(findings_in(answer)),
-               blocked ? "a cutover would be refused"
-                       : "nothing blocks a cutover; next: tidegate cutover --rehearse");
+               blocked ? fmt::format("a {} would be refused", invocation.verb)
+                       : fmt::format("nothing blocks a {0}; next: tidegate {0} {1}", invocation.verb,
+                                     invocation.verb == "cutover" ? "--rehearse" : "--confirm NAME"));
   return static_cast<int>(blocked ? Exit::refused : Exit::done);
 }
 
@@ -106,16 +109,23 @@ CutoverStatus follow(const std::filesystem::path& state_dir, const std::string& 
   }
 }
 
+// By the mode of a run: the side that is live where it went through, and where it did not.
+const char* live_side(const CutoverStatus& ended) {
+  const bool went_through = ended.outcome == "done";
+  return (ended.mode == "rollback") == went_through ? "source" : "target";
+}
+
 std::string sentence(const CutoverStatus& ended) {
   const std::string hold =
       ended.hold_ms ? fmt::format("writers were held for {:.1f} ms", *ended.hold_ms) : "";
   if (ended.outcome == "rehearsed") return hold + "; the source was let go, nothing has changed";
-  if (ended.outcome == "done")
-    return "the target is live; " + hold +
-           (ended.reason.empty() ? ""
-                                 : "; but " + ended.reason +
-                                       ": tidegate cutover --continue runs the hooks of the switch again");
-  return fmt::format("{}: {}; the source is live as before", ended.outcome, ended.reason);
+  if (ended.outcome != "done")
+    return fmt::format("{}: {}; the {} is live as before", ended.outcome, ended.reason, live_side(ended));
+  std::string text = fmt::format("the {} is live; {}", live_side(ended), hold);
+  if (!ended.reason.empty())
+    text += fmt::format("; but {}: tidegate {} --continue runs the hooks of the switch again", ended.reason,
+                        ended.mode);
+  return text;
 }
 
 int exit_code(const CutoverStatus& ended) {
@@ -140,7 +150,7 @@ int print_end(const Invocation& invocation, const CutoverStatus& ended) {
 int cutover(const Invocation& invocation) {
   const auto state_dir = find_state_dir(invocation);
   if (invocation.cutover.dry_run) return dry_run(invocation, state_dir);
-  const char* path = invocation.cutover.go_on ? "/v1/cutover/continue" : "/v1/cutover";
+  const std::string path = "/v1/" + invocation.verb + (invocation.cutover.go_on ? "/continue" : "");
   auto response = control::call(state_dir, "POST", path, json::serialize(body_of(invocation)), answer_time);
   const auto run = json::value_to<std::string>(json::parse(response.body).at("run"));
   return print_end(invocation, follow(state_dir, run, invocation.json));
@@ -156,9 +166,10 @@ int abort(const Invocation& invocation) {
   if (invocation.json) {
     print_end(invocation, ended);
   } else if (aborted) {
-    fmt::print("given up: the source is live, its writers go on\n");
+    fmt::print("given up: the {} is live, its writers go on\n", live_side(ended));
   } else {
-    fmt::print("it was past its point of no return: the target is live. To go back: tidegate rollback\n");
+    fmt::print("it was past its point of no return: the {} is live. To go back: tidegate {}\n",
+               live_side(ended), ended.mode == "rollback" ? "cutover" : "rollback");
   }
   return static_cast<int>(aborted ? Exit::done : Exit::failed);
 }

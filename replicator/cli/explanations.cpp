@@ -33,7 +33,7 @@ constexpr Explanation explanations[] = {
     {"source-damaged", "SQLite's own check says that the source's file is damaged.",
      "Run PRAGMA integrity_check on it, and bring back a copy from before."},
     // Migration files.
-    {"schema-changed",
+    {"migrations-differ",
      "The migrations make something that the plan now makes otherwise: a column of another type, another "
      "function. "
      "`schema make` writes what is new, and leaves what is to become of rows that are there to you.",
@@ -127,7 +127,7 @@ constexpr Explanation explanations[] = {
      "The state directory holds no pipeline yet, so nobody's password has become another one.",
      "Export after the load; --state DIR says which pipeline."},
     {"file-exists", "The file that was to be written is there already, and is never overwritten.",
-     "Name another file, or remove it first."},
+     "Name another file, or move it away first; `init` takes --force."},
     {"passwords-not-carried",
      "Supabase Auth checks bcrypt, argon2 and Firebase scrypt (werkzeug's scrypt becomes that). Of other "
      "hashes nothing can be made.",
@@ -502,10 +502,29 @@ constexpr Explanation explanations[] = {
     {"wrong-phase", "The verb does not fit the phase that the pipeline is in.",
      "`tidegate status` shows the phase, the live side and what to do next."},
     {"past-no-return",
-     "A cutover is past its point of no return: the fence of the source is or will be there.",
-     "Let it end, then go back with `tidegate rollback`."},
-    {"confirm-needed", "A cutover changes which database is live, so it wants the pipeline's name typed.",
-     "tidegate cutover --confirm NAME, after --dry-run and --rehearse."},
+     "A cutover or rollback is past its point of no return: the fence of the side that was live is or will "
+     "be "
+     "there.",
+     "Let it end, then go the other way: `tidegate rollback`, or `tidegate cutover` after a rollback."},
+    {"way-back-rejects",
+     "Rows of the target do not fit into the legacy database: it keeps the old row, or none. They are named "
+     "in "
+     "the legacy file's table _tidegate_rejects by table, key, column and reason.",
+     "Change them on the target so that they fit, which takes them out; or give them up with `tidegate "
+     "rollback "
+     "--accept-loss`."},
+    {"rollback-lag",
+     "What is committed on the target takes longer to the legacy database than --max-lag allows.",
+     "Wait until the way back has caught up (`tidegate status`), or for a quieter time."},
+    {"rollback-postgres", "The rollback to a Postgres source is not in this release.", "Wait for it."},
+    {"target-held",
+     "A transaction of the target has held its tables for seconds, or maintains them (VACUUM, CREATE INDEX): "
+     "a "
+     "hold would wait for it.",
+     "Let it end, or end it: SELECT pg_terminate_backend(PID)."},
+    {"confirm-needed",
+     "A cutover or rollback changes which database is live, so it wants the pipeline's name typed.",
+     "tidegate cutover --confirm NAME, after --dry-run and --rehearse; tidegate rollback --confirm NAME."},
     {"half-done",
      "The journal of cutovers, the fence in the source and what the target says of itself contradict each "
      "other: a "
@@ -870,7 +889,6 @@ constexpr Explanation explanations[] = {
     {"no-thread", "The system gave the daemon no more threads.",
      "Look at the limits of its user, and try again."},
     {"no-such-file", "A file that was named does not exist or cannot be read.", "Check the path."},
-    {"file-exists", "A file that would be written is there already.", "Move it away, or give --force."},
     {"log-file", "The log file cannot be written.", "Check its folder and rights."},
     {"no-audit", "The state directory has no audit yet.",
      "Check which pipeline is meant: tidegate list, --state DIR."},

@@ -29,8 +29,9 @@ struct Invocation {
   std::string confirm;                               // reset, backup restore: the pipeline's name
   std::string to;                                    // backup restore: FILE
   std::optional<std::chrono::milliseconds> timeout;  // sync, stop
-  struct Cutover {
+  struct Cutover {                                   // rollback too
     bool dry_run = false, rehearse = false, go_on = false, no_way_back = false, accept_failed_writes = false;
+    bool accept_loss = false;
     std::string confirm;
     std::optional<std::chrono::milliseconds> max_hold, max_lag;
     std::optional<std::uint64_t> attempts;

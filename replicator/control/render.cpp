@@ -356,10 +356,18 @@ class Picture {
     if (s_.slot) labelled("slot", slot_text(*s_.slot), slot_ink(*s_.slot));
     if (s_.throttle_rows_per_second)
       labelled("throttle", format_count(*s_.throttle_rows_per_second) + " rows/s", Ink::yellow);
-    if (s_.rollback.ready)
-      labelled("way back",
-               "ready" + (s_.rollback.lag_seconds ? ", lag " + seconds_text(*s_.rollback.lag_seconds) : ""),
-               Ink::green);
+    if (s_.phase == "reversed") way_back();
+  }
+
+  // What a rollback would lose comes first.
+  void way_back() {
+    const auto& back = s_.rollback;
+    std::string text = !back.lag_seconds ? "not running: no rollback now"
+                                         : "a rollback could lose " + seconds_text(*back.lag_seconds);
+    if (back.lag_transactions && *back.lag_transactions > 0)
+      text += dot() + format_count(*back.lag_transactions) + " transactions";
+    if (back.rejects > 0) text += dot() + format_rows(back.rejects) + " rejected";
+    labelled("way back", text, back.ready ? Ink::green : Ink::red);
   }
 
   void stream() {

@@ -169,6 +169,8 @@ void read_progress(const Members& root, Status& s) {
   journal.read("bytes_per_second", s.journal.bytes_per_second);
   root.in("rollback").read("ready", s.rollback.ready);
   root.in("rollback").read("lag_seconds", s.rollback.lag_seconds);
+  root.in("rollback").read("lag_transactions", s.rollback.lag_transactions);
+  root.in("rollback").read("rejects", s.rollback.rejects);
   root.in("throttle").read("rows_per_second", s.throttle_rows_per_second);
 }
 
@@ -273,7 +275,11 @@ std::string to_json(const Status& s) {
       {"errors", list_of(s.errors)},
       {"quarantined", s.quarantined},
       {"position", s.position},
-      {"rollback", {{"ready", s.rollback.ready}, {"lag_seconds", or_null(s.rollback.lag_seconds)}}},
+      {"rollback",
+       {{"ready", s.rollback.ready},
+        {"lag_seconds", or_null(s.rollback.lag_seconds)},
+        {"lag_transactions", or_null(s.rollback.lag_transactions)},
+        {"rejects", s.rollback.rejects}}},
       {"next_steps", list_of(s.next_steps)},
       {"source", s.source},
       {"target", s.target},

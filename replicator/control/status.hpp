@@ -69,7 +69,7 @@ struct CutoverFinding {
 
 // The last cutover, rehearsal or rollback: under way, or how it ended.
 struct CutoverStatus {
-  std::string run, mode, step;  // mode: rehearse, cutover; step: as cutover/README.md names them
+  std::string run, mode, step;  // mode: rehearse, cutover, rollback; step: as cutover/README.md names them
   std::uint64_t attempt = 1;
   std::string outcome;  // empty while it runs; done, rehearsed, aborted, refused
   std::string reason;
@@ -92,9 +92,12 @@ struct StatusError {
   bool operator==(const StatusError&) const = default;
 };
 
+// While the target is live: what a rollback at this moment would lose.
 struct RollbackStatus {
   bool ready = false;
   std::optional<double> lag_seconds;
+  std::optional<std::uint64_t> lag_transactions;
+  std::uint64_t rejects = 0;  // rows that the legacy database cannot hold; they block it
   bool operator==(const RollbackStatus&) const = default;
 };
 

@@ -2,20 +2,19 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <random>
+#include <utility>
 
-#include "apply/postgres/target_fence.hpp"
 #include "capture/sqlite/fence.hpp"
 #include "capture/sqlite/users_of_file.hpp"
 #include "db/failpoint.hpp"
 #include "replicator/cutover/executor.hpp"
-#include "replicator/cutover/guard.hpp"
 #include "replicator/cutover/permitted.hpp"
-#include "replicator/failure.hpp"
+#include "replicator/cutover/restart.hpp"
 #include "replicator/log.hpp"
-#include "replicator/server_access.hpp"
 
 namespace tidegate::cutover {
 namespace {
@@ -24,7 +23,6 @@ using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 
 constexpr auto first_pause = 1000ms, longest_pause = 30'000ms;
-constexpr auto settle_time = 30s;
 constexpr auto between_looks = 2s;  // at who has not moved
 
 // "20260301T123456-9f3a": sorts by time, and is a plain word in SQL and in file names.
@@ -33,32 +31,20 @@ std::string new_run_id() {
   return fmt::format("{:%Y%m%dT%H%M%S}-{:04x}", fmt::gmtime(now), std::random_device{}() & 0xffff);
 }
 
-const char* level_name(Finding::Level level) {
-  return level == Finding::Level::block ? "block" : level == Finding::Level::warn ? "warn" : "note";
-}
-
-const char* outcome_of(const Run& run, bool refused) {
-  if (run.step == Step::watch) return "done";
-  if (run.step == Step::rehearsed) return "rehearsed";
-  return run.step == Step::aborted ? (refused ? "refused" : "aborted") : "";
-}
-
-std::string mode_name(Mode mode) {
-  return mode == Mode::rehearse ? "rehearse" : "cutover";
-}
-
 }  // namespace
 
 Cutover::Cutover(const Settings& settings, const std::filesystem::path& state_dir,
                  const std::string& state_path, Coordination& coordination, ControlStore& store,
-                 ApplyWorker& apply, std::unique_ptr<WayBack> way_back)
+                 SourceWorker& source, ApplyWorker& apply, std::unique_ptr<WayBack> way_back)
     : way_back_(std::move(way_back)),
+      back_(*way_back_, coordination),
       journal_(std::make_unique<RunJournal>((state_dir / "control.db").string())),
       hooks_(settings.hooks,
              [&store](const std::string& what, const std::string& outcome) {
                store.audit(what, "tidegate", "", outcome);
              }),
-      parts_{settings, state_path, coordination, store, apply, *journal_, *way_back_, hooks_} {}
+      parts_{settings, state_path, coordination, store, source, apply, *journal_, *way_back_, back_, hooks_} {
+}
 
 Cutover::~Cutover() {
   stop();
@@ -77,65 +63,49 @@ Order Cutover::usual_order() const {
 
 // --- after a start ---
 
-namespace {
-
-SourceSays ask_source(const std::string& path, const std::optional<Run>& last) {
-  if (last && last->step == Step::intent) return {capture::settle_fence(path, settle_time)};
-  sqlite::Database live(path, sqlite::Database::Mode::read_write, 5000ms);
-  live.execute("PRAGMA query_only = ON");
-  return {capture::fenced_by(live)};
-}
-
-// A target that is away is waited for: nothing may be done before it has said which side is live.
-TargetSays ask_target_for_sure(const Settings& settings, Coordination& coordination) {
-  while (!coordination.stop_token().stop_requested()) {
-    try {
-      auto target = connect_target(connect_options(settings, "tidegate look"));
-      auto says = ask_target(target, settings.pipeline);
-      return {says.is_live, says.run};
-    } catch (const std::exception& failure) {
-      if (!may_pass(told(failure))) throw;
-      coordination.update([](Status& status) { status.step = "asking the target which side is live"; });
-      log_warn("{}", failure.what());
-      std::this_thread::sleep_for(first_pause);
-    }
-  }
-  throw Refused("stopping", "the daemon ended before the target had said which side is live",
-                "start it again once the target can be reached");
-}
-
-}  // namespace
-
 void Cutover::look_back() {
-  const auto& end = parts_.settings.source.end;
-  if (end.kind != Endpoint::Kind::sqlite) return;
-  auto last = journal_->last();
-  const SourceSays source = ask_source(end.path, last);
-  TargetSays target;
-  if (source.fenced_by || (last && is_past_return(last->step)))
-    target = ask_target_for_sure(parts_.settings, parts_.coordination);
-  const Decision decision = decide(last, source, target);
-  if (decision.kind == Decision::Kind::half_done)
-    throw Refused(
-        "half-done", "the journal and the databases disagree about the last cutover: " + decision.why,
-        "change nothing; `tidegate explain half-done` says how to find out which side has the newest rows");
-  if (last) note(*last, nullptr);
-  if (decision.kind == Decision::Kind::abort) give_up_after_crash(*last);
-  if (decision.kind != Decision::Kind::go_on) return;
+  if (parts_.settings.source.end.kind != Endpoint::Kind::sqlite) return;
+  auto found = look_at_both(parts_);
+  const bool goes_on = found.decision.kind == Decision::Kind::go_on;
+  if (goes_on)
+    live_ = live_after(found.settled);  // the run itself sees to the rest
+  else
+    settle_on(found.settled);
+  way_back_->resume();
+  if (!found.last) return;
+  note(*found.last, nullptr);
+  if (found.decision.kind == Decision::Kind::abort) give_up_after_crash(*found.last);
+  if (!goes_on) return;
   parts_.coordination.park(true);
-  log_warn("the cutover {} goes on with the step {}", last->id, name_of(decision.from));
-  last->step = decision.from;
+  log_warn("the {} {} goes on with the step {}", name_of(found.last->mode), found.last->id,
+           name_of(found.decision.from));
+  found.last->step = found.decision.from;
   Order order = usual_order();
+  order.mode = found.last->mode;
   order.by = "tidegate";
   order.reason = "restart";
-  order.no_way_back = last->way_back_start.empty();
-  waiting_ = Waiting{*last, order, true};
-  step_ = last->step;
+  order.no_way_back = found.last->way_back_start.empty();
+  waiting_ = Waiting{*found.last, order, true};
+  step_ = found.last->step;
+}
+
+// The side that a run has made live: while it is the target, nothing is captured or applied, and the way back
+// runs.
+void Cutover::settle_on(const std::optional<Run>& settled) {
+  {
+    std::lock_guard lock(mutex_);
+    live_ = live_after(settled);
+  }
+  if (!is_target_live()) return;
+  parts_.coordination.park(true);
+  mend_fence(settled->id);
+  back_.start(settled->way_back_start);
 }
 
 // What was done outside is undone before the journal says that it is over: a crash in between does it again.
 void Cutover::give_up_after_crash(Run run) {
-  const Order order = usual_order();
+  Order order = usual_order();
+  order.mode = run.mode;
   run.reason = "the daemon ended before the point of no return";
   if (run.step >= Step::prepare) Executor(parts_, order, abort_).let_go(run);
   run.step = Step::aborted;
@@ -158,6 +128,7 @@ void Cutover::start() {
 
 void Cutover::stop() {
   thread_ = {};
+  back_.stop();
 }
 
 void Cutover::wait(milliseconds time, std::stop_token stop) {
@@ -166,20 +137,30 @@ void Cutover::wait(milliseconds time, std::stop_token stop) {
                  [&] { return abort_.load() || parts_.coordination.stop_token().stop_requested(); });
 }
 
-void Cutover::work(std::stop_token stop) {
+// While the target is live the old side is looked at between two orders. Absent: the stop came.
+std::optional<Cutover::Waiting> Cutover::next_order(std::stop_token stop) {
   while (!stop.stop_requested()) {
+    if (is_target_live()) look_at_leftovers();
     std::unique_lock lock(mutex_);
-    wake_.wait(lock, stop, [&] { return waiting_.has_value(); });
-    if (!waiting_) return;
-    Waiting next = std::move(*waiting_);
-    waiting_.reset();
+    const auto ordered = [&] { return waiting_.has_value(); };
+    if (live_ == Side::target)
+      wake_.wait_for(lock, stop, between_looks, ordered);
+    else
+      wake_.wait(lock, stop, ordered);
+    if (!waiting_) continue;
     busy_ = true;
     abort_ = false;
-    lock.unlock();
-    if (!next.journalled) journal_->begin(next.run);
+    return std::exchange(waiting_, std::nullopt);
+  }
+  return std::nullopt;
+}
+
+void Cutover::work(std::stop_token stop) {
+  while (auto next = next_order(stop)) {
+    if (!next->journalled) journal_->begin(next->run);
     failpoint("cutover-begun");
-    carry_out(next.run, next.order, stop);
-    lock.lock();
+    carry_out(next->run, next->order, stop);
+    std::lock_guard lock(mutex_);
     busy_ = false;
   }
 }
@@ -189,7 +170,7 @@ void Cutover::carry_out(Run run, const Order& order, std::stop_token stop) {
   const auto until = Clock::now() + order.timeout;
   while (!is_end(run.step)) {
     note(run, &executor);
-    log_info("cutover {}: {}", run.id, name_of(run.step));
+    log_info("{} {}: {}", name_of(run.mode), run.id, name_of(run.step));
     const Outcome outcome = executor.perform(run);
     const bool ends = stop.stop_requested() || parts_.coordination.stop_token().stop_requested();
     if (ends && is_past_return(run.step) && outcome != Outcome::done) return;  // the next start goes on
@@ -198,7 +179,7 @@ void Cutover::carry_out(Run run, const Order& order, std::stop_token stop) {
     if (!make_move(run, after(run, outcome, situation), executor, stop)) return;
   }
   end(run, executor);
-  if (run.step == Step::watch) watch(run, stop);
+  if (run.step == Step::watch) settle_on(run);
 }
 
 // False where the daemon ends first.
@@ -231,35 +212,7 @@ bool Cutover::make_move(Run& run, const Move& move, Executor& executor, std::sto
   return true;
 }
 
-void Cutover::end(const Run& run, const Executor& executor) {
-  note(run, &executor);
-  const bool refused = blocks(executor.findings());
-  {
-    std::lock_guard lock(mutex_);
-    shown_.outcome = outcome_of(run, refused);
-  }
-  parts_.store.audit(mode_name(run.mode) + " ended", "tidegate", run.reason, std::string(name_of(run.step)));
-  log_info("cutover {}: {}{}{}", run.id, name_of(run.step), run.reason.empty() ? "" : ": ", run.reason);
-}
-
-// --- once the target is live ---
-
-void Cutover::watch(const Run& run, std::stop_token stop) {
-  std::jthread back([&](std::stop_token ended) {
-    try {
-      if (!run.way_back_start.empty()) way_back_->run(run.way_back_start, ended);
-    } catch (const std::exception& failure) {
-      log_error("way back: {}", failure.what());
-      parts_.coordination.report("way-back-failed", failure.what());
-    }
-  });
-  while (!stop.stop_requested()) {
-    look_at_leftovers();
-    std::unique_lock lock(mutex_);
-    wake_.wait_for(lock, stop, between_looks, [&] { return waiting_.has_value(); });
-    if (waiting_) return;
-  }
-}
+// --- while the target is live ---
 
 // SQLite cannot say how often it refused a write; it can be seen who still has the file open, and whether the
 // fence is whole.
@@ -273,6 +226,11 @@ void Cutover::look_at_leftovers() {
     shown_.source_open_by = std::move(users);
   }
   try {
+    const auto rejects = way_back_->rejects();
+    {
+      std::lock_guard lock(mutex_);
+      rejects_ = rejects;
+    }
     sqlite::Database live(path, sqlite::Database::Mode::read_write, 1000ms);
     live.execute("PRAGMA query_only = ON");
     parts_.coordination.clear_report("fence-broken");
@@ -285,27 +243,42 @@ void Cutover::look_at_leftovers() {
   }
 }
 
+// Tables that were made past the fence get one, and triggers that somebody dropped come back. What was
+// written meanwhile has been reported.
+void Cutover::mend_fence(const std::string& run) {
+  const std::string& path = parts_.settings.source.end.path;
+  sqlite::Database live(path, sqlite::Database::Mode::read_write, 5000ms);
+  live.set_triggers_enabled(false);
+  const auto open = capture::unfenced_tables(live);
+  if (open.empty() || capture::fenced_by(live) != run) return;
+  log_warn("the fence of the old database is mended: {}", fmt::join(open, ", "));
+  sqlite::Transaction transaction(live, sqlite::Transaction::Kind::immediate);
+  live.execute(capture::fence_sql(live, run));
+  transaction.commit();
+}
+
 // --- what is asked of it ---
 
 std::vector<Finding> Cutover::dry_run(const Order& order, std::stop_token stop) {
-  return examine(parts_, order, 0ms, stop);
+  return make_passage(parts_, order)->examine(0ms, stop);
 }
 
 std::string Cutover::begin(const Order& order) {
   std::lock_guard lock(mutex_);
   if (waiting_ || (busy_ && !is_end(step_)))
-    throw Refused("wrong-phase", "a cutover is under way", "tidegate status --watch");
+    throw Refused("wrong-phase", "a cutover or rollback is under way", "tidegate status --watch");
   Run run;
   run.id = new_run_id();
   run.mode = order.mode;
   run.attempts = order.attempts;
   waiting_ = Waiting{run, order, false};
   step_ = Step::guard;
+  mode_ = run.mode;
   shown_ = {};
   shown_.run = run.id;
-  shown_.mode = mode_name(run.mode);
+  shown_.mode = name_of(run.mode);
   shown_.step = name_of(run.step);
-  parts_.store.audit(mode_name(order.mode), order.by, order.reason, run.id);
+  parts_.store.audit(std::string(name_of(order.mode)), order.by, order.reason, run.id);
   wake_.notify_all();
   return run.id;
 }
@@ -313,7 +286,7 @@ std::string Cutover::begin(const Order& order) {
 std::string Cutover::switch_again(const Order& order) {
   auto last = journal_->last();
   std::lock_guard lock(mutex_);
-  if (!last || last->step != Step::watch)
+  if (!last || last->step != Step::watch || last->mode != order.mode || waiting_ || busy_)
     throw Refused("wrong-phase", "there is no switch to go on with", "`tidegate status` shows the phase");
   last->step = Step::switching;
   last->reason.clear();
@@ -321,77 +294,18 @@ std::string Cutover::switch_again(const Order& order) {
   waiting_ = Waiting{*last, order, true};
   shown_.outcome.clear();
   step_ = Step::switching;
-  parts_.store.audit("cutover --continue", order.by, order.reason, last->id);
+  parts_.store.audit(std::string(name_of(order.mode)) + " --continue", order.by, order.reason, last->id);
   wake_.notify_all();
   return last->id;
 }
 
 void Cutover::abort(const std::string& by, const std::string& reason) {
+  const std::string phase = permission_phase("streaming");
   std::lock_guard lock(mutex_);
-  require_permitted("abort", is_end(step_)           ? (step_ == Step::watch ? "reversed" : "streaming")
-                             : is_past_return(step_) ? "switching"
-                                                     : "cutover");
+  require_permitted("abort", phase);
   abort_ = true;
   parts_.store.audit("abort", by, reason, shown_.run);
   wake_.notify_all();
-}
-
-void Cutover::note(const Run& run, const Executor* executor) {
-  auto steps = journal_->steps(run.id);
-  const auto now = std::chrono::duration_cast<std::chrono::microseconds>(
-                       std::chrono::system_clock::now().time_since_epoch())
-                       .count();
-  std::lock_guard lock(mutex_);
-  step_ = run.step;
-  shown_.run = run.id;
-  shown_.mode = mode_name(run.mode);
-  shown_.step = name_of(run.step);
-  shown_.attempt = run.attempt;
-  shown_.reason = run.reason;
-  shown_.steps.clear();
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    const auto ended = i + 1 < steps.size() ? steps[i + 1].at_us : now;
-    if (is_end(steps[i].step)) continue;
-    shown_.steps.push_back({std::string(name_of(steps[i].step)), steps[i].attempt,
-                            static_cast<double>(ended - steps[i].at_us) / 1000});
-  }
-  if (is_end(run.step) && !executor) shown_.outcome = outcome_of(run, false);
-  if (!executor) return;
-  shown_.hold_ms = executor->hold_ms();
-  shown_.findings.clear();
-  for (const auto& finding : executor->findings())
-    shown_.findings.push_back({level_name(finding.level), finding.code, finding.message, finding.mend});
-}
-
-std::string Cutover::permission_phase(const std::string& phase) {
-  std::lock_guard lock(mutex_);
-  if (step_ == Step::watch) return "reversed";
-  if (is_end(step_)) return phase;
-  return is_past_return(step_) ? "switching" : "cutover";
-}
-
-void Cutover::show(Status& status) {
-  std::lock_guard lock(mutex_);
-  if (shown_.run.empty()) return;
-  status.cutover = shown_;
-  const bool over = is_end(step_);
-  if (is_past_return(step_)) status.live = step_ == Step::intent ? status.live : "target";
-  if (!over) {
-    status.phase = "cutover";
-    status.step = shown_.step;
-    status.next_steps = {"tidegate status --watch"};
-    if (!is_past_return(step_)) status.next_steps.push_back("tidegate abort");
-  }
-  if (step_ != Step::watch) return;
-  status.phase = "reversed";
-  status.step = "watching";
-  const Lag lag = way_back_->lag();
-  status.rollback.lag_seconds = lag.seconds;
-  status.rollback.ready = lag.seconds.has_value();
-  const bool failed = std::any_of(status.errors.begin(), status.errors.end(),
-                                  [](const StatusError& error) { return error.code == "hook-failed"; });
-  status.next_steps = failed ? std::vector<std::string>{"tidegate cutover --continue", "tidegate rollback"}
-                             : std::vector<std::string>{"tidegate status --watch", "tidegate rollback"};
 }
 
 }  // namespace tidegate::cutover

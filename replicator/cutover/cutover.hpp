@@ -1,5 +1,5 @@
-// The cutovers of one pipeline, as the daemon offers them: begins one, resumes one that a crash left, says
-// how it goes. One at a time, on a thread of its own.
+// The cutovers and rollbacks of one pipeline, as the daemon offers them: begins one, resumes one that a crash
+// left, says how it goes. One at a time, on a thread of its own.
 #pragma once
 
 #include <atomic>
@@ -20,7 +20,7 @@ class Executor;
 class Cutover {
  public:
   Cutover(const Settings& settings, const std::filesystem::path& state_dir, const std::string& state_path,
-          Coordination& coordination, ControlStore& store, ApplyWorker& apply,
+          Coordination& coordination, ControlStore& store, SourceWorker& source, ApplyWorker& apply,
           std::unique_ptr<WayBack> way_back);
   ~Cutover();
 
@@ -37,44 +37,53 @@ class Cutover {
   std::vector<Finding> dry_run(const Order& order, std::stop_token stop);
   // The run's id. Throws Refused where one is under way, or the phase does not allow it.
   std::string begin(const Order& order);
-  // Runs the hooks of the switch again, once the target is live.
+  // Runs the hooks of the last switch again, cutover or rollback.
   std::string switch_again(const Order& order);
   // Throws Refused past the point of no return, and where nothing is under way.
   void abort(const std::string& by, const std::string& reason);
 
   // Puts what it knows into a status: phase, live side, step, next steps.
   void show(Status& status);
-  // The phase by which verbs are permitted: a cutover past its point of no return is "switching".
+  // The phase by which verbs are permitted: a run past its point of no return is "switching".
   std::string permission_phase(const std::string& phase);
+  bool is_target_live();
 
  private:
+  struct Waiting {
+    Run run;
+    Order order;
+    bool journalled = false;
+  };
   void work(std::stop_token stop);
   void carry_out(Run run, const Order& order, std::stop_token stop);
   bool make_move(Run& run, const Move& move, Executor& executor, std::stop_token stop);
   void note(const Run& run, const Executor* executor);
   void end(const Run& run, const Executor& executor);
-  void watch(const Run& run, std::stop_token stop);
+  std::optional<Waiting> next_order(std::stop_token stop);
+  void settle_on(const std::optional<Run>& settled);
   void look_at_leftovers();
+  void mend_fence(const std::string& run);
+  void show_run(Status& status) const;
+  void show_reversed(Status& status);
   void give_up_after_crash(Run run);
   void wait(std::chrono::milliseconds time, std::stop_token stop);
 
   std::unique_ptr<WayBack> way_back_;
+  BackStream back_;
   std::unique_ptr<RunJournal> journal_;
   Hooks hooks_;
   Parts parts_;
 
   std::mutex mutex_;
   std::condition_variable_any wake_;
-  struct Waiting {
-    Run run;
-    Order order;
-    bool journalled = false;
-  };
   std::optional<Waiting> waiting_;
   bool busy_ = false;
   std::atomic<bool> abort_ = false;
   CutoverStatus shown_;
-  Step step_ = Step::aborted;
+  Step step_ = Step::aborted;  // and mode of the last run
+  Mode mode_ = Mode::cutover;
+  std::uint64_t rejects_ = 0;  // of the way back, when it was last looked
+  Side live_ = Side::source;   // but for a run that is past its point of no return
   std::jthread thread_;
 };
 

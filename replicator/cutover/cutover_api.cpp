@@ -52,24 +52,29 @@ class Body {
   json::object object_;
 };
 
-Order order_of(const Cutover& cutover, const Body& body, const std::string& by) {
+Order order_of(const Cutover& cutover, const Body& body, const control::Request& request) {
   Order order = cutover.usual_order();
-  order.mode = body.text("mode") == "rehearse" ? Mode::rehearse : Mode::cutover;
+  if (request.path.starts_with("/v1/rollback"))
+    order.mode = Mode::rollback;
+  else if (body.text("mode") == "rehearse")
+    order.mode = Mode::rehearse;
   body.read("max_hold_ms", order.max_hold);
   body.read("timeout_ms", order.timeout);
   body.read("max_lag_ms", order.max_lag);
   body.read("attempts", order.attempts);
   order.no_way_back = body.flag("no_way_back");
+  order.accept_loss = body.flag("accept_loss");
   order.accept_failed_writes = body.flag("accept_failed_writes");
-  order.by = by;
+  order.by = request.by;
   order.reason = body.text("reason");
   return order;
 }
 
 void require_confirmed(const Order& order, const Body& body, const std::string& pipeline) {
   if (order.mode == Mode::rehearse || body.text("confirm") == pipeline) return;
-  throw Coded<Refused>("confirm-needed", "a cutover changes which database is live",
-                       "type the pipeline's name: tidegate cutover --confirm " + pipeline);
+  const std::string verb(name_of(order.mode));
+  throw Coded<Refused>("confirm-needed", "a " + verb + " changes which database is live",
+                       "type the pipeline's name: tidegate " + verb + " --confirm " + pipeline);
 }
 
 json::value shown(const std::vector<Finding>& findings) {
@@ -94,15 +99,21 @@ std::optional<control::Response> answer(Cutover& cutover, const control::Request
     cutover.abort(request.by, body.text("reason"));
     return ok({{"aborting", true}});
   }
-  if (!request.path.starts_with("/v1/cutover")) return std::nullopt;
-  const Order order = order_of(cutover, body, request.by);
-  if (request.path == "/v1/cutover/check") return ok(shown(cutover.dry_run(order, request.stop)));
-  require_permitted("cutover", phase);
-  if (request.path == "/v1/cutover/continue") return ok({{"run", cutover.switch_again(order)}});
-  if (phase == "reversed")
+  const std::string verb = request.path.starts_with("/v1/rollback") ? "rollback" : "cutover";
+  if (!request.path.starts_with("/v1/" + verb)) return std::nullopt;
+  const std::string what = request.path.substr(("/v1/" + verb).size());
+  const Order order = order_of(cutover, body, request);
+  if (what == "/continue") return ok({{"run", cutover.switch_again(order)}});
+  // What a cutover's own findings say better.
+  if (verb == "cutover" && what == "/check" && phase != "reversed")
+    return ok(shown(cutover.dry_run(order, request.stop)));
+  require_permitted(verb, phase);
+  if (verb == "cutover" && phase == "reversed")
     throw Refused(
         "wrong-phase", "the target is live already",
         "`tidegate cutover --continue` runs the hooks of the switch again; `tidegate rollback` goes back");
+  if (what == "/check") return ok(shown(cutover.dry_run(order, request.stop)));
+  if (!what.empty()) return std::nullopt;
   require_confirmed(order, body, pipeline);
   return ok({{"run", cutover.begin(order)}});
 }

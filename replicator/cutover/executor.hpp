@@ -1,4 +1,5 @@
-// Carries out the steps of a cutover of a SQLite source. What follows what is the machine's; here is how.
+// Carries out the steps of a run: the hold, the hooks, and what failures mean. What follows what is the
+// machine's; what is done to the databases is the passage's.
 #pragma once
 
 #include <atomic>
@@ -9,6 +10,7 @@
 
 #include "replicator/cutover/hold.hpp"
 #include "replicator/cutover/parts.hpp"
+#include "replicator/cutover/passage.hpp"
 
 namespace tidegate::cutover {
 
@@ -16,7 +18,7 @@ class Executor {
  public:
   // `abort` is looked at while a step waits that may still be given up.
   Executor(Parts& parts, const Order& order, const std::atomic<bool>& abort)
-      : parts_(parts), order_(order), abort_(abort) {}
+      : parts_(parts), order_(order), abort_(abort), passage_(make_passage(parts, order)) {}
 
   // Does run.step, which is in the journal already. Failures become outcomes; `run.reason` says why.
   Outcome perform(Run& run);
@@ -42,14 +44,12 @@ class Executor {
   bool hook(const char* event, Run& run);
   void note_hold();
   Outcome out_of_time(Run& run, const char* what);
-  const std::string& source() const { return parts_.settings.source.end.path; }
 
   Parts& parts_;
   const Order& order_;
   const std::atomic<bool>& abort_;
+  std::unique_ptr<Passage> passage_;
   std::unique_ptr<Hold> hold_;
-  std::chrono::microseconds full_compare_{0};  // what the last one took, with its way to the target
-  std::uint64_t drained_ = 0;                  // the journal's end within the hold
   std::vector<Finding> findings_;
   std::optional<double> hold_ms_;
 };

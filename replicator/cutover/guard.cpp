@@ -40,7 +40,7 @@ class Guard {
 
   std::vector<Finding> run(milliseconds calm, std::stop_token stop) {
     source();
-    hooks();
+    for (auto& finding : hook_findings(parts_, order_, "forward")) findings_.push_back(std::move(finding));
     if (pipeline()) {
       verification();
       backup();
@@ -104,24 +104,6 @@ class Guard {
         "once, or accept it with --accept-failed-writes after a rehearsal");
   }
 
-  void hooks() {
-    auto found = parts_.hooks.examine();
-    if (found.empty()) {
-      std::string trouble;
-      HookFacts facts{"forward",
-                      "",
-                      order_.by,
-                      order_.reason,
-                      masked(parts_.settings.source.end),
-                      masked(parts_.settings.target.end),
-                      0,
-                      0};
-      if (!parts_.hooks.run("check", facts, trouble))
-        block("hook-check-failed", trouble, "its output is in the audit; run it by hand");
-    }
-    findings_.insert(findings_.end(), found.begin(), found.end());
-  }
-
   // False: there is no stream that the rest could be asked of.
   bool pipeline() {
     const Status status = parts_.coordination.status();
@@ -166,6 +148,9 @@ class Guard {
         report->run.ended_at < time_ago(verify_age))
       return find(level, "verify-not-fresh", "no verify of all tables has come through within the last hour",
                   "tidegate verify");
+    if (const auto moved = live_side_changed_at(); moved && report->run.started_at < *moved)
+      return find(level, "verify-not-fresh",
+                  "no verify of all tables has come through since the last rollback", "tidegate verify");
     if (!report->is_equal())
       block("verify-differs", "the last verify found differences",
             "`tidegate verify status` names them; mend them first");
@@ -180,6 +165,14 @@ class Guard {
     find(order_.mode == Mode::rehearse ? Finding::Level::warn : Finding::Level::block, "backup-not-fresh",
          fmt::format("there is no backup of the target that is not older than {}", exact_duration(longest)),
          "tidegate backup create; or set [cutover] backup_max_age = \"0s\" if others take backups");
+  }
+
+  // As the report spells it.
+  std::optional<std::string> live_side_changed_at() {
+    const auto settled = parts_.journal.settled();
+    if (!settled) return std::nullopt;
+    const auto at = parts_.journal.steps(settled->id).back().at_us / 1'000'000;
+    return fmt::format("{:%Y-%m-%dT%H:%M:%S}", fmt::gmtime(static_cast<std::time_t>(at)));
   }
 
   struct Seen {
@@ -197,7 +190,7 @@ class Guard {
             std::vector<TablePlan> plans;
             for (const auto& [name, plan] : scene.plans) plans.push_back(plan);
             seen->replica_mode = scene.session.replica_mode();
-            seen->unfenced = unfenced_targets(scene.session, plans);
+            seen->unfenced = unfenced_targets(scene.session.connection(), plans);
             auto counts = scene.session.connection().run(
                 "SELECT count(*) FILTER (WHERE state = 'held'), count(*) FILTER (WHERE state = 'accepted') "
                 "FROM "
@@ -276,6 +269,24 @@ class Guard {
 
 std::vector<Finding> examine(Parts& parts, const Order& order, milliseconds calm, std::stop_token stop) {
   return Guard(parts, order).run(calm, stop);
+}
+
+std::vector<Finding> hook_findings(const Parts& parts, const Order& order, const char* direction) {
+  auto found = parts.hooks.examine();
+  if (!found.empty()) return found;
+  std::string trouble;
+  HookFacts facts{direction,
+                  "",
+                  order.by,
+                  order.reason,
+                  masked(parts.settings.source.end),
+                  masked(parts.settings.target.end),
+                  0,
+                  0};
+  if (!parts.hooks.run("check", facts, trouble))
+    found.push_back({Finding::Level::block, "hook-check-failed", "", "", trouble,
+                     "its output is in the audit; run it by hand"});
+  return found;
 }
 
 bool blocks(const std::vector<Finding>& findings) {

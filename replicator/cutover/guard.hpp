@@ -13,6 +13,9 @@ namespace tidegate::cutover {
 std::vector<Finding> examine(Parts& parts, const Order& order, std::chrono::milliseconds calm,
                              std::stop_token stop);
 
+// Of every GUARD: the operator's programs, and what their event `check` says.
+std::vector<Finding> hook_findings(const Parts& parts, const Order& order, const char* direction);
+
 bool blocks(const std::vector<Finding>& findings);
 
 }  // namespace tidegate::cutover

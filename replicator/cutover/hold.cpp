@@ -7,10 +7,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
+#include <string_view>
 
 #include "db/error.hpp"
 #include "replicator/cutover/hold_process.hpp"
+
+extern char** environ;
 
 namespace tidegate::cutover {
 namespace {
@@ -20,11 +22,12 @@ using std::chrono::milliseconds;
 constexpr auto start_time = std::chrono::seconds(10);  // a busy machine takes long to start a program
 
 Error gone(const std::string& what) {
-  return Error("the process that holds the source's write lock " + what, "", Advice::retry);
+  return Error("the process that holds the live side's lock " + what, "", Advice::retry);
 }
 
 std::vector<std::string> arguments(const Hold::Options& options) {
-  std::vector<std::string> words{"/proc/self/exe", hold_process_word, options.path,
+  const char* kind = options.kind == Hold::Options::Kind::sqlite ? "sqlite" : "postgres";
+  std::vector<std::string> words{"/proc/self/exe", hold_process_word, kind,
                                  std::to_string(options.max_hold.count())};
   if (!options.hook.empty()) words.push_back(options.hook);
   return words;
@@ -34,8 +37,11 @@ std::vector<std::string> arguments(const Hold::Options& options) {
 
 Hold::Hold(const Options& options) : options_(options) {
   auto environment = options.hook_environment;
-  if (const char* named = std::getenv("TIDEGATE_FAILPOINT"))
-    environment.push_back(fmt::format("TIDEGATE_FAILPOINT={}", named));
+  for (char** one = environ; *one; ++one) {
+    const std::string_view variable(*one);
+    if (variable.starts_with("PG") || variable.starts_with("TIDEGATE_FAILPOINT="))
+      environment.emplace_back(variable);
+  }
   process_.emplace(
       Process::Start{arguments(options),
                      std::move(environment),
@@ -44,7 +50,8 @@ Hold::Hold(const Options& options) : options_(options) {
   commands_.read.close();
   answers_.write.close();
   life_.read.close();
-  const std::string line = answer(Clock::now() + start_time);
+  const std::string line =
+      ask(fmt::format("open {}\n{}", options_.where.size(), options_.where), Clock::now() + start_time);
   if (!line.starts_with("ready ")) throw gone("did not start: " + line);
   holder_ = static_cast<pid_t>(std::stol(line.substr(6)));
 }
@@ -86,7 +93,8 @@ std::string Hold::ask(const std::string& command, Clock::time_point until) {
 bool Hold::take() {
   const auto wait = options_.max_hold / 2;
   requested_ = Clock::now();
-  const std::string line = ask(fmt::format("lock {}\n", wait.count()), ends_at());
+  const std::string line = ask(
+      fmt::format("lock {} {}\n{}", options_.lock_sql.size(), wait.count(), options_.lock_sql), ends_at());
   if (line == "locked") return true;
   if (line == "busy") return false;
   throw gone(line.empty() ? "is gone" : line);

@@ -1,4 +1,5 @@
-// The hold of a live SQLite file, as the daemon drives it. hold_process.hpp is the other end.
+// The hold of the side that is live, a SQLite file or a Postgres server's tables, as the daemon drives it.
+// hold_process.hpp is the other end.
 #pragma once
 
 #include <chrono>
@@ -14,8 +15,11 @@ class Hold {
  public:
   using Clock = std::chrono::steady_clock;
   struct Options {
-    std::string path;
-    std::chrono::milliseconds max_hold;
+    enum class Kind { sqlite, postgres } kind = Kind::sqlite;
+    std::string where;     // the file's path, or how libpq connects: given to the process by a pipe, since it
+                           // may hold a password
+    std::string lock_sql;  // of Postgres: what takes the locks
+    std::chrono::milliseconds max_hold{0};
     std::string hook;                           // run by the watchdog where the daemon dies; may be empty
     std::vector<std::string> hook_environment;  // all of it
   };

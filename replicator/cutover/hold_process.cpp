@@ -10,14 +10,19 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <iostream>
 #include <memory>
+#include <sstream>
+#include <string_view>
+#include <vector>
 
-#include "capture/sqlite/journal_mode.hpp"
-#include "capture/sqlite/write_lock.hpp"
 #include "db/error.hpp"
 #include "db/failpoint.hpp"
 #include "db/process.hpp"
+#include "replicator/cutover/holder.hpp"
+
+extern char** environ;
 
 namespace tidegate::cutover {
 namespace {
@@ -35,46 +40,57 @@ void say(const std::string& line) {
 
 // --- the holder ---
 
-class Holder {
+class Commands {
  public:
-  Holder(const std::string& path, int watchdog)
-      : live_(path, sqlite::Database::Mode::read_write, milliseconds(0)), watchdog_(watchdog) {
-    live_.execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0");  // the app does that
-    capture::prime(live_);
-    say(fmt::format("ready {}", getpid()));
-  }
+  Commands(const std::string& kind, milliseconds max_hold, int watchdog)
+      : kind_(kind), max_hold_(max_hold), watchdog_(watchdog) {}
 
   // False once it is over.
   bool obey(const std::string& command) {
-    const std::string word = command.substr(0, command.find(' '));
-    const std::string argument = command.substr(std::min(word.size() + 1, command.size()));
-    if (word == "lock") return lock(milliseconds(std::stol(argument)));
-    if (word == "sql") return run(std::stoul(argument));
+    std::istringstream words(command);
+    std::string word;
+    std::size_t bytes = 0;
+    words >> word >> bytes;
+    if (word == "open") return open(text_of(bytes));
+    if (word == "sql") return run(text_of(bytes));
     if (word == "commit") return commit();
-    lock_.reset();
+    if (word == "lock") {
+      milliseconds::rep wait = 0;
+      words >> wait;
+      return lock(text_of(bytes), milliseconds(wait));
+    }
+    holder_.reset();
     say("released");
     return false;
   }
 
  private:
-  bool lock(milliseconds wait) {
-    tell(lock_requested);
-    lock_ = capture::take_write_lock(live_, wait);
-    failpoint("cutover-locked");
-    say(lock_ ? "locked" : "busy");
+  static std::string text_of(std::size_t bytes) {
+    std::string text(bytes, '\0');
+    std::cin.read(text.data(), static_cast<std::streamsize>(bytes));
+    return text;
+  }
+  bool open(const std::string& where) {
+    holder_ = kind_ == "sqlite" ? hold_file(where) : hold_tables(where, max_hold_);
+    say(fmt::format("ready {}", getpid()));
     return true;
   }
-  bool run(std::size_t bytes) {
-    std::string sql(bytes, '\0');
-    std::cin.read(sql.data(), static_cast<std::streamsize>(bytes));
-    live_.execute(sql);
+  bool lock(const std::string& sql, milliseconds wait) {
+    tell(lock_requested);
+    const bool locked = holder_->lock(sql, wait);
+    failpoint("cutover-locked");
+    say(locked ? "locked" : "busy");
+    return true;
+  }
+  bool run(const std::string& sql) {
+    holder_->run(sql);
     say("ok");
     return true;
   }
   bool commit() {
     tell(committing);
     failpoint("cutover-before-fence-commit");
-    lock_->commit();
+    holder_->commit();
     failpoint("cutover-after-fence-commit");
     say("committed");
     return true;
@@ -83,21 +99,23 @@ class Holder {
     if (::write(watchdog_, &what, 1) != 1) throw Error("the watchdog is gone", "", Advice::stop);
   }
 
-  sqlite::Database live_;
+  std::string kind_;
+  milliseconds max_hold_;
   int watchdog_;
-  std::unique_ptr<sqlite::Transaction> lock_;
+  std::unique_ptr<Holder> holder_;
 };
 
-int hold(const std::string& path, int watchdog) {
+int hold(Commands commands) {
   try {
-    Holder holder(path, watchdog);
     std::string command;
     while (std::getline(std::cin, command)) {
-      if (!holder.obey(command)) return 0;
+      if (!commands.obey(command)) return 0;
     }
     return 0;
   } catch (const std::exception& failure) {
-    say(fmt::format("failed {}", failure.what()));
+    std::string why = failure.what();
+    std::replace(why.begin(), why.end(), '\n', ' ');
+    say("failed " + why);
     return 1;
   }
 }
@@ -142,6 +160,16 @@ class Watchdog {
   bool requested_ = false, committing_ = false;
 };
 
+// What libpq takes from the environment was for the holder: it may be a password.
+void forget_connections() {
+  std::vector<std::string> names;
+  for (char** one = environ; *one; ++one) {
+    const std::string_view variable(*one);
+    if (variable.starts_with("PG")) names.emplace_back(variable.substr(0, variable.find('=')));
+  }
+  for (const auto& name : names) ::unsetenv(name.c_str());
+}
+
 int watch(pid_t holder, int told, milliseconds max_hold, const char* hook) {
   Watchdog watchdog(told, max_hold);
   const Ended ended = watchdog.watch();
@@ -150,6 +178,7 @@ int watch(pid_t holder, int told, milliseconds max_hold, const char* hook) {
   while (::waitpid(holder, &status, 0) < 0 && errno == EINTR) {
   }
   if (ended != Ended::daemon_gone || !hook || watchdog.is_committing()) return 0;
+  forget_connections();
   ::execl(hook, hook, static_cast<char*>(nullptr));
   return 1;
 }
@@ -168,7 +197,7 @@ int hold_process(int argc, char** argv) {
     if (getppid() != watchdog) return 1;  // it died before that took effect
     ::close(life);
     told.read.close();
-    return hold(argv[2], told.write.number);
+    return hold({argv[2], milliseconds(std::stol(argv[3])), told.write.number});
   }
   // The daemon must see the end of the holder as the end of its answers.
   ::close(0);

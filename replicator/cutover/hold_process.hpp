@@ -1,12 +1,12 @@
-// The processes behind a hold of a SQLite file: one that has the write lock, and its watchdog. They are apart
+// The processes behind a hold: one that has the lock (holder.hpp), and its watchdog. They are apart
 // from the daemon, so that no end of it (killed, stopped) can keep the application's writers waiting.
 //
 // The holder reads commands from descriptor 0 and answers each by a line on descriptor 1:
-//   (start)      "ready PID"
-//   lock MS      "locked", or "busy" when it was not to be had in time
-//   sql BYTES    then so many bytes of statements: "ok"
-//   commit       "committed"
-//   release      "released", and it ends
+//   open BYTES      then so many bytes that say what: "ready PID"
+//   lock BYTES MS   then so many bytes of statements: "locked", or "busy" when it was not to be had in time
+//   sql BYTES       then so many bytes of statements: "ok"
+//   commit          "committed"
+//   release         "released", and it ends
 // What goes wrong is answered "failed WHY". The end of its input, or of its watchdog, is a ROLLBACK.
 //
 // The watchdog kills the holder at max-hold after the first "lock", and when descriptor 3 closes: the daemon
@@ -18,7 +18,7 @@ namespace tidegate::cutover {
 
 constexpr const char* hold_process_word = "hold-process";
 
-// `tidegate hold-process FILE MAX_HOLD_MS [HOOK]`; returns the exit code.
+// `tidegate hold-process sqlite|postgres MAX_HOLD_MS [HOOK]`; returns the exit code.
 int hold_process(int argc, char** argv);
 
 }  // namespace tidegate::cutover

@@ -139,7 +139,7 @@ HookPolicy Hooks::policy(const std::string& event) const {
   if (set != settings_.policies.end()) return set->second;
   for (std::string_view before : {"check", "on-ready", "before-fence", "on-hold"})
     if (event == before) return HookPolicy::fail;
-  for (std::string_view important : {"on-switch", "verify-switch", "on-abort"})
+  for (std::string_view important : {"on-switch", "on-rollback", "verify-switch", "on-abort"})
     if (event == important) return HookPolicy::retry;
   return HookPolicy::warn;
 }

@@ -9,6 +9,8 @@ constexpr std::array<std::string_view, 12> names{"guard",     "prepare", "hold",
                                                  "prove",     "reverse", "intent",    "open",
                                                  "switching", "watch",   "rehearsed", "aborted"};
 
+constexpr std::array<std::string_view, 3> modes{"rehearse", "cutover", "rollback"};
+
 // The lock may be held from `hold` on; hooks may have been run from `prepare` on.
 bool has_something_to_undo(Step step) {
   return step >= Step::prepare && step <= Step::intent;
@@ -24,6 +26,25 @@ Move give_up(const Run& run) {
 }
 
 }  // namespace
+
+std::string_view name_of(Mode mode) {
+  return modes[static_cast<std::size_t>(mode)];
+}
+
+std::optional<Mode> mode_named(std::string_view name) {
+  for (std::size_t i = 0; i < modes.size(); ++i) {
+    if (modes[i] == name) return static_cast<Mode>(i);
+  }
+  return std::nullopt;
+}
+
+Side from_of(Mode mode) {
+  return mode == Mode::rollback ? Side::target : Side::source;
+}
+
+Side other(Side side) {
+  return side == Side::source ? Side::target : Side::source;
+}
 
 std::string_view name_of(Step step) {
   return names[static_cast<std::size_t>(step)];
@@ -60,43 +81,77 @@ Move after(const Run& run, Outcome outcome, Situation situation) {
   return {Step::prepare, true, true};
 }
 
+Side live_after(const std::optional<Run>& settled) {
+  return settled ? other(from_of(settled->mode)) : Side::source;
+}
+
 namespace {
 
 Decision half_done(std::string why) {
   return {Decision::Kind::half_done, Step::guard, std::move(why)};
 }
 
-// Before the intent no database may know of the run, nor of another that was not undone.
-Decision nothing_is_changed(const SourceSays& source, const TargetSays& target, Decision::Kind otherwise) {
-  if (source.fenced_by)
-    return half_done("the source is fenced by run " + *source.fenced_by +
-                     ", which the journal never intended");
-  if (target.is_live)
-    return half_done("the target was opened by run " + target.run + " and the source is not fenced");
-  return {otherwise, Step::guard, ""};
+const char* word(Side side) {
+  return side == Side::source ? "source" : "target";
+}
+
+std::string what_it_is(Side side, const Says& says) {
+  const std::string state = says.is_live           ? " takes writes"
+                            : side == Side::source ? " is fenced"
+                                                   : " is not live";
+  return std::string("the ") + word(side) + state + (says.run.empty() ? "" : " by run " + says.run);
+}
+
+// While no run is past its point of no return, both say what the settled one left; empty: they do. A live
+// side that knows of no run may have been restored from a backup: it takes writes all the same.
+std::string against_rest(const std::optional<Run>& settled, const Says& source, const Says& target) {
+  const Side live = live_after(settled);
+  const std::string expected = settled ? settled->id : "";
+  for (Side side : {Side::source, Side::target}) {
+    const Says& says = side == Side::source ? source : target;
+    const bool knows = says.run == expected || (says.run.empty() && live == Side::source);
+    if (says.is_live == (side == live) && knows) continue;
+    return what_it_is(side, says) + (settled ? ", and the journal's last that came through is run " + expected
+                                             : ", which the journal never intended");
+  }
+  return "";
+}
+
+Decision at_rest(const std::optional<Run>& settled, const Says& source, const Says& target,
+                 Decision::Kind otherwise) {
+  std::string why = against_rest(settled, source, target);
+  return why.empty() ? Decision{otherwise, Step::guard, ""} : half_done(std::move(why));
+}
+
+// Its fence is there: it is carried to its end.
+Decision roll_forward(const Run& run, bool opened) {
+  if (run.step == Step::intent && opened)
+    return half_done("the " + std::string(word(other(from_of(run.mode)))) + " is open already for run " +
+                     run.id + ", which was only intended");
+  if (run.step <= Step::open) return {Decision::Kind::go_on, Step::open, ""};
+  if (!opened)
+    return half_done("run " + run.id + " has opened the " + word(other(from_of(run.mode))) +
+                     ", which does not know of it");
+  return {Decision::Kind::go_on, run.step, ""};
 }
 
 }  // namespace
 
-Decision decide(const std::optional<Run>& last, const SourceSays& source, const TargetSays& target) {
-  if (!last || last->step == Step::aborted || last->step == Step::rehearsed)
-    return nothing_is_changed(source, target, Decision::Kind::nothing);
-  if (last->step < Step::intent) return nothing_is_changed(source, target, Decision::Kind::abort);
-  const bool fenced = source.fenced_by == last->id, opened = target.is_live && target.run == last->id;
-  if (last->step == Step::intent && !source.fenced_by && !target.is_live)
+Decision decide(const std::optional<Run>& last, const std::optional<Run>& settled, const Says& source,
+                const Says& target) {
+  if (!last || is_end(last->step)) return at_rest(settled, source, target, Decision::Kind::nothing);
+  if (last->step < Step::intent) return at_rest(settled, source, target, Decision::Kind::abort);
+  if (last->step == Step::intent && against_rest(settled, source, target).empty())
     return {Decision::Kind::abort, Step::guard, ""};
+  const Side from = from_of(last->mode), to = other(from);
+  const Says &left = from == Side::source ? source : target, &taken = from == Side::source ? target : source;
+  const bool fenced = !left.is_live && left.run == last->id, opened = taken.is_live && taken.run == last->id;
   if (!fenced)
-    return half_done("run " + last->id + " is past its point of no return, and the source " +
-                     (source.fenced_by ? "is fenced by run " + *source.fenced_by : "is not fenced"));
-  if (target.is_live && !opened)
-    return half_done("the source is fenced by run " + last->id + ", and the target was opened by run " +
-                     target.run);
-  if (last->step == Step::intent)
-    return opened ? half_done("the target is open already for run " + last->id + ", which was only intended")
-                  : Decision{Decision::Kind::go_on, Step::open, ""};
-  if (last->step == Step::open) return {Decision::Kind::go_on, Step::open, ""};
-  if (!opened) return half_done("run " + last->id + " has opened the target, which does not know of it");
-  return {Decision::Kind::go_on, last->step, ""};
+    return half_done("run " + last->id + " is past its point of no return, and " + what_it_is(from, left));
+  if (taken.is_live && !opened)
+    return half_done("the " + std::string(word(from)) + " is fenced by run " + last->id + ", and " +
+                     what_it_is(to, taken));
+  return roll_forward(*last, opened);
 }
 
 }  // namespace tidegate::cutover

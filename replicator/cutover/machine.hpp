@@ -8,7 +8,14 @@
 
 namespace tidegate::cutover {
 
-enum class Mode { rehearse, cutover };
+enum class Mode { rehearse, cutover, rollback };
+std::string_view name_of(Mode mode);
+std::optional<Mode> mode_named(std::string_view name);
+
+// The ends of a pipeline. A run goes from the one whose rows are live to the other.
+enum class Side { source, target };
+Side from_of(Mode mode);
+Side other(Side side);
 
 // In the order of the protocol; the last three are ends.
 enum class Step {
@@ -62,11 +69,9 @@ struct Situation {
 
 Move after(const Run& run, Outcome outcome, Situation situation);
 
-// What both databases say of the live side, each with the run that said so last; empty: it says nothing.
-struct SourceSays {
-  std::optional<std::string> fenced_by;
-};
-struct TargetSays {
+// What a database says of itself: whether it takes the application's writes, and the run that made it so;
+// empty: none ever has.
+struct Says {
   bool is_live = false;
   std::string run;
 };
@@ -77,8 +82,14 @@ struct Decision {
   std::string why;          // of half_done: what contradicts what
 };
 
-// What a start does about the last run of the journal (absent: there was none). For a run that stands at
-// `intent` the source must have been asked under its write lock, and a "no" been made final there.
-Decision decide(const std::optional<Run>& last, const SourceSays& source, const TargetSays& target);
+// The side whose rows are live once `settled`, the last run that came through, is over.
+Side live_after(const std::optional<Run>& settled);
+
+// What a start does about the last run of the journal (absent: there was none). `settled`: the newest run
+// that has ever come to `watch`. For a run that stands at `intent` the side that it would fence must have
+// been asked under its own lock, and a "no" been made final there. A target that was not asked, since nothing
+// speaks of it, is one that says nothing.
+Decision decide(const std::optional<Run>& last, const std::optional<Run>& settled, const Says& source,
+                const Says& target);
 
 }  // namespace tidegate::cutover

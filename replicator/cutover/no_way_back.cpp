@@ -15,7 +15,12 @@ class NoWayBack : public WayBack {
   std::string record_start(Clock::time_point) override { return ""; }
   void run(const std::string&, std::stop_token) override {}
   Lag lag() override { return {}; }
-  bool caught_up(Clock::time_point, std::stop_token) override { return false; }
+  std::optional<std::uint64_t> caught_up(Clock::time_point, std::stop_token) override { return std::nullopt; }
+  void resume() override {}
+  std::vector<Finding> ready_to_return() override { return ready(); }
+  std::string prove(std::uint64_t) override { return "there is no way back"; }
+  std::size_t rejects() override { return 0; }
+  void remove() override {}
 };
 
 }  // namespace

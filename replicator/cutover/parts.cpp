@@ -6,6 +6,10 @@ namespace tidegate::cutover {
 
 using namespace std::chrono_literals;
 
+bool fits_into_a_hold(std::chrono::microseconds compare, const Order& order) {
+  return compare * 4 < order.max_hold;
+}
+
 std::optional<RoundTrip> round_trip(Coordination& coordination, bool compare_everything,
                                     Clock::time_point until) {
   const auto began = Clock::now();

@@ -7,12 +7,14 @@
 
 #include "replicator/config/settings.hpp"
 #include "replicator/control/store.hpp"
+#include "replicator/cutover/back_stream.hpp"
 #include "replicator/cutover/hooks.hpp"
 #include "replicator/cutover/machine.hpp"
 #include "replicator/cutover/run_journal.hpp"
 #include "replicator/cutover/way_back.hpp"
 #include "replicator/pipeline/apply_worker.hpp"
 #include "replicator/pipeline/coordination.hpp"
+#include "replicator/pipeline/source_worker.hpp"
 
 namespace tidegate::cutover {
 
@@ -24,9 +26,11 @@ struct Parts {
   std::string state_path;  // state.db
   Coordination& coordination;
   ControlStore& store;
+  SourceWorker& source;
   ApplyWorker& apply;
   RunJournal& journal;
   WayBack& way_back;
+  BackStream& back;
   const Hooks& hooks;
 };
 
@@ -36,9 +40,14 @@ struct Order {
   std::chrono::milliseconds max_hold{500}, timeout{600'000}, max_lag{1000}, calm{60'000};
   std::uint64_t attempts = 3;
   bool no_way_back = false;           // go on without; a rollback then loses what came after
+  bool accept_loss = false;           // of a rollback: rows that the way back could not carry do not matter
   bool accept_failed_writes = false;  // writers = "upgrades" without a hook that lets requests wait
   std::string by, reason;
 };
+
+// Whether a compare of everything that took this long outside may be done within the hold: in less than a
+// quarter of it.
+bool fits_into_a_hold(std::chrono::microseconds compare, const Order& order);
 
 // What waits for a cut and its way to the target; absent where the time came first.
 struct RoundTrip {

@@ -10,11 +10,12 @@ namespace tidegate::cutover {
 namespace {
 
 constexpr std::string_view copying = "the copy is not complete",
-                           paused = "it is paused: tidegate resume first", runs = "a cutover is under way",
+                           paused = "it is paused: tidegate resume first",
+                           runs = "a cutover or rollback is under way",
                            live = "the target is live: it would be overwritten",
                            gone = "the pipeline is finalized", failed = "the daemon has failed",
                            nothing = "nothing is under way",
-                           late = "the point of no return is passed: use rollback",
+                           late = "the point of no return is passed: let it end, then go the other way",
                            back = "the source is live already", last = "finalize follows a cutover";
 
 struct Line {
@@ -79,7 +80,8 @@ void require_permitted(std::string_view verb, std::string_view phase) {
   if (why.empty()) return;
   throw Refused(why == late ? "past-no-return" : "wrong-phase",
                 fmt::format("{} does nothing now: {}", verb, why),
-                why == late ? "tidegate rollback" : "`tidegate status` shows the phase and what to do next");
+                why == late ? "tidegate rollback, or tidegate cutover after a rollback"
+                            : "`tidegate status` shows the phase and what to do next");
 }
 
 std::string as_markdown() {

@@ -13,13 +13,19 @@ std::int64_t now_us() {
   return duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
 }
 
+Refused unknown(const std::string& what) {
+  return Refused("cutover-journal", "the journal of cutovers knows " + what + " that this tidegate does not",
+                 "use the version of tidegate that began it");
+}
+
 Step read_step(const std::string& name) {
-  auto step = step_named(name);
-  if (!step)
-    throw Refused("cutover-journal",
-                  "the journal of cutovers knows a step '" + name + "' that this tidegate does not",
-                  "use the version of tidegate that began it");
-  return *step;
+  if (auto step = step_named(name)) return *step;
+  throw unknown("a step '" + name + "'");
+}
+
+Mode read_mode(const std::string& name) {
+  if (auto mode = mode_named(name)) return *mode;
+  throw unknown("a kind of run '" + name + "'");
 }
 
 }  // namespace
@@ -38,7 +44,7 @@ void RunJournal::begin(const Run& run) {
     std::lock_guard lock(mutex_);
     auto insert = database_.prepare("INSERT INTO cutover_runs(id, mode, attempts) VALUES (?, ?, ?)");
     insert.bind(1, std::string_view(run.id));
-    insert.bind(2, std::string_view(run.mode == Mode::rehearse ? "rehearse" : "cutover"));
+    insert.bind(2, name_of(run.mode));
     insert.bind(3, static_cast<std::int64_t>(run.attempts)).run();
   }
   enter(run);
@@ -55,14 +61,23 @@ void RunJournal::enter(const Run& run) {
 }
 
 std::optional<Run> RunJournal::last() {
+  return find("");
+}
+
+std::optional<Run> RunJournal::settled() {
+  return find("WHERE s.step = 'watch' ");
+}
+
+std::optional<Run> RunJournal::find(const char* condition) {
   std::lock_guard lock(mutex_);
   auto row = database_.prepare(
-      "SELECT r.id, r.mode, r.attempts, s.step, s.attempt, s.way_back_start, s.reason FROM cutover_runs AS r "
-      "JOIN cutover_steps AS s ON s.run = r.id ORDER BY r.number DESC, s.number DESC LIMIT 1");
+      std::string("SELECT r.id, r.mode, r.attempts, s.step, s.attempt, s.way_back_start, s.reason FROM "
+                  "cutover_runs AS r JOIN cutover_steps AS s ON s.run = r.id ") +
+      condition + "ORDER BY r.number DESC, s.number DESC LIMIT 1");
   if (!row.step()) return std::nullopt;
   Run run;
   run.id = row.text(0);
-  run.mode = row.text(1) == "rehearse" ? Mode::rehearse : Mode::cutover;
+  run.mode = read_mode(row.text(1));
   run.attempts = static_cast<std::uint64_t>(row.integer(2));
   run.step = read_step(row.text(3));
   run.attempt = static_cast<std::uint64_t>(row.integer(4));

@@ -28,9 +28,13 @@ class RunJournal {
   void enter(const Run& run);
   // The last run, wherever it stands.
   std::optional<Run> last();
+  // The newest run that has ever come to `watch`: it made the side live that is.
+  std::optional<Run> settled();
   std::vector<JournalledStep> steps(const std::string& run);
 
  private:
+  std::optional<Run> find(const char* condition);
+
   std::mutex mutex_;
   sqlite::Database database_;
 };

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <set>
 
 #include "apply/postgres/target_tables.hpp"
@@ -29,13 +30,6 @@ constexpr std::size_t most_named = 5;  // tables in one sentence
 
 Finding blocked(std::string code, std::string message, std::string mend) {
   return {Level::block, std::move(code), "", "", std::move(message), std::move(mend)};
-}
-
-// For looking only.
-sqlite::Database open_legacy(const Settings& settings) {
-  sqlite::Database legacy(settings.source.end.path, sqlite::Database::Mode::read_write, look_timeout);
-  legacy.execute("PRAGMA query_only = ON");
-  return legacy;
 }
 
 std::string target_name(const TablePlan& plan) {
@@ -83,6 +77,12 @@ Position parse_start(const std::string& text) {
 
 SqliteWayBack::SqliteWayBack(const Settings& settings, const std::string& journal_path)
     : settings_(settings), capture_(settings, journal_path) {}
+
+sqlite::Database SqliteWayBack::look_at_legacy() const {
+  sqlite::Database legacy(settings_.source.end.path, sqlite::Database::Mode::read_write, look_timeout);
+  legacy.execute("PRAGMA query_only = ON");
+  return legacy;
+}
 
 std::vector<TablePlan> SqliteWayBack::plans() const {
   auto target = connect_target(connect_options(settings_, "tidegate way back"));
@@ -145,7 +145,7 @@ void SqliteWayBack::find_stream_trouble(std::vector<Finding>& findings) {
 // back has brought into the legacy file.
 void SqliteWayBack::find_foreign_writers(std::vector<Finding>& findings) const {
   JournalReader journal(capture_.journal_path());
-  auto legacy = open_legacy(settings_);
+  auto legacy = look_at_legacy();
   const auto known = position_in(legacy);
   const std::uint64_t from = std::max(journal.first() - 1, known ? known->sequence : 0);
   std::set<std::string> tables;
@@ -279,10 +279,12 @@ Lag SqliteWayBack::lag() {
   return lag;
 }
 
-bool SqliteWayBack::caught_up(Clock::time_point until, std::stop_token stop) {
+std::optional<std::uint64_t> SqliteWayBack::caught_up(Clock::time_point until, std::stop_token stop) {
   const auto sequence = capture_.wait_for(capture_.mark(), until, stop);
   std::unique_lock lock(mutex_);
-  return sequence && moved_.wait_until(lock, stop, until, [&] { return applied_ >= *sequence; });
+  if (!sequence || !moved_.wait_until(lock, stop, until, [&] { return applied_ >= *sequence; }))
+    return std::nullopt;
+  return sequence;
 }
 
 void SqliteWayBack::remove() {
@@ -294,9 +296,8 @@ void SqliteWayBack::remove() {
   transaction.commit();
 }
 
-std::vector<LegacyReject> SqliteWayBack::rejects() {
-  auto legacy = open_legacy(settings_);
-  return list_rejects(legacy);
+void SqliteWayBack::resume() {
+  if (std::filesystem::exists(capture_.journal_path())) capture_.start();
 }
 
 }  // namespace tidegate::cutover

@@ -21,22 +21,23 @@ class SqliteWayBack : public WayBack {
   std::string record_start(Clock::time_point until) override;
   void run(const std::string& start, std::stop_token stop) override;
   Lag lag() override;
-  bool caught_up(Clock::time_point until, std::stop_token stop) override;
-
-  // Takes away what the way back has made on the target, in the state directory and, last, in the legacy
-  // file. run() must have ended. Can be repeated.
-  void remove();
-
-  // Of the rows that the legacy file cannot hold: they keep a rollback from beginning.
-  std::vector<LegacyReject> rejects();
+  std::optional<std::uint64_t> caught_up(Clock::time_point until, std::stop_token stop) override;
+  void resume() override;
+  std::vector<Finding> ready_to_return() override;
+  std::string prove(std::uint64_t sequence) override;
+  std::size_t rejects() override;
+  void remove() override;
 
  private:
+  sqlite::Database look_at_legacy() const;  // query_only
   ReverseTables reverse_tables(sqlite::Database& legacy, std::vector<Finding>* findings) const;
   std::vector<TablePlan> plans() const;
   void find_stream_trouble(std::vector<Finding>& findings);
   void find_foreign_writers(std::vector<Finding>& findings) const;
   void find_legacy_trouble(std::vector<Finding>& findings) const;
   void work(const Position& start, const std::stop_token& stop);
+  void find_rejects(std::vector<Finding>& findings) const;
+  void hand_over_ids();
   void applied(std::uint64_t sequence);
   void pulse(const std::stop_token& stop);
 

@@ -43,9 +43,26 @@ class WayBack {
   // From any thread, while run() is at work: what a rollback would lose at this moment.
   virtual Lag lag() = 0;
 
-  // Commits a marker on the target and waits until the legacy database has all that stands before it. False
-  // where the time or the stop came first.
-  virtual bool caught_up(Clock::time_point until, std::stop_token stop) = 0;
+  // Commits a marker on the target and waits until the legacy database has all that stands before it: the
+  // reverse journal's sequence up to which it has. Absent where the time or the stop came first.
+  virtual std::optional<std::uint64_t> caught_up(Clock::time_point until, std::stop_token stop) = 0;
+
+  // At a start, before run() or without it: goes on consuming what an earlier prepare() has made on the
+  // target, so that its server need not keep it. Does nothing where there is nothing.
+  virtual void resume() = 0;
+
+  // GUARD of a rollback, while run() is at work: what keeps it from beginning. Changes nothing that lasts.
+  virtual std::vector<Finding> ready_to_return() = 0;
+  // PROVE of a rollback, within the hold: position and digest of the legacy database agree with the reverse
+  // journal, at `sequence` or behind it; its identity columns go on behind what the target has given out.
+  // What speaks against it, or empty.
+  virtual std::string prove(std::uint64_t sequence) = 0;
+  // Rows that the legacy database cannot hold.
+  virtual std::size_t rejects() = 0;
+
+  // Takes away what it has made on the target, in the state directory and, last, in the legacy database.
+  // run() must have ended. Can be repeated.
+  virtual void remove() = 0;
 };
 
 // Blocks GUARD with "way-back-not-configured": `cutover --no-way-back` goes on without, and then a rollback

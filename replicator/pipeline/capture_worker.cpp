@@ -24,7 +24,8 @@ using namespace std::chrono_literals;
 constexpr int rest_factor = 4;
 constexpr auto longest_rest_at_once = 250ms;
 constexpr auto tolerated_debt = 10s;
-constexpr auto longest_nap = 5ms, parked_nap = 20ms;
+constexpr auto longest_nap = 5ms, parked_nap = 5ms;
+constexpr auto snapshot_kept = 10s;  // between two absorbs of one rollback
 constexpr auto trim_interval = 60s;
 constexpr auto first_pause = 100ms, longest_pause = 5000ms;
 
@@ -148,6 +149,39 @@ std::unique_ptr<HeldCut> CaptureWorker::hold_cut(int readers, const Taken& taken
   return std::move(order.held);
 }
 
+std::optional<std::chrono::microseconds> CaptureWorker::absorb(bool everything,
+                                                               Coordination::Clock::time_point until) {
+  std::future<std::chrono::microseconds> answer;
+  {
+    std::lock_guard lock(order_mutex_);
+    answer = absorb_.emplace(AbsorbOrder{everything, {}}).answer.get_future();
+  }
+  const auto stop = coordination_.stop_token();
+  while (!stop.stop_requested() && Coordination::Clock::now() < until) {
+    if (answer.wait_for(std::chrono::milliseconds(2)) == std::future_status::ready) return answer.get();
+  }
+  std::lock_guard lock(order_mutex_);  // waits for one that has begun
+  absorb_.reset();
+  return std::nullopt;
+}
+
+void CaptureWorker::serve_absorb() {
+  std::lock_guard lock(order_mutex_);
+  if (!absorb_ || !coordination_.parked()) return;
+  AbsorbOrder order = std::move(*absorb_);
+  absorb_.reset();
+  try {
+    const auto began = std::chrono::steady_clock::now();
+    const auto rows = capture_->absorb(order.everything);
+    const auto took = std::chrono::steady_clock::now() - began;
+    snapshot_until_ = std::chrono::steady_clock::now() + snapshot_kept;
+    log_debug("absorbed {} rows of the way back", rows);
+    order.answer.set_value(std::chrono::duration_cast<std::chrono::microseconds>(took));
+  } catch (...) {
+    order.answer.set_exception(std::current_exception());
+  }
+}
+
 bool CaptureWorker::cut_if_due() {
   if (coordination_.parked()) return false;
   if (!coordination_.cut_wanted() && !capture_->source_moved()) return false;
@@ -186,7 +220,9 @@ void CaptureWorker::rest_after(std::chrono::microseconds work) {
 void CaptureWorker::rest_until_next_look() {
   auto began = std::chrono::steady_clock::now();
   if (coordination_.parked()) {
-    capture_->look_everywhere();  // no snapshot is held meanwhile: it would keep the WAL from starting over
+    serve_absorb();
+    // A snapshot that is held keeps the WAL from starting over.
+    if (began > snapshot_until_) capture_->look_everywhere();
     return std::this_thread::sleep_for(parked_nap);
   }
   capture_->tend();

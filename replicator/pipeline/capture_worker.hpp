@@ -29,6 +29,8 @@ class CaptureWorker : public SourceWorker {
   void run() override;
   std::unique_ptr<SourceView> view() override;
   void look_everywhere() override { look_everywhere_ = true; }
+  std::optional<std::chrono::microseconds> absorb(bool everything,
+                                                  Coordination::Clock::time_point until) override;
   std::unique_ptr<verify::Prover> prover(ApplyHold& hold) override;
 
   // The next cut is held, by connections of the caller's. `taken` is called on the capture thread before it
@@ -45,6 +47,11 @@ class CaptureWorker : public SourceWorker {
     std::unique_ptr<HeldCut> held;
     bool done = false;
   };
+  struct AbsorbOrder {
+    bool everything;
+    std::promise<std::chrono::microseconds> answer;
+  };
+  void serve_absorb();
   SqliteCapture::Cut take_cut();
   std::optional<std::vector<FilledTable>> fill();
   void reopen();
@@ -68,6 +75,8 @@ class CaptureWorker : public SourceWorker {
   std::condition_variable_any order_changed_;
   std::atomic<bool> look_everywhere_ = false;
   CutOrder* order_ = nullptr;  // of who waits in hold_cut()
+  std::optional<AbsorbOrder> absorb_;
+  std::chrono::steady_clock::time_point snapshot_until_{};  // while parked it is kept for the next absorb
 };
 
 }  // namespace tidegate

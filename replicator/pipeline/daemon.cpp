@@ -203,7 +203,7 @@ class Daemon {
         options_(apply_options(settings, state_path_, state_dir.file("keys.db"))),
         source_(make_source(settings, state_path_, store_, coordination_)),
         apply_(options_, *source_, coordination_, store_),
-        cutover_(settings, state_dir.path(), state_path_, coordination_, store_, apply_,
+        cutover_(settings, state_dir.path(), state_path_, coordination_, store_, *source_, apply_,
                  make_way_back(settings, state_dir)),
         verify_(settings, *source_, apply_, coordination_, state_dir.file("control.db")),
         api_(coordination_, store_, apply_, cutover_, verify_, options_.target, state_path_) {

@@ -1,6 +1,7 @@
 // A source as the daemon runs it, whichever database it is: from the first look to the last change.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 
@@ -30,8 +31,19 @@ class SourceWorker {
 
   // What capture keeps of the source is compared with all of it at the next cut.
   virtual void look_everywhere() {}
+  // While the cutover has the word (Coordination::park), the source is fenced and the way back writes to it:
+  // what capture keeps of the source takes over what that wrote, so that none of it comes forward. Done on
+  // the capture thread; absent where the time came first, and then it is not done later. Throws what it
+  // threw.
+  virtual std::optional<std::chrono::microseconds> absorb(bool everything,
+                                                          std::chrono::steady_clock::time_point until);
   // For verify, on threads of its own. Throws Error where the source is away.
   virtual std::unique_ptr<verify::Prover> prover(ApplyHold& hold) = 0;
 };
+
+inline std::optional<std::chrono::microseconds> SourceWorker::absorb(bool,
+                                                                     std::chrono::steady_clock::time_point) {
+  throw Refused("rollback-postgres", "a rollback to a Postgres source is not in this release", "wait for it");
+}
 
 }  // namespace tidegate

@@ -155,7 +155,7 @@ class Comparison {
   void tell(const Subject& subject, const std::string& what, const std::string& now) {
     const std::string part = subject.part.empty() ? "" : " " + subject.part;
     const std::string name = subject.name.first + "." + subject.name.second;
-    found_.push_back({Finding::Level::warn, "schema-changed", name, "",
+    found_.push_back({Finding::Level::warn, "migrations-differ", name, "",
                       fmt::format("{}{} of {}: {}, and that is not written", subject.kind, part, name, what),
                       "write a migration of your own; now it is: " + now});
   }

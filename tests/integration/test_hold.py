@@ -26,11 +26,11 @@ class HoldProcess:
         read, self.life = os.pipe()
         env = {"PATH": os.environ["PATH"], **({"TIDEGATE_FAILPOINT": failpoint} if failpoint else {})}
         program = BIN / ("tidegate-fault" if failpoint else "tidegate")
-        command = ["sh", "-c", f'exec "$0" "$@" 3<&{read}', program, "hold-process", path, str(max_hold), *([hook] if hook else [])]
+        command = ["sh", "-c", f'exec "$0" "$@" 3<&{read}', program, "hold-process", "sqlite", str(max_hold), *([hook] if hook else [])]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[read], env=env, text=True, bufsize=1,
                                         start_new_session=True)
         os.close(read)
-        self.holder = int(self.line().split()[1])
+        self.holder = int(self.ask(f"open {len(path)}", path).split()[1])
 
     def line(self):
         return self.process.stdout.readline().strip()
@@ -41,7 +41,7 @@ class HoldProcess:
         return self.line()
 
     def lock(self):
-        return self.ask("lock 500")
+        return self.ask("lock 0 500")
 
     def fence(self, sql="CREATE TABLE fence(a);\n"):
         return self.ask(f"sql {len(sql)}", sql)

@@ -264,7 +264,7 @@ class Schema(unittest.TestCase):
         self.said("apply", "--yes")
         self.write("INSERT INTO person VALUES (1, hex(zeroblob(50)))")   # does not fit varchar(40) any more
         found = json.loads(self.said("diff", "--json", code=DIFFERENCES).out)
-        self.assertEqual([one["code"] for one in found["changed"]], ["schema-changed"])
+        self.assertEqual([one["code"] for one in found["changed"]], ["migrations-differ"])
         self.assertEqual([(one["code"], one["column"]) for one in found["target"]], [("target-other-type", "name")])
         self.assertEqual(self.make("more"), [])
 

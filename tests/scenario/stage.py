@@ -118,6 +118,12 @@ class Stage:
                 cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
         connection.close()
 
+    def drop_slots(self):
+        """Those that killed pipelines have left on the target's server, where their names are taken."""
+        left = "SELECT count(*) FROM pg_replication_slots"
+        drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active"
+        wait_until(lambda: query(self.target.url, drop) is not None and query(self.target.url, left) == [(0,)], "the end of the slots")
+
     def pipeline(self, url=None, **options):
         """A pipeline, not started, from the app into a fresh database (or the one of the URL)."""
         made = tidegate.Tidegate(self.app.path, url or self.new_database(), **options)

@@ -32,10 +32,10 @@ def configure(pipeline, hooks=None, hook_more=""):
     return pipeline
 
 
-def cutover(pipeline, *flags, code=0, timeout=120):
+def cutover(pipeline, *flags, code=0, timeout=120, verb="cutover"):
     """The verb's outcome: `status --json`'s object cutover."""
-    done = pipeline.verb("cutover", "--json", *flags, timeout=timeout)
-    assert code is None or done.code == code, f"cutover {flags} ended with {done.code}: {done.out}{done.err}\n{pipeline.log[-3000:]}"
+    done = pipeline.verb(verb, "--json", *flags, timeout=timeout)
+    assert code is None or done.code == code, f"{verb} {flags} ended with {done.code}: {done.out}{done.err}\n{pipeline.log[-3000:]}"
     return json.loads(done.out) if done.out.strip() else json.loads(done.err)
 
 
@@ -46,6 +46,14 @@ def verified(pipeline):
 
 def forward(pipeline, *flags, **options):
     return cutover(pipeline, "--confirm", name_of(pipeline), "--no-way-back", *flags, **options)
+
+
+def with_way_back(pipeline, **options):
+    return cutover(pipeline, "--confirm", name_of(pipeline), **options)
+
+
+def rollback(pipeline, *flags, **options):
+    return cutover(pipeline, "--confirm", name_of(pipeline), *flags, verb="rollback", **options)
 
 
 def name_of(pipeline):
@@ -86,7 +94,8 @@ def fence_of(path):
     try:
         triggers, = connection.execute("SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND name LIKE '\\_tidegate%' ESCAPE '\\'").fetchone()
         there, = connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = '_tidegate_fence'").fetchone()
-        return triggers, connection.execute("SELECT run FROM _tidegate_fence").fetchone()[0] if there else None
+        run = connection.execute("SELECT run FROM _tidegate_fence WHERE live = 'target'").fetchone() if there else None
+        return triggers, run[0] if run else None
     finally:
         connection.close()
 

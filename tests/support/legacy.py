@@ -95,6 +95,12 @@ class LegacyApp:
         connection.execute("COMMIT")
         connection.close()
 
+    def forget_way_back(self):
+        """Takes out what the way back of an earlier pipeline keeps in the file."""
+        connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+        connection.executescript("DROP TABLE IF EXISTS _tidegate_position; DROP TABLE IF EXISTS _tidegate_rejects")
+        connection.close()
+
     def kill(self):
         """SIGKILL to the master and all workers, in the middle of whatever they do."""
         os.killpg(self.process.pid, signal.SIGKILL)

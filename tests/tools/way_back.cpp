@@ -28,7 +28,7 @@ std::string recorded_start(SqliteWayBack& way_back, const std::filesystem::path&
 void answer(SqliteWayBack& way_back, const std::string& line) {
   if (line == "sync")
     std::cout << (way_back.caught_up(SqliteWayBack::Clock::now() + 30s, {}) ? "synced" : "late") << std::endl;
-  if (line == "rejects") std::cout << way_back.rejects().size() << std::endl;
+  if (line == "rejects") std::cout << way_back.rejects() << std::endl;
   if (line != "lag") return;
   const auto lag = way_back.lag();
   std::cout << fmt::format("{} {} {}", *lag.seconds, *lag.bytes, *lag.transactions) << std::endl;

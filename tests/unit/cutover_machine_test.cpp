@@ -44,6 +44,10 @@ TEST(CutoverMachine, ACutoverGoesThroughAllSteps) {
   EXPECT_EQ(path(Mode::cutover), (std::vector<Step>{steps, steps + 9}));
 }
 
+TEST(CutoverMachine, ARollbackGoesThroughTheSameSteps) {
+  EXPECT_EQ(path(Mode::rollback), path(Mode::cutover));
+}
+
 TEST(CutoverMachine, ARehearsalNeverComesToTheIntent) {
   EXPECT_EQ(path(Mode::rehearse), (std::vector<Step>{steps, steps + 6}));
   EXPECT_EQ(after(at(Step::reverse, Mode::rehearse), Outcome::done, {}),
@@ -107,50 +111,131 @@ TEST(CutoverMachine, NamesAreReadBack) {
 
 // --- decide ---
 
-const SourceSays no_fence{}, our_fence{"r1"}, other_fence{"r0"};
-const TargetSays not_live{}, live_by_us{true, "r1"}, live_by_other{true, "r0"};
 using Kind = Decision::Kind;
+
+// What each side says. r1 is the run in question; r0 the one before it that came through.
+const Says takes_writes{true, ""}, fenced_by_us{false, "r1"}, fenced_by_other{false, "r9"},
+    not_live{false, ""}, live_by_us{true, "r1"}, live_by_other{true, "r9"};
+const std::optional<ARun> never;
+
+ARun settled(Mode mode) {
+  ARun run = at(Step::watch, mode);
+  run.id = "r0";
+  return run;
+}
 
 TEST(CutoverDecision, WithoutARunBothMustBeUntouched) {
   for (const auto& last :
        {std::optional<ARun>(), std::optional(at(Step::aborted)), std::optional(at(Step::rehearsed))}) {
-    EXPECT_EQ(decide(last, no_fence, not_live).kind, Kind::nothing);
-    EXPECT_EQ(decide(last, our_fence, not_live).kind, Kind::half_done);
-    EXPECT_EQ(decide(last, no_fence, live_by_other).kind, Kind::half_done);
-    EXPECT_EQ(decide(last, our_fence, live_by_us).kind, Kind::half_done);
+    EXPECT_EQ(decide(last, never, takes_writes, not_live).kind, Kind::nothing);
+    EXPECT_EQ(decide(last, never, fenced_by_us, not_live).kind, Kind::half_done);
+    EXPECT_EQ(decide(last, never, takes_writes, live_by_other).kind, Kind::half_done);
+    EXPECT_EQ(decide(last, never, fenced_by_us, live_by_us).kind, Kind::half_done);
   }
 }
 
 TEST(CutoverDecision, BeforeTheIntentItIsGivenUp) {
   for (Step step : {Step::guard, Step::prepare, Step::hold, Step::drain, Step::prove, Step::reverse}) {
-    EXPECT_EQ(decide(at(step), no_fence, not_live).kind, Kind::abort);
-    EXPECT_EQ(decide(at(step), our_fence, not_live).kind, Kind::half_done);
-    EXPECT_EQ(decide(at(step), no_fence, live_by_us).kind, Kind::half_done);
+    EXPECT_EQ(decide(at(step), never, takes_writes, not_live).kind, Kind::abort);
+    EXPECT_EQ(decide(at(step), never, fenced_by_us, not_live).kind, Kind::half_done);
+    EXPECT_EQ(decide(at(step), never, takes_writes, live_by_us).kind, Kind::half_done);
   }
 }
 
 TEST(CutoverDecision, AnIntentIsWhatTheSourceSays) {
-  EXPECT_EQ(decide(at(Step::intent), no_fence, not_live).kind, Kind::abort);
-  auto on = decide(at(Step::intent), our_fence, not_live);
+  const ARun run = at(Step::intent);
+  EXPECT_EQ(decide(run, never, takes_writes, not_live).kind, Kind::abort);
+  auto on = decide(run, never, fenced_by_us, not_live);
   EXPECT_EQ(on.kind, Kind::go_on);
   EXPECT_EQ(on.from, Step::open);
-  EXPECT_EQ(decide(at(Step::intent), other_fence, not_live).kind, Kind::half_done);
-  EXPECT_EQ(decide(at(Step::intent), our_fence, live_by_us).kind, Kind::half_done);
-  EXPECT_EQ(decide(at(Step::intent), no_fence, live_by_us).kind, Kind::half_done);
+  EXPECT_EQ(decide(run, never, fenced_by_other, not_live).kind, Kind::half_done);
+  EXPECT_EQ(decide(run, never, fenced_by_us, live_by_us).kind, Kind::half_done);
+  EXPECT_EQ(decide(run, never, takes_writes, live_by_us).kind, Kind::half_done);
 }
 
 TEST(CutoverDecision, FromOpenOnItRollsForward) {
-  EXPECT_EQ(decide(at(Step::open), our_fence, not_live).from, Step::open);
-  EXPECT_EQ(decide(at(Step::open), our_fence, live_by_us).from, Step::open);
-  EXPECT_EQ(decide(at(Step::switching), our_fence, live_by_us).from, Step::switching);
-  EXPECT_EQ(decide(at(Step::watch), our_fence, live_by_us).from, Step::watch);
-  for (Step step : {Step::open, Step::switching, Step::watch}) {
-    EXPECT_EQ(decide(at(step), no_fence, live_by_us).kind, Kind::half_done);
-    EXPECT_EQ(decide(at(step), other_fence, live_by_us).kind, Kind::half_done);
-    EXPECT_EQ(decide(at(step), our_fence, live_by_other).kind, Kind::half_done);
+  EXPECT_EQ(decide(at(Step::open), never, fenced_by_us, not_live).from, Step::open);
+  EXPECT_EQ(decide(at(Step::open), never, fenced_by_us, live_by_us).from, Step::open);
+  EXPECT_EQ(decide(at(Step::switching), never, fenced_by_us, live_by_us).from, Step::switching);
+  for (Step step : {Step::open, Step::switching}) {
+    EXPECT_EQ(decide(at(step), never, takes_writes, live_by_us).kind, Kind::half_done);
+    EXPECT_EQ(decide(at(step), never, fenced_by_other, live_by_us).kind, Kind::half_done);
+    EXPECT_EQ(decide(at(step), never, fenced_by_us, live_by_other).kind, Kind::half_done);
   }
-  EXPECT_EQ(decide(at(Step::switching), our_fence, not_live).kind, Kind::half_done);
-  EXPECT_EQ(decide(at(Step::watch), our_fence, not_live).kind, Kind::half_done);
+  EXPECT_EQ(decide(at(Step::switching), never, fenced_by_us, not_live).kind, Kind::half_done);
+}
+
+TEST(CutoverDecision, OnceItCameThroughBothMustSaySo) {
+  const ARun run = at(Step::watch);
+  EXPECT_EQ(decide(run, run, fenced_by_us, live_by_us).kind, Kind::nothing);
+  EXPECT_EQ(live_after(run), Side::target);
+  for (const auto& source : {takes_writes, fenced_by_other, live_by_us})
+    EXPECT_EQ(decide(run, run, source, live_by_us).kind, Kind::half_done);
+  for (const auto& target : {not_live, live_by_other, fenced_by_us})
+    EXPECT_EQ(decide(run, run, fenced_by_us, target).kind, Kind::half_done);
+}
+
+// --- decide, of a rollback: the same with the ends exchanged ---
+
+const Says fenced_before{false, "r0"}, live_before{true, "r0"};
+
+TEST(RollbackDecision, BeforeTheIntentItIsGivenUp) {
+  for (Step step : {Step::guard, Step::prepare, Step::hold, Step::drain, Step::prove, Step::reverse}) {
+    const ARun run = at(step, Mode::rollback);
+    EXPECT_EQ(decide(run, settled(Mode::cutover), fenced_before, live_before).kind, Kind::abort);
+    EXPECT_EQ(decide(run, settled(Mode::cutover), fenced_before, fenced_by_us).kind, Kind::half_done);
+    EXPECT_EQ(decide(run, settled(Mode::cutover), live_by_us, live_before).kind, Kind::half_done);
+    EXPECT_EQ(decide(run, settled(Mode::cutover), takes_writes, live_before).kind, Kind::half_done);
+  }
+}
+
+TEST(RollbackDecision, AnIntentIsWhatTheTargetSays) {
+  const ARun run = at(Step::intent, Mode::rollback);
+  const auto before = settled(Mode::cutover);
+  EXPECT_EQ(decide(run, before, fenced_before, live_before).kind, Kind::abort);
+  auto on = decide(run, before, fenced_before, fenced_by_us);
+  EXPECT_EQ(on.kind, Kind::go_on);
+  EXPECT_EQ(on.from, Step::open);
+  EXPECT_EQ(decide(run, before, fenced_before, fenced_by_other).kind, Kind::half_done);
+  EXPECT_EQ(decide(run, before, live_by_us, fenced_by_us).kind, Kind::half_done);
+  EXPECT_EQ(decide(run, before, live_by_us, live_before).kind, Kind::half_done);
+}
+
+TEST(RollbackDecision, FromOpenOnItRollsForward) {
+  const auto before = settled(Mode::cutover);
+  EXPECT_EQ(decide(at(Step::open, Mode::rollback), before, fenced_before, fenced_by_us).from, Step::open);
+  EXPECT_EQ(decide(at(Step::open, Mode::rollback), before, live_by_us, fenced_by_us).from, Step::open);
+  const ARun run = at(Step::switching, Mode::rollback);
+  EXPECT_EQ(decide(run, before, live_by_us, fenced_by_us).from, Step::switching);
+  EXPECT_EQ(decide(run, before, fenced_before, fenced_by_us).kind, Kind::half_done);
+  EXPECT_EQ(decide(run, before, live_by_us, live_before).kind, Kind::half_done);
+}
+
+TEST(RollbackDecision, AfterItTheSourceTakesWrites) {
+  const auto back = settled(Mode::rollback);
+  for (const auto& last : {std::optional(back), std::optional(at(Step::aborted))}) {
+    EXPECT_EQ(decide(last, back, live_before, fenced_before).kind, Kind::nothing);
+    EXPECT_EQ(decide(last, back, takes_writes, not_live).kind, Kind::nothing) << "restored, and not asked";
+    EXPECT_EQ(decide(last, back, fenced_before, fenced_before).kind, Kind::half_done);
+    EXPECT_EQ(decide(last, back, live_before, live_before).kind, Kind::half_done);
+    EXPECT_EQ(decide(last, back, live_before, fenced_by_other).kind, Kind::half_done);
+  }
+  EXPECT_EQ(live_after(back), Side::source);
+}
+
+TEST(RollbackDecision, ASecondCutoverBeginsFromThere) {
+  const auto back = settled(Mode::rollback);
+  EXPECT_EQ(decide(at(Step::drain), back, live_before, fenced_before).kind, Kind::abort);
+  EXPECT_EQ(decide(at(Step::intent), back, live_before, fenced_before).kind, Kind::abort);
+  EXPECT_EQ(decide(at(Step::intent), back, fenced_by_us, fenced_before).from, Step::open);
+  EXPECT_EQ(decide(at(Step::open), back, fenced_by_us, live_by_us).from, Step::open);
+}
+
+TEST(RollbackDecision, GivenUpTheTargetStaysLive) {
+  const auto before = settled(Mode::cutover);
+  EXPECT_EQ(decide(at(Step::aborted, Mode::rollback), before, fenced_before, live_before).kind,
+            Kind::nothing);
+  EXPECT_EQ(live_after(before), Side::target);
 }
 
 // --- the journal ---
@@ -181,6 +266,27 @@ TEST(RunJournal, TheLastStepOfTheLastRunIsReadBack) {
   EXPECT_EQ(last->way_back_start, "0/16B3748");
   EXPECT_EQ(last->reason, "because");
   EXPECT_EQ(again.steps("r2").size(), 2U);
+}
+
+TEST(RunJournal, TheSettledRunIsTheLastThatCameThrough) {
+  Scratch scratch;
+  RunJournal journal(scratch.file("control.db"));
+  EXPECT_FALSE(journal.settled());
+  ARun cut = at(Step::guard);
+  cut.way_back_start = "start";
+  journal.begin(cut);
+  EXPECT_FALSE(journal.settled());
+  cut.step = Step::watch;
+  journal.enter(cut);
+  ARun back = at(Step::guard, Mode::rollback);
+  back.id = "r2";
+  journal.begin(back);
+  back.step = Step::aborted;
+  journal.enter(back);
+  ASSERT_TRUE(journal.settled());
+  EXPECT_EQ(journal.settled()->id, "r1");
+  EXPECT_EQ(journal.settled()->way_back_start, "start");
+  EXPECT_EQ(journal.last()->mode, Mode::rollback);
 }
 
 // --- verbs and phases ---

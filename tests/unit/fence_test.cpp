@@ -85,6 +85,20 @@ TEST_F(Fence, SaysWhoMadeItAndIsTakenAwayWhole) {
   app_.execute("INSERT INTO item VALUES (2, 'two')");
 }
 
+TEST_F(Fence, OpeningTakesItAwayAndKeepsWhoDidIt) {
+  fence("cutover-1");
+  open_legacy(file_.path(), "rollback-1", milliseconds(1000));
+  auto ours = connection();
+  EXPECT_FALSE(fenced_by(ours));
+  EXPECT_EQ(opened_by(ours), "rollback-1");
+  app_.execute("INSERT INTO item VALUES (2, 'two')");
+  open_legacy(file_.path(), "rollback-1", milliseconds(1000));  // once more
+  fence("cutover-2");
+  EXPECT_EQ(fenced_by(ours), "cutover-2");
+  EXPECT_EQ(opened_by(ours), "");
+  refused("INSERT INTO item VALUES (3, 'three')");
+}
+
 TEST_F(Fence, IsNoTableOfTheApplication) {
   fence();
   auto ours = connection();

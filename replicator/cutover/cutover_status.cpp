@@ -1,0 +1,120 @@
+// What status says of cutovers and rollbacks: which side is live, the steps with their times, what to do
+// next.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "replicator/cutover/cutover.hpp"
+#include "replicator/cutover/executor.hpp"
+#include "replicator/cutover/guard.hpp"
+#include "replicator/log.hpp"
+
+namespace tidegate::cutover {
+namespace {
+
+const char* level_name(Finding::Level level) {
+  return level == Finding::Level::block ? "block" : level == Finding::Level::warn ? "warn" : "note";
+}
+
+const char* outcome_of(const Run& run, bool refused) {
+  if (run.step == Step::watch) return "done";
+  if (run.step == Step::rehearsed) return "rehearsed";
+  return run.step == Step::aborted ? (refused ? "refused" : "aborted") : "";
+}
+
+const char* word(Side side) {
+  return side == Side::source ? "source" : "target";
+}
+
+}  // namespace
+
+void Cutover::end(const Run& run, const Executor& executor) {
+  note(run, &executor);
+  const bool refused = blocks(executor.findings());
+  {
+    std::lock_guard lock(mutex_);
+    shown_.outcome = outcome_of(run, refused);
+    if (run.step == Step::watch) live_ = other(from_of(run.mode));
+  }
+  const std::string mode(name_of(run.mode));
+  parts_.store.audit(mode + " ended", "tidegate", run.reason, std::string(name_of(run.step)));
+  log_info("{} {}: {}{}{}", mode, run.id, name_of(run.step), run.reason.empty() ? "" : ": ", run.reason);
+}
+
+void Cutover::note(const Run& run, const Executor* executor) {
+  auto steps = journal_->steps(run.id);
+  const auto now = std::chrono::duration_cast<std::chrono::microseconds>(
+                       std::chrono::system_clock::now().time_since_epoch())
+                       .count();
+  std::lock_guard lock(mutex_);
+  step_ = run.step;
+  mode_ = run.mode;
+  shown_.run = run.id;
+  shown_.mode = name_of(run.mode);
+  shown_.step = name_of(run.step);
+  shown_.attempt = run.attempt;
+  shown_.reason = run.reason;
+  shown_.steps.clear();
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const auto ended = i + 1 < steps.size() ? steps[i + 1].at_us : now;
+    if (is_end(steps[i].step)) continue;
+    shown_.steps.push_back({std::string(name_of(steps[i].step)), steps[i].attempt,
+                            static_cast<double>(ended - steps[i].at_us) / 1000});
+  }
+  if (is_end(run.step) && !executor) shown_.outcome = outcome_of(run, false);
+  if (!executor) return;
+  shown_.hold_ms = executor->hold_ms();
+  shown_.findings.clear();
+  for (const auto& finding : executor->findings())
+    shown_.findings.push_back({level_name(finding.level), finding.code, finding.message, finding.mend});
+}
+
+bool Cutover::is_target_live() {
+  std::lock_guard lock(mutex_);
+  return live_ == Side::target;
+}
+
+std::string Cutover::permission_phase(const std::string& phase) {
+  std::lock_guard lock(mutex_);
+  if (is_end(step_)) return live_ == Side::target ? "reversed" : phase;
+  if (is_past_return(step_)) return "switching";
+  return mode_ == Mode::rollback ? "rollback" : "cutover";
+}
+
+void Cutover::show(Status& status) {
+  std::lock_guard lock(mutex_);
+  status.live = word(live_);
+  if (!shown_.run.empty()) status.cutover = shown_;
+  if (live_ == Side::target) show_reversed(status);
+  if (!is_end(step_)) show_run(status);
+}
+
+void Cutover::show_run(Status& status) const {
+  if (is_past_return(step_) && step_ != Step::intent) status.live = word(other(from_of(mode_)));
+  status.phase = mode_ == Mode::rollback ? "rollback" : "cutover";
+  status.step = shown_.step;
+  status.next_steps = {"tidegate status --watch"};
+  if (!is_past_return(step_)) status.next_steps.push_back("tidegate abort");
+}
+
+void Cutover::show_reversed(Status& status) {
+  status.phase = "reversed";
+  status.step = "watching";
+  const Lag lag = way_back_->lag();
+  const auto reported = [&](std::string_view code) {
+    return std::any_of(status.errors.begin(), status.errors.end(),
+                       [&](const StatusError& error) { return error.code == code; });
+  };
+  status.rollback.lag_seconds = lag.seconds;
+  status.rollback.lag_transactions = lag.transactions;
+  status.rollback.rejects = rejects_;
+  status.rollback.ready = lag.seconds.has_value() && status.rollback.rejects == 0 &&
+                          !reported("way-back-failed") && !reported("fence-broken");
+  status.next_steps.clear();
+  if (reported("hook-failed")) status.next_steps.emplace_back("tidegate cutover --continue");
+  if (reported("way-back-failed")) status.next_steps.emplace_back("tidegate explain way-back-lost");
+  status.next_steps.emplace_back("tidegate status --watch");
+  status.next_steps.emplace_back("tidegate rollback --dry-run");
+}
+
+}  // namespace tidegate::cutover

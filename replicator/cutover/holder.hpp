@@ -1,0 +1,29 @@
+// What keeps the writers of a live database waiting: one transaction, in a process of its own
+// (hold_process.hpp). Its end without commit() is a ROLLBACK, whatever ended it.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+namespace tidegate::cutover {
+
+class Holder {
+ public:
+  virtual ~Holder() = default;
+  // Begins; false where the lock was not to be had in time. Throws Error for all else.
+  virtual bool lock(const std::string& sql, std::chrono::milliseconds wait) = 0;
+  // Within the hold. Throws Error.
+  virtual void run(const std::string& sql) = 0;
+  // Durable when it returns. Throws Error; then it may be committed or not.
+  virtual void commit() = 0;
+};
+
+// BEGIN IMMEDIATE on a SQLite file; takes no statements for that.
+std::unique_ptr<Holder> hold_file(const std::string& path);
+
+// A transaction of a Postgres server, whose first statements take the locks. The server itself ends it where
+// no statement comes for `max_hold`, so that a stopped or cut-off process keeps nobody waiting.
+std::unique_ptr<Holder> hold_tables(const std::string& url, std::chrono::milliseconds max_hold);
+
+}  // namespace tidegate::cutover
