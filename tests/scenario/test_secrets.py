@@ -225,10 +225,15 @@ class Secrets(unittest.TestCase):
             self.run_verb("status", "--json")
             self.run_verb("quarantine", "accept", "--all", "--reason", "a test")
             self.run_verb("verify")
-            for words in (["cutover", "--dry-run"], ["cutover", "--rehearse"], ["abort"], ["cutover", "--confirm", self.name(), "--no-way-back", "--json"],
-                          ["status"], ["audit", "--json"], ["report", "--html", "report.html"], ["support-bundle", "bundle.tar.gz"]):
+            for words in (["cutover", "--dry-run"], ["cutover", "--rehearse"], ["abort"], ["cutover", "--confirm", self.name(), "--json"]):
                 self.run_verb(*words)
-            self.assertEqual(self.tide.status()["live"], "target")
+            self.assertEqual(self.tide.status()["live"], "target", self.said[-1])
+            self.target.execute(f"INSERT INTO public.visit (id, note) VALUES (70, '{PLANTED}-back'); UPDATE public.person SET name = '{PLANTED}-b' WHERE id = 3")
+            self.tide.wait_status(lambda status: status["rollback"]["ready"], 60, "the way back")
+            for words in (["status"], ["rollback", "--dry-run"], ["rollback", "--confirm", self.name(), "--json"], ["status"], ["audit", "--json"],
+                          ["report", "--html", "report.html"], ["support-bundle", "bundle.tar.gz"]):
+                self.run_verb(*words)
+            self.assertEqual(self.tide.status()["live"], "source", [text for where, text in self.said if where.startswith("rollback --confirm")])
         self.nothing_came_out(titles)
 
     def write(self, path, statements):
