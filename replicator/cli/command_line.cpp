@@ -65,6 +65,9 @@ constexpr VerbWords verb_words[] = {
     {"rollback", "Switch",
      "Make the source live again, with all that was written meanwhile: --dry-run, --confirm NAME",
      "tidegate rollback --dry-run"},
+    {"finalize", "Switch",
+     "After a cutover: take tidegate out of both databases; no rollback is possible then",
+     "tidegate finalize --dry-run"},
     {"abort", "Switch", "Give a cutover or rollback up, before its point of no return",
      "tidegate abort --reason 'not today'"},
     {"login-check", "Mend",
@@ -83,7 +86,7 @@ constexpr VerbWords verb_words[] = {
     {"version", "Mend", "The program's version", "tidegate version --json"},
 };
 
-constexpr const char* later_verbs[] = {"backup", "finalize", "report", "support-bundle"};
+constexpr const char* later_verbs[] = {"backup", "report", "support-bundle"};
 
 constexpr VerbWords config_words[] = {
     {"check", "", "Validate the configuration", "tidegate config check"},
@@ -202,6 +205,12 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
         ->type_name("");
   if (name == "throttle")
     verb.add_option("RATE", raw.rate, "Rows per second, or off")->type_name("")->required();
+  if (name == "finalize") {
+    auto* dry_run = verb.add_flag("--dry-run", into.dry_run, "Say what blocks it, and change nothing");
+    verb.add_option("--confirm", into.confirm, "NAME of the pipeline: do it")
+        ->type_name("")
+        ->excludes(dry_run);
+  }
   if (name == "repair") verb.add_flag("--dry-run", into.dry_run, "Say what would be done, and do nothing");
   if (name == "events") {
     verb.add_flag("--follow", into.follow, "Go on as events come");

@@ -501,6 +501,13 @@ constexpr Explanation explanations[] = {
      "a "
      "hold would wait for it.",
      "Let it end, or end it: SELECT pg_terminate_backend(PID)."},
+    {"finalized", "The pipeline was finalized, or that was begun: nothing is replicated any more.",
+     "If it was not finished, `tidegate finalize --confirm NAME` goes on. A new migration needs a new state "
+     "directory."},
+    {"finalize-begun", "finalize was begun before and goes on where it ended.", "Nothing."},
+    {"finalize-will", "What finalize takes away.", "Nothing; --confirm NAME does it."},
+    {"journal-mode-not-restored", "SQLite leaves WAL only while no other program has the file open.",
+     "End that program (`lsof FILE` names it), and give the command again."},
     {"confirm-needed",
      "A cutover or rollback changes which database is live, so it wants the pipeline's name typed.",
      "tidegate cutover --confirm NAME, after --dry-run and --rehearse; tidegate rollback --confirm NAME."},
