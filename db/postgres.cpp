@@ -72,6 +72,12 @@ void add_keyword(std::vector<const char*>& keys, std::vector<const char*>& value
   values.push_back(value);
 }
 
+// Such a server converts nothing, but refuses to send what is no UTF-8 to a client that asked for that.
+bool has_texts_of_any_bytes(PGconn* connection) {
+  const char* encoding = PQparameterStatus(connection, "server_encoding");
+  return encoding && std::string_view(encoding) == "SQL_ASCII";
+}
+
 // One look at the socket; long enough that a spin costs nothing, short enough that nobody waits for it.
 void wait_for_socket(int socket, short events) {
   pollfd watched{socket, events, 0};
@@ -141,6 +147,7 @@ Connection::Connection(const ConnectOptions& options) {
                 refused ? Advice::stop : Advice::reconnect);
   }
   run(session_setup);
+  if (has_texts_of_any_bytes(connection_.get())) run("SET client_encoding = 'SQL_ASCII'");
 }
 
 std::string Connection::description() const {

@@ -105,7 +105,7 @@ constexpr Explanation explanations[] = {
     {"nothing-loaded",
      "The state directory holds no pipeline yet, so nobody's password has become another one.",
      "Export after the load; --state DIR says which pipeline."},
-    {"file-exists", "The file that was to be written is there already, and is never overwritten.",
+    {"file-exists", "The file that was to be written is there already, and stays as it is.",
      "Name another file, or move it away first; `init` takes --force."},
     {"passwords-not-carried",
      "Supabase Auth checks bcrypt, argon2 and Firebase scrypt (werkzeug's scrypt becomes that). Of other "
@@ -206,6 +206,25 @@ constexpr Explanation explanations[] = {
      "Run verify again after some seconds; it must be gone before the target is written to."},
     {"verify-catalogue", "A column, index or constraint of the target is not what was planned.",
      "Undo the change on the target, or build what is missing by hand."},
+    {"seed-changed",
+     "A file of [target] seed was changed after it had been carried out. It is carried out once.",
+     "Put the change into a migration of the target, and bring the file back as it was."},
+    {"seed-not-run",
+     "A file was added to [target] seed after the first copy had ended. Seeds are carried out before it, or "
+     "not at all.",
+     "Put what it holds into a migration of the target, and take it out of the list."},
+    {"seed-not-readable", "A file of [target] seed cannot be read, or its statements cannot be told apart.",
+     "Bring it back, or correct it at the place that is named."},
+    {"seed-transaction",
+     "Each file of [target] seed is one transaction, with its row in tidegate.seeds. BEGIN, COMMIT, VACUUM "
+     "and CREATE INDEX "
+     "CONCURRENTLY cannot be in one.",
+     "Leave BEGIN and COMMIT out; make a migration of what must stand alone."},
+    {"seed-failed",
+     "The target refused a statement of a file of [target] seed. Nothing of that file was carried out.",
+     "Correct the statement that is named; the next start goes on with this file. A table that tidegate "
+     "fills takes no seed: it is "
+     "fenced (25006)."},
     {"verify-rows-of-nobody",
      "A table that several maps fill has rows which none of them says are its own, by its `rows` or its "
      "remembered keys.",

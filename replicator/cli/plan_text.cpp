@@ -106,7 +106,27 @@ std::string mapping_text(const std::vector<MapSample>& samples) {
   return text.empty() ? "" : "\nMapping, with the types of some rows:\n" + text;
 }
 
-std::string plan_text(const PlannedPipeline& planned, const Settings& settings) {
+namespace {
+
+std::string estimate_text(const Estimate& estimate) {
+  const auto time = std::chrono::ceil<std::chrono::seconds>(estimate.copy);
+  return fmt::format(
+      ", about {}\ncopying them takes about {} ({} rows/s, tried with {}); keys and indexes come on top",
+      format_size(estimate.bytes), format_duration(time),
+      format_count(static_cast<std::uint64_t>(estimate.rows_per_second)), format_rows(estimate.sampled_rows));
+}
+
+json::object estimate_json(const Estimate& estimate) {
+  return {{"bytes", estimate.bytes},
+          {"copy_seconds", estimate.copy.count()},
+          {"rows_per_second", estimate.rows_per_second},
+          {"sampled_rows", estimate.sampled_rows}};
+}
+
+}  // namespace
+
+std::string plan_text(const PlannedPipeline& planned, const Settings& settings,
+                      const std::optional<Estimate>& estimate) {
   bool has_target = settings.target.end.kind != Endpoint::Kind::none;
   std::string text = fmt::format("{} -> {}\n\n", masked(settings.source.end),
                                  has_target ? masked(settings.target.end) : "a target that is not named yet");
@@ -118,15 +138,24 @@ std::string plan_text(const PlannedPipeline& planned, const Settings& settings) 
                         format_count(planned.measures[i].rows), plan.schema, plan.target);
   }
   const auto [tables, rows] = tables_and_rows(planned);
-  text += fmt::format("\n{} tables, {} rows\n", tables, format_count(rows));
+  text += fmt::format("\n{} table{}, {}{}\n", tables, tables == 1 ? "" : "s", format_rows(rows),
+                      estimate ? estimate_text(*estimate) : "");
   if (!planned.findings.empty())
     text += "\nWhat is not carried over as it is, and what to know:\n" + findings_text(planned.findings);
   return text + "\n";
 }
 
+std::string seeds_text(const Settings& settings) {
+  std::string text;
+  for (const auto& seed : settings.target.seeds)
+    text += fmt::format("Seed {}: carried out once, before the first copy.\n", seed.name);
+  return text;
+}
+
 std::string ddl_text(const PlannedPipeline& planned, const Settings& settings) {
-  if (settings.target.schema == TargetSchema::existing) return "The target's tables are used as they are.\n";
-  std::string text = "-- before the load\n";
+  if (settings.target.schema == TargetSchema::existing)
+    return seeds_text(settings) + "The target's tables are used as they are.\n";
+  std::string text = seeds_text(settings) + "-- before the load\n";
   for (const auto& statement : planned.ddl.before_load) text += statement + ";\n";
   text += "\n-- after the load\n";
   for (const auto& object : planned.ddl.after_load) {
@@ -135,7 +164,8 @@ std::string ddl_text(const PlannedPipeline& planned, const Settings& settings) {
   return text;
 }
 
-std::string plan_json(const PlannedPipeline& planned, const Settings& settings) {
+std::string plan_json(const PlannedPipeline& planned, const Settings& settings,
+                      const std::optional<Estimate>& estimate) {
   json::array tables;
   for (std::size_t i = 0; i < planned.plans.size(); ++i) {
     json::object table = json::parse(to_json(planned.plans[i])).as_object();
@@ -147,6 +177,7 @@ std::string plan_json(const PlannedPipeline& planned, const Settings& settings) 
                    {"tables", tables},
                    {"findings", findings_json(planned.findings)},
                    {"ddl", ddl_text(planned, settings)}};
+  if (estimate) out["estimate"] = estimate_json(*estimate);
   return json::serialize(out) + "\n";
 }
 

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <boost/json/fwd.hpp>
+#include <optional>
 #include <string>
 
 #include "replicator/pipeline/daemon.hpp"
+#include "replicator/pipeline/estimate.hpp"
 #include "replicator/pipeline/mapping_samples.hpp"
 
 namespace tidegate::cli {
@@ -12,10 +14,12 @@ namespace tidegate::cli {
 // Each column of a mapped relation: its expression, and the types that it has in rows of the source.
 std::string mapping_text(const std::vector<MapSample>& samples);
 // Tables with their rows, and what is not carried over as it is.
-std::string plan_text(const PlannedPipeline& planned, const Settings& settings);
+std::string plan_text(const PlannedPipeline& planned, const Settings& settings,
+                      const std::optional<Estimate>& estimate = {});
 // The SQL that `run` would execute.
 std::string ddl_text(const PlannedPipeline& planned, const Settings& settings);
-std::string plan_json(const PlannedPipeline& planned, const Settings& settings);
+std::string plan_json(const PlannedPipeline& planned, const Settings& settings,
+                      const std::optional<Estimate>& estimate = {});
 
 // Findings by level, each with its mend.
 boost::json::array findings_json(const std::vector<Finding>& findings);

@@ -75,8 +75,9 @@ int plan(const Invocation& invocation) {
   Settings settings = settings_with_source(invocation);
   auto planned = plan_from_source(settings);
   constexpr int example_rows = 3;
-  fmt::print("{}", invocation.json ? plan_json(planned, settings)
-                                   : plan_text(planned, settings) +
+  const auto estimate = estimate_copy(settings, planned);
+  fmt::print("{}", invocation.json ? plan_json(planned, settings, estimate)
+                                   : plan_text(planned, settings, estimate) +
                                          mapping_text(sample_maps(settings, planned, example_rows)) +
                                          ddl_text(planned, settings));
   bool blocked = false;

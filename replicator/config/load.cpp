@@ -170,7 +170,13 @@ void read_target(Section section, Loading& loading) {
   if (const auto word = section.choice("schema", {"create", "existing"}))
     target.schema = static_cast<TargetSchema>(*word);
   for (Section& grant : section.sections("grants")) read_grant(grant, loading);
-  for (const char* key : {"seed", "post_sql", "realtime"}) section.later(key);
+  for (const auto& name : section.texts("seed").value_or(std::vector<std::string>())) {
+    const auto& seed = target.seeds.emplace_back(SeedFile{name, absolute(name, loading.file_folder)});
+    if (!std::filesystem::is_regular_file(seed.path))
+      section.refuse("seed", "names " + name + ", which is not there",
+                     "its place is taken from this file's folder");
+  }
+  for (const char* key : {"post_sql", "realtime"}) section.later(key);
   section.finish();
 }
 

@@ -115,6 +115,7 @@ std::vector<Shown> show(const Settings& s) {
   add("target.url", quoted_toml(masked(s.target.end)));
   add("target.ca_file", quoted_toml(s.target.ca_file));
   add("target.schema", s.target.schema == TargetSchema::create ? "\"create\"" : "\"existing\"");
+  for (const auto& seed : s.target.seeds) add("target.seed", quoted_toml(seed.name));
   for (const auto& grant : s.target.grants)
     add("target.grants", fmt::format("{{ role = {}, privileges = {} }}", quoted_toml(grant.role),
                                      list_toml(grant.privileges)));

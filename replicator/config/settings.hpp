@@ -44,11 +44,17 @@ struct SourceSettings {
   PostgresSourceSettings postgres;
 };
 
+struct SeedFile {
+  std::string name;  // as it is written in the file
+  std::filesystem::path path;
+};
+
 struct TargetSettings {
   Endpoint end;
   std::string ca_file;
   TargetSchema schema = TargetSchema::create;
-  std::vector<Grant> grants;  // [[target.grants]]: on every table that tidegate creates
+  std::vector<SeedFile> seeds;  // carried out once, before the first copy
+  std::vector<Grant> grants;    // [[target.grants]]: on every table that tidegate creates
 };
 
 struct TableChoice {  // patterns with * and ?, compared without case as SQLite's names are

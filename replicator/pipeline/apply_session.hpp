@@ -10,6 +10,7 @@
 #include "apply/mapping/keys/key_memory.hpp"
 #include "apply/mapping/mapping.hpp"
 #include "apply/postgres/target_tables.hpp"
+#include "replicator/config/settings.hpp"
 #include "replicator/pipeline/applier.hpp"
 #include "replicator/pipeline/resyncs.hpp"
 #include "replicator/pipeline/source_worker.hpp"
@@ -24,6 +25,7 @@ struct ApplyWorkerOptions {
   MappingOptions mapping;
   std::shared_ptr<KeyMemory> keys;  // that of `mapping`
   std::string state_path;
+  std::vector<SeedFile> seeds;
 };
 
 struct ApplySession {

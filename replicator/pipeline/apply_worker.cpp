@@ -9,6 +9,7 @@
 #include "apply/postgres/target_fence.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/apply_status.hpp"
+#include "replicator/pipeline/seeds.hpp"
 
 namespace tidegate {
 namespace {
@@ -126,7 +127,12 @@ void ApplyWorker::work(ApplySession& session, RowRetries& retries) {
   show_tables(coordination_, session);
   if (session.target.phase() == TargetPhase::fresh) create_tables(session);
   if (!store_.fact("target_filled")) store_.set_fact("target_filled", iso_now());
-  if (session.target.phase() == TargetPhase::loading) load_or_say_why(session);
+  if (session.target.phase() == TargetPhase::loading) {
+    run_seeds(session.target, options_.seeds);
+    load_or_say_why(session);
+  }
+  for (const Finding& finding : seeds_out_of_step(session.target, options_.seeds))
+    coordination_.report(finding.code, finding.message);
   fence(session);
   session.copied = session.view->copied(session.target, session.plans);
   auto carry = [&](const SchemaChange& change, std::uint64_t sequence) {

@@ -81,6 +81,7 @@ ApplyWorkerOptions apply_options(const Settings& settings, const std::string& st
   options.keys = make_key_memory(settings, keys_path);
   options.mapping = mapping_options(settings, options.keys);
   options.state_path = state_path;
+  options.seeds = settings.target.seeds;
   return options;
 }
 

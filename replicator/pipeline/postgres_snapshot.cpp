@@ -1,9 +1,12 @@
 #include "replicator/pipeline/postgres_snapshot.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <stdexcept>
 #include <thread>
 
+#include "apply/postgres/row_errors.hpp"
 #include "db/binary_forms.hpp"
 #include "db/error.hpp"
 #include "db/replication.hpp"
@@ -29,10 +32,31 @@ Relation relation_of(const SnapshotTable& table) {
 
 // A reader's chunk, as the copier takes it.
 class ReaderSource : public ChunkSource {
+ private:
+  // A row that the source's server cannot give (a character without a place in UTF-8, say) is none that the
+  // target refused: leaving it out of the COPY would not help.
+  template <class Work>
+  auto of_source(const Work& work) const {
+    try {
+      return work();
+    } catch (const TableRewritten&) {
+      throw;
+    } catch (const Error& error) {
+      if (!is_row_error(error)) throw;
+      throw Error(fmt::format("the source's server cannot send a row of table {}: {}; mend it there",
+                              job_.table->name, error.what()),
+                  "", Advice::stop);
+    }
+  }
+
  public:
   ReaderSource(ChunkReader& reader, const ChunkJob& job) : reader_(reader), job_(job) {}
-  void open(bool binary) override { reader_.open(*job_.table, job_.by_key, job_.after, job_.up_to, binary); }
-  bool read(std::string& into) override { return reader_.read(into); }
+  void open(bool binary) override {
+    of_source([&] { reader_.open(*job_.table, job_.by_key, job_.after, job_.up_to, binary); });
+  }
+  bool read(std::string& into) override {
+    return of_source([&] { return reader_.read(into); });
+  }
 
  private:
   ChunkReader& reader_;

@@ -12,7 +12,7 @@ namespace tidegate::schema {
 struct Difference {
   // Each becomes a file, in this order; none is empty. One that does not fit into a transaction stands alone.
   std::vector<std::vector<std::string>> files;
-  // What reads otherwise than the files' and is not written: code schema-changed, with what it is now.
+  // What reads otherwise than the files' and is not written: code migrations-differ, with what it is now.
   std::vector<Finding> findings;
 };
 

@@ -48,6 +48,8 @@ std::string text_of(const fs::path& path) {
   return text.str();
 }
 
+}  // namespace
+
 // Comments behind the last statement stand as one of their own.
 std::vector<std::string> statements_in(const std::string& text) {
   std::vector<std::string> statements;
@@ -66,8 +68,6 @@ std::vector<std::string> statements_in(const std::string& text) {
   close();
   return statements;
 }
-
-}  // namespace
 
 std::vector<MigrationFile> migrations_in(const fs::path& folder) {
   std::vector<MigrationFile> files;

@@ -18,6 +18,10 @@ struct MigrationFile {
 // folder. Throws Refused where two have one version.
 std::vector<MigrationFile> migrations_in(const std::filesystem::path& folder);
 
+// A text's statements, each with the comments in front of it; comments behind the last one stand as one of
+// their own. Throws std::invalid_argument where a quote or comment does not end. Pure.
+std::vector<std::string> statements_in(const std::string& text);
+
 // Its statements, each with the comments in front of it, as the CLI keeps them. Throws Refused that names the
 // file where it cannot be read or followed.
 std::vector<std::string> statements_of(const MigrationFile& file);

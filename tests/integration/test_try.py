@@ -5,17 +5,16 @@ import os
 import pathlib
 import pty
 import re
-import select
 import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support.guard import guard                      # noqa: E402
+from support.terminal import read_until              # noqa: E402
 from support.tidegate import BIN, ROOT, built        # noqa: E402
 
 TRY = ROOT / "deploy" / "try.py"
@@ -41,29 +40,17 @@ class Try(unittest.TestCase):
         self.addCleanup(process.kill)
         return process, ours
 
-    def read_until(self, terminal, words, timeout=60):
-        text, deadline = "", time.monotonic() + timeout
-        while words not in text:
-            ready, _, _ = select.select([terminal], [], [], max(0, deadline - time.monotonic()))
-            if not ready:
-                self.fail(f"no {words!r} in {text!r}")
-            try:
-                text += os.read(terminal, 4096).decode(errors="replace")
-            except OSError:
-                self.fail(f"the terminal closed before {words!r}: {text!r}")
-        return text
-
     def test_a_file_until_a_key_is_pressed(self):
         before = self.source.read_bytes()
         process, terminal = self.on_terminal("/usr/bin/python3", TRY, self.source)
-        told = self.read_until(terminal, "Press any key")
+        told = read_until(self, terminal, "Press any key")
         self.assertIn("2 rows read from both ends, value by value: no differences", told)
         look = re.search(r"PGPASSFILE=(\S+) psql '([^']+)'", told)
         rows = subprocess.run(["psql", "-X", "-At", look.group(2), "-c", "SELECT name FROM pupil ORDER BY id"], text=True, check=True,
                               capture_output=True, env={**os.environ, "PGPASSFILE": look.group(1)}).stdout
         self.assertEqual(rows.split(), ["Ada", "Ben"])
         os.write(terminal, b" ")
-        self.read_until(terminal, "Everything arrived.")
+        read_until(self, terminal, "Everything arrived.")
         self.assertEqual(process.wait(30), 0)
         self.assertEqual(self.source.read_bytes(), before, "the file itself stays as it was")
         self.assertEqual([path.name for path in self.dir.iterdir()], ["app.db"])

@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import pty
-import select
 import shutil
 import signal
 import sqlite3
@@ -20,6 +19,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support.guard import guard                      # noqa: E402
 from support.target import Target                    # noqa: E402
+from support.terminal import read_until              # noqa: E402
 from support.tidegate import BIN, Tidegate, built    # noqa: E402
 
 FAILED, REFUSED, USAGE, TIMED_OUT = 1, 2, 4, 5
@@ -270,6 +270,9 @@ class Alone(unittest.TestCase):
         self.assertEqual(done.code, 0, done)
         self.assertIn('CREATE TABLE "public"."person"', done.out)
         plan = json.loads(self.tide.verb("plan", "--source", self.source, "--json").out)
+        self.assertEqual(plan["estimate"]["sampled_rows"], sum(table["rows"] for table in plan["tables"]))   # all of so few
+        self.assertGreater(plan["estimate"]["copy_seconds"], 0)
+        self.assertRegex(done.out, r"about [0-9.]+ (B|KiB)\ncopying them takes about 1s \([0-9,]+ rows/s, tried with")
         self.assertEqual([(table["source"], table["rows"]) for table in plan["tables"]], [("person", 2), ("visit", 1)])
         self.assertEqual(self.source.read_bytes(), before)
         self.assertEqual(os.listdir(self.dir), ["app.db"])
@@ -392,45 +395,33 @@ class Alone(unittest.TestCase):
         self.addCleanup(process.kill)
         return process, ours
 
-    def read_until(self, terminal, words, timeout=30):
-        text, deadline = "", time.monotonic() + timeout
-        while words not in text:
-            ready, _, _ = select.select([terminal], [], [], max(0, deadline - time.monotonic()))
-            if not ready:
-                self.fail(f"no {words!r} in {text!r}")
-            try:
-                text += os.read(terminal, 4096).decode(errors="replace")
-            except OSError:
-                self.fail(f"the terminal closed before {words!r}: {text!r}")
-        return text
-
     def test_in_a_terminal_it_asks_and_then_shows(self):
         process, terminal = self.on_terminal()
-        self.read_until(terminal, "Go on? [y/N]")
+        read_until(self, terminal, "Go on? [y/N]")
         status = json.loads(self.tide.verb("status", "--json").out)
         self.assertEqual((status["phase"], status["step"]), ("new", "waiting for the plan to be approved"))
         self.assertTrue(self.nothing_in_target())
         os.write(terminal, b"y\n")
-        self.read_until(terminal, "streaming")
+        read_until(self, terminal, "streaming")
         process.send_signal(signal.SIGINT)
-        self.read_until(terminal, "ending")
+        read_until(self, terminal, "ending")
         self.assertEqual(process.wait(30), 0)
         self.assertIn("pipeline", (self.tide.state / "daemon.log").read_text())
 
     def test_no_is_no(self):
         process, terminal = self.on_terminal()
-        self.read_until(terminal, "Go on? [y/N]")
+        read_until(self, terminal, "Go on? [y/N]")
         os.write(terminal, b"n\n")
-        self.read_until(terminal, "nothing was written to the target")
+        read_until(self, terminal, "nothing was written to the target")
         self.assertEqual(process.wait(30), REFUSED)
         self.assertTrue(self.nothing_in_target())
         self.assertFalse(self.tide.state.exists())
 
     def test_stop_while_it_asks(self):
         process, terminal = self.on_terminal()
-        self.read_until(terminal, "Go on? [y/N]")
+        read_until(self, terminal, "Go on? [y/N]")
         self.assertEqual(self.tide.verb("stop").code, 0)
-        self.read_until(terminal, "nothing was written to the target")
+        read_until(self, terminal, "nothing was written to the target")
         self.assertEqual(process.wait(30), 0, "who asked for an end got it")
         self.assertTrue(self.nothing_in_target())
 

@@ -8,6 +8,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import unittest
 
 import psycopg2
 from psycopg2 import sql
@@ -22,7 +23,7 @@ from load import Load                        # noqa: E402
 from proxy import wait_until                 # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-MAPPED_ONLY = r"^apply/mapping/|^apply/postgres/reset|"
+MAPPED_ONLY = r"^apply/mapping/|^apply/postgres/reset|^replicator/pipeline/seeds|"   # the last in test_seed
 WAY_BACK = r"|^apply/sqlite/|^replicator/cutover/(reverse_capture|sqlite_way_back)"   # in test_way_back
 POSTGRES_ONLY = re.compile(MAPPED_ONLY + r"^capture/postgres/|^apply/postgres/(native/|chunk_copier|chunk_ledger)|^replicator/(pipeline|verify)/postgres_|^replicator/pipeline/resync" + WAY_BACK)
 SQLITE_ONLY = re.compile(MAPPED_ONLY + r"^capture/sqlite/|^apply/postgres/(chunk_loader|batch_writer)|^replicator/pipeline/(capture_worker|sqlite_)|^replicator/verify/sqlite_" + WAY_BACK)
@@ -49,6 +50,14 @@ def failpoints(elsewhere=POSTGRES_ONLY):
                 continue
             names.update(re.findall(r'\bfailpoint\("([^"]+)"\)', path.read_text()))
     return sorted(names)
+
+
+def open_stage():
+    """For setUpModule: one stage, seeded, for all tests of a file. Says the seed that repeats a run."""
+    print("seed", SEED, flush=True)
+    stage = Stage().seed()
+    unittest.addModuleCleanup(stage.close)
+    return stage
 
 
 class Stage:

@@ -11,7 +11,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from stage import LONG, SEED, WAIT, Stage, failpoints, judge, process_state, query   # noqa: E402
+from stage import LONG, WAIT, open_stage, failpoints, judge, process_state, query   # noqa: E402
 from proxy import Proxy, wait_until                                                   # noqa: E402
 
 STREAM_KILLS, SNAPSHOT_KILLS = (140, 60) if LONG else (6, 4)
@@ -33,12 +33,7 @@ stage = None
 
 def setUpModule():
     global stage
-    print("seed", SEED, flush=True)
-    stage = Stage().seed()
-
-
-def tearDownModule():
-    stage.close()
+    stage = open_stage()
 
 
 class Rounds(unittest.TestCase):

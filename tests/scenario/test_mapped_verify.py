@@ -10,8 +10,6 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-import threading
-import time
 import unittest
 import uuid
 
@@ -21,6 +19,7 @@ from stage import SEED, WAIT                                          # noqa: E4
 from support.pgsource import Pair                                     # noqa: E402
 from support.target import Target                                     # noqa: E402
 from support.tidegate import Tidegate, built                          # noqa: E402
+from support.writing import Writing                  # noqa: E402
 import test_mapping_postgres as schools                               # noqa: E402
 
 EQUAL, REFUSED, DIFFERENT = 0, 2, 3
@@ -92,36 +91,20 @@ def found_in(report):
     return sorted(((one["table"], one["key"], one["kind"], one["columns"]) for one in report["differences"]), key=str)
 
 
-class Writing:
-    """An app that goes on writing to rows that nobody plants anything in."""
+def writer(seed):
+    """Writes to rows that nobody plants anything in."""
+    rng = random.Random(seed)
 
-    def __init__(self, path, seed):
-        self.path, self.stopping, self.commits, self.rng = path, threading.Event(), 0, random.Random(seed)
-        self.thread = threading.Thread(target=self.run, daemon=True)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        self.thread.join()
-
-    def run(self):
-        connection = sqlite3.connect(self.path, timeout=30)
-        while not self.stopping.is_set():
-            one, other = self.rng.randrange(QUIET, USERS), self.rng.randrange(QUIET, 2000)
-            with connection:
-                connection.execute("UPDATE user SET email = ?, score = score + 0.25 WHERE id = ?", (f"person{other}@x.org", one))
-                connection.execute("UPDATE user SET gone = CASE WHEN gone IS NULL THEN '2024-02-02' END WHERE id = ? AND id NOT IN (SELECT user_id FROM child)"
-                                   " AND id NOT IN (SELECT user_id FROM nick)", (other,))
-                connection.execute("UPDATE child SET age = age + 1 WHERE id = ?", (one,))
-                connection.execute("DELETE FROM child WHERE id = ?", (other,))
-                connection.execute("UPDATE nick SET nick = nick || '.' WHERE user_id = ?", (one,))
-                connection.execute("INSERT INTO user (email, name, role, active) VALUES (?, 'new', 'parent', 1)", (f"person{one}@x.org",))
-            self.commits += 1
-            time.sleep(0.004)
-        connection.close()
+    def write(connection, _):
+        one, other = rng.randrange(QUIET, USERS), rng.randrange(QUIET, 2000)
+        connection.execute("UPDATE user SET email = ?, score = score + 0.25 WHERE id = ?", (f"person{other}@x.org", one))
+        connection.execute("UPDATE user SET gone = CASE WHEN gone IS NULL THEN '2024-02-02' END WHERE id = ? AND id NOT IN (SELECT user_id FROM child)"
+                           " AND id NOT IN (SELECT user_id FROM nick)", (other,))
+        connection.execute("UPDATE child SET age = age + 1 WHERE id = ?", (one,))
+        connection.execute("DELETE FROM child WHERE id = ?", (other,))
+        connection.execute("UPDATE nick SET nick = nick || '.' WHERE user_id = ?", (one,))
+        connection.execute("INSERT INTO user (email, name, role, active) VALUES (?, 'new', 'parent', 1)", (f"person{one}@x.org",))
+    return write
 
 
 class Mapped(unittest.TestCase):
@@ -169,7 +152,7 @@ class FromSqlite(Mapped):
         return answer
 
     def test_1_equal_again_and_again_under_load(self):
-        with Writing(self.path, SEED) as app:
+        with Writing(self.path, writer(SEED)) as app:
             for _ in range(RUNS_UNDER_LOAD):
                 report = self.verify()
                 self.assertEqual((report["differences"], report["excepted"], report["remarks"]), ([], [], []))
@@ -197,7 +180,7 @@ class FromSqlite(Mapped):
             (PROFILES, [uuid_of("user", 21)], "differs", ["score"]), (PROFILES, [uuid_of("user", 22)], "differs", ["active", "at"]),
             (PROFILES, [stranger], "extra", []), (CHILDREN, [uuid_of("child", 25)], "differs", ["size"]), (CHILDREN, [uuid_of("child", 26)], "missing", []),
             (NICKS, [uuid_of("user", 29)], "differs", ["nick"]), (NICKS, [uuid_of("user", 30)], "differs", ["nick"])], key=str)
-        with Writing(self.path, SEED + 1) as app:
+        with Writing(self.path, writer(SEED + 1)) as app:
             report = self.verify(code=DIFFERENT)
             self.assertGreater(app.commits, 0)
         self.assertEqual(found_in(report), wanted)
@@ -209,7 +192,7 @@ class FromSqlite(Mapped):
     def test_3_repair_mends_what_has_a_source_row(self):
         self.verify(code=DIFFERENT)
         self.assertIn("is left", self.tide.verb("repair", "--dry-run").out)
-        with Writing(self.path, SEED + 2):
+        with Writing(self.path, writer(SEED + 2)):
             done = self.tide.verb("repair", "--json", timeout=VERIFY_TIME)
         self.assertEqual(done.code, DIFFERENT, done.err + self.tide.log[-2000:])
         left = {(one["table"], one["kind"]) for one in json.loads(done.out)["differences"]}

@@ -10,7 +10,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from proxy import wait_until                                   # noqa: E402
-from stage import SEED, WAIT, Stage, judge, query, server_do   # noqa: E402
+from stage import WAIT, open_stage, judge, query, server_do   # noqa: E402
 
 REFUSED = 2
 stage = None
@@ -18,12 +18,7 @@ stage = None
 
 def setUpModule():
     global stage
-    print("seed", SEED, flush=True)
-    stage = Stage().seed()
-
-
-def tearDownModule():
-    stage.close()
+    stage = open_stage()
 
 
 class Positions(unittest.TestCase):

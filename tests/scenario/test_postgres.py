@@ -5,7 +5,7 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from support.pgsource import Pair, differences   # noqa: E402
+from support.pgsource import open_pair, differences   # noqa: E402
 from support.tidegate import Tidegate, built     # noqa: E402
 
 SHOP = """
@@ -47,11 +47,7 @@ pair = None
 
 def setUpModule():
     global pair
-    pair = Pair()
-
-
-def tearDownModule():
-    pair.close()
+    pair = open_pair()
 
 
 @unittest.skipUnless(built(), "the binaries are not built")

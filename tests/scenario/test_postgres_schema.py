@@ -11,7 +11,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from proxy import wait_until                     # noqa: E402
-from support.pgsource import Pair, differences   # noqa: E402
+from support.pgsource import open_pair, differences   # noqa: E402
 from support.tidegate import Tidegate, built     # noqa: E402
 
 SCHEMA = """
@@ -46,11 +46,7 @@ pair = None
 
 def setUpModule():
     global pair
-    pair = Pair()
-
-
-def tearDownModule():
-    pair.close()
+    pair = open_pair()
 
 
 @unittest.skipUnless(built(), "the binaries are not built")

@@ -239,17 +239,6 @@ def exact(raw):
     return f"CAST(x'{raw.hex()}' AS TEXT)" if isinstance(raw, Text) else literal(raw)
 
 
-def clean(target):
-    """An empty target again."""
-    connection = target.connect()
-    with connection, connection.cursor() as cursor:
-        cursor.execute("SELECT format('DROP TABLE %I.%I CASCADE', schemaname, tablename) FROM pg_tables WHERE schemaname = 'public'")
-        for (statement,) in cursor.fetchall():
-            cursor.execute(statement)
-        cursor.execute("DROP SCHEMA IF EXISTS tidegate CASCADE")
-    connection.close()
-
-
 @unittest.skipUnless(built(), "tidegate is not built")
 class RandomTest(unittest.TestCase):
     def test_random(self):
@@ -269,7 +258,7 @@ class RandomTest(unittest.TestCase):
                         if os.environ.get("TIDEGATE_KEEP"):
                             sqlite3.connect(run.path).execute("VACUUM INTO ?", (f"{os.environ['TIDEGATE_KEEP']}/seed{seed}.db",))
                         print(failures[-1][:5000], flush=True)
-                clean(target)
+                target.empty()
                 print(f"  {time.monotonic() - began:.1f} s", flush=True)
         self.assertEqual(failures, [])
 

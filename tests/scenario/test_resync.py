@@ -22,7 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from proxy import wait_until                     # noqa: E402
 from stage import ROOT, SEED, WAIT               # noqa: E402
-from support.pgsource import Pair, differences   # noqa: E402
+from support.pgsource import open_pair, differences   # noqa: E402
 from support.tidegate import Tidegate, built     # noqa: E402
 
 SCHEMA = """
@@ -60,11 +60,7 @@ pair = None
 def setUpModule():
     global pair
     print("seed", SEED, flush=True)
-    pair = Pair()
-
-
-def tearDownModule():
-    pair.close()
+    pair = open_pair()
 
 
 class Load:

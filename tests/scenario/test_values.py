@@ -89,16 +89,6 @@ def quoted_rule(table, on, do):
     return f'[[rule]]\ntable = "{table}"\ncolumn = "v"\non = "{on}"\ndo = "{do}"\n\n'
 
 
-def empty(target):
-    connection = target.connect()
-    with connection, connection.cursor() as cursor:
-        cursor.execute("SELECT format('DROP TABLE %I.%I CASCADE', schemaname, tablename) FROM pg_tables WHERE schemaname = 'public'")
-        for (statement,) in cursor.fetchall():
-            cursor.execute(statement)
-        cursor.execute("DROP SCHEMA IF EXISTS tidegate CASCADE")
-    connection.close()
-
-
 @unittest.skipUnless(built(), "tidegate is not built")
 class ValuesTest(unittest.TestCase):
     @classmethod
@@ -112,7 +102,7 @@ class ValuesTest(unittest.TestCase):
         self.path = pathlib.Path(self.folder.name) / "app.db"
         self.app = sqlite3.connect(self.path, isolation_level=None)
         self.addCleanup(self.app.close)
-        empty(self.target)
+        self.target.empty()
 
     def make(self, cases):
         for name, case in cases.items():

@@ -9,7 +9,6 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-import threading
 import time
 import unittest
 
@@ -17,6 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import LONG, SEED, WAIT, Stage, judge, query   # noqa: E402
 from support.target import Target                         # noqa: E402
 from support.tidegate import Tidegate                     # noqa: E402
+from support.writing import Writing                  # noqa: E402
 
 ROWS = 2_000_000 if LONG else 60_000
 RUNS_UNDER_LOAD = 100 if LONG else 5
@@ -80,32 +80,11 @@ def found_in(report):
     return sorted(((one["table"], one["key"], one["kind"], one["columns"]) for one in report["differences"]), key=str)
 
 
-class Writing:
-    """An app that goes on writing to rows that nobody plants anything in."""
-
-    def __init__(self, path):
-        self.path, self.stopping, self.commits = path, threading.Event(), 0
-        self.thread = threading.Thread(target=self.run, daemon=True)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        self.thread.join()
-
-    def run(self):
-        connection = sqlite3.connect(self.path, timeout=30)
-        while not self.stopping.is_set():
-            n = self.commits
-            with connection:
-                connection.execute("UPDATE patient SET name = name || '.', amount = ? WHERE id = ?", (n / 8, 1000 + n % 5000))
-                connection.execute("INSERT INTO bag VALUES (?, 'more')", (n,))
-                connection.execute("UPDATE word SET n = n + 1000000 WHERE n = ?", (n % 500 + 1000,))
-            self.commits += 1
-            time.sleep(0.004)
-        connection.close()
+def write(connection, n):
+    """To rows that nobody plants anything in."""
+    connection.execute("UPDATE patient SET name = name || '.', amount = ? WHERE id = ?", (n / 8, 1000 + n % 5000))
+    connection.execute("INSERT INTO bag VALUES (?, 'more')", (n,))
+    connection.execute("UPDATE word SET n = n + 1000000 WHERE n = ?", (n % 500 + 1000,))
 
 
 class Verify(unittest.TestCase):
@@ -148,7 +127,7 @@ class Verify(unittest.TestCase):
         expected = sorted((one for _, found in PLANTED for one in found), key=str)
         for statement, _ in PLANTED:
             self.plant(statement)
-        with Writing(self.path) as app:
+        with Writing(self.path, write) as app:
             report = self.verify("--reason", "planted", code=DIFFERENT)
             self.assertGreater(app.commits, 0)
         self.assertEqual(found_in(report), [tuple(one) for one in expected])
@@ -161,7 +140,7 @@ class Verify(unittest.TestCase):
         self.assertNotIn(HIDDEN, text.out)
 
     def repair(self, code=EQUAL):
-        with Writing(self.path):
+        with Writing(self.path, write):
             done = self.tide.verb("repair", "--json", "--reason", "planted", timeout=VERIFY_TIME)
         self.assertEqual(done.code, code, done.err + done.out[:3000] + self.tide.log[-2000:])
         self.assertNotIn(HIDDEN, done.out + done.err)

@@ -1,6 +1,7 @@
 """Postgres as a legacy source: a throw-away server, databases on it, and the comparison of two databases."""
 import subprocess
 import threading
+import unittest
 import urllib.parse
 
 import psycopg2
@@ -16,12 +17,12 @@ OTHERS = ("information_schema", "tidegate", "auth", "storage", "realtime", "exte
 class Database:
     """One database on a throw-away server, as the role `postgres` (no superuser; it may replicate and owns the tables)."""
 
-    def __init__(self, server, name, template="template1"):
+    def __init__(self, server, name, template="template1", more=""):
         self.server, self.name = server, name
         admin = server.connect()
         admin.autocommit = True
         with admin.cursor() as cursor:
-            cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+            cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {} " + more).format(sql.Identifier(name), sql.Identifier(template)))
         admin.close()
 
     @property
@@ -99,6 +100,13 @@ class Pair:
             self.made += 1
             own = f"{name}{self.made}"
         return Database(self.source, own, template), Database(self.target, own)
+
+
+def open_pair():
+    """For setUpModule: a pair of servers for all tests of a file."""
+    pair = Pair()
+    unittest.addModuleCleanup(pair.close)
+    return pair
 
 
 def tables_of(connection):

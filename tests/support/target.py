@@ -93,6 +93,16 @@ class Target:
         """Rows of one statement in a transaction of its own."""
         return run_once(self.connect(), text, parameters)
 
+    def empty(self):
+        """An empty target again: without the tables of others and without tidegate's own."""
+        connection = self.connect()
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT format('DROP TABLE %I.%I CASCADE', schemaname, tablename) FROM pg_tables WHERE schemaname = 'public'")
+            for (statement,) in cursor.fetchall():
+                cursor.execute(statement)
+            cursor.execute("DROP SCHEMA IF EXISTS tidegate CASCADE")
+        connection.close()
+
     def env(self, **more):
         """The environment for a child that is to find this target; the password is nowhere else."""
         return {**os.environ, "TIDEGATE_TARGET_URL": self.url, **more}

@@ -231,12 +231,13 @@ TEST(Config, WhatIsMissingIsNamedWithTheWayOut) {
 
 TEST(Config, WhatIsOfALaterReleaseIsKnownAndRefusedByName) {
   const Settings s =
-      read("[source]\nurl = \"a.db\"\n[target]\nurl = \"postgresql://h/d\"\nseed = [\"s.sql\"]\n");
+      read("[source]\nurl = \"a.db\"\n[target]\nurl = \"postgresql://h/d\"\npost_sql = [\"s.sql\"]\n");
   try {
     refuse_what_is_later(s);
     FAIL();
   } catch (const Refused& failure) {
-    EXPECT_STREQ(told(failure).message.c_str(), "not in this release yet: target.seed at tidegate.toml:5:1");
+    EXPECT_STREQ(told(failure).message.c_str(),
+                 "not in this release yet: target.post_sql at tidegate.toml:5:1");
   }
   EXPECT_NO_THROW(refuse_what_is_later(read(both_ends)));
 }
