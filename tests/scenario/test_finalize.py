@@ -66,7 +66,7 @@ class Finalize(unittest.TestCase):
         left = {path.name for path in pathlib.Path(pipeline.state).iterdir()}
         self.assertFalse(left & {"state.db", "state.db-wal", "back.db", "back.db-wal", "keys.db", "spool", "back-spool"}, left)
         account = json.loads((pathlib.Path(pipeline.state) / "migration_checkpoints.json").read_text())
-        self.assertIn(("user", "completed"), {(row["table_name"], row["status"]) for row in account["migration_checkpoints"]})
+        self.assertIn(("public.user", "completed"), {(row["table_name"], row["status"]) for row in account["migration_checkpoints"]})
 
     def test_through_kills_at_every_step(self):
         pipeline = self.reversed()
