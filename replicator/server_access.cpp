@@ -24,7 +24,7 @@ constexpr Known known_failures[] = {
     {"certificate", "tls-failed",
      "give the CA file of the project ([target] ca_file, or sslrootcert= in the URL), and the host's name as "
      "the certificate "
-     "has it"},
+     "has it; sslmode=require in the URL encrypts without knowing who answers"},
     {"SSL", "tls-failed", "switch TLS on at the server, or say in the URL what it can do (sslmode=)"},
     {"does not exist", "3D000",
      "check the names of user and database in the URL; on Supabase both are postgres"},

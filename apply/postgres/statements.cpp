@@ -93,7 +93,8 @@ std::string parked_existing(const std::string& type) {
       {"date", "date '4000-01-01 BC' + (pg_catalog.random() * 365000)::integer"},
       {"time without time zone", "time '00:00' + pg_catalog.random() * interval '24 hours'"},
       {"jsonb", "pg_catalog.to_jsonb('parked:' || pg_catalog.gen_random_uuid())"}};
-  auto found = values.find(type);
+  const bool is_citext = type == "citext" || type.ends_with(".citext");  // in the schema of its extension
+  auto found = values.find(is_citext ? "text" : type);
   return found == values.end() ? "" : found->second;
 }
 

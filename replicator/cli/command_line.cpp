@@ -41,6 +41,8 @@ constexpr VerbWords verb_words[] = {
      "tidegate plan --source app.db --tables 'user*,project'"},
     {"schema", "Begin", "The target's DDL as versioned SQL in supabase/migrations: make, list, apply, diff",
      "tidegate schema make begin"},
+    {"backup", "Begin", "Of the target or a SQLite source: create, list, verify, restore",
+     "tidegate backup create"},
     {"run", "Run", "Snapshot, then stream; resumes where it was",
      "tidegate run --source /srv/app/app.db --env-file .env --yes"},
     {"stop", "Run", "End the daemon cleanly", "tidegate stop"},
@@ -57,6 +59,11 @@ constexpr VerbWords verb_words[] = {
     {"events", "Watch", "The journal as JSON lines", "tidegate events --follow"},
     {"audit", "Watch", "Who did what, when and why; and whether that record is whole",
      "tidegate audit --json > audit.jsonl"},
+    {"report", "Prove", "The whole migration on one page: times, counts, rates, errors, differences",
+     "tidegate report --html migration.html"},
+    {"support-bundle", "Mend",
+     "Configuration, status, log and findings in a tar, without secrets and row values",
+     "tidegate support-bundle bundle.tar.gz"},
     {"repair", "Mend", "Bring the rows that verify found to differ back in line, and verify them again",
      "tidegate repair --dry-run"},
     {"quarantine", "Mend", "Rows that did not fit: list, show, retry, accept", "tidegate quarantine list"},
@@ -86,8 +93,6 @@ constexpr VerbWords verb_words[] = {
     {"version", "Mend", "The program's version", "tidegate version --json"},
 };
 
-constexpr const char* later_verbs[] = {"backup", "report", "support-bundle"};
-
 constexpr VerbWords config_words[] = {
     {"check", "", "Validate the configuration", "tidegate config check"},
     {"show", "", "Every setting, its value (secrets masked) and where it comes from", "tidegate config show"},
@@ -99,6 +104,14 @@ constexpr VerbWords schema_words[] = {
     {"apply", "", "Carry out what the target has not had", "tidegate schema apply --yes"},
     {"diff", "", "What make would write, what apply would do, what the target lacks; exit 3 if anything",
      "tidegate schema diff"},
+};
+constexpr VerbWords backup_words[] = {
+    {"create", "", "Keep what the target holds now, or the source's file", "tidegate backup create source"},
+    {"list", "", "The backups of a pipeline", "tidegate backup list --json"},
+    {"verify", "", "Read a backup again and compare its checksums; exit 3 if it is not whole",
+     "tidegate backup verify 20260301T120000Z-target"},
+    {"restore", "", "Set the target back to a backup, or write a source's to a new file",
+     "tidegate backup restore 20260301T120000Z-target --confirm NAME"},
 };
 constexpr VerbWords verify_words[] = {
     {"status", "", "How far it is, and what the newest run found", "tidegate verify status --json"},
@@ -188,6 +201,8 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
     verb.add_flag(
         "--allow-identity-full", into.flags.allow_identity_full,
         "Consent to REPLICA IDENTITY FULL for a Postgres source's tables without a usable identity");
+    verb.add_flag("--no-backup", into.flags.no_backup,
+                  "Write into a target that has rows without taking a backup of it");
     verb.add_flag("--adopt", into.flags.adopt,
                   "Write into tables that hold rows which tidegate did not write");
     verb.add_option("--jobs", into.flags.jobs, "Connections that copy a Postgres source's snapshot")
@@ -229,6 +244,8 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
   }
   if (name == "resync")
     verb.add_option("TABLE", into.word, "As `status` prints it")->type_name("")->required();
+  if (name == "support-bundle")
+    verb.add_option("FILE", into.word, "Where to write it (default tidegate-NAME.tar.gz)")->type_name("");
   if (name == "explain")
     verb.add_option("CODE", into.word, "As printed with a finding or error, or a runbook: lag-grows")
         ->type_name("")
@@ -289,12 +306,35 @@ void add_schema_verbs(CLI::App& schema, Invocation& into) {
   }
 }
 
+void add_backup_verbs(CLI::App& backup, Invocation& into) {
+  for (const auto& words : backup_words) {
+    CLI::App* verb = add_verb(backup, words);
+    const std::string name = words.name;
+    if (name == "create")
+      verb->add_option("WHAT", into.word, "target (as without it) or source")->type_name("");
+    if (name == "verify" || name == "restore")
+      verb->add_option("ID", into.word, "As `backup list` prints it")
+          ->type_name("")
+          ->required(name == "restore");
+    if (name == "create" || name == "restore")
+      verb->add_option("--jobs", into.flags.jobs,
+                       "Connections; restore with more than one is not one transaction")
+          ->type_name("")
+          ->check(CLI::Range(1, 64));
+    if (name != "restore") continue;
+    verb->add_option("--confirm", into.confirm, "NAME of the pipeline")->type_name("");
+    verb->add_option("--to", into.to, "FILE that is not there yet, for a source's backup")->type_name("");
+  }
+}
+
 void add_verbs(CLI::App& app, Invocation& into, Raw& raw) {
   for (const auto& words : verb_words) {
     CLI::App* verb = add_verb(app, words);
     add_flags_of(words.name, *verb, into, raw);
     if (std::string(words.name) == "config") add_config_verbs(*verb);
+    if (std::string(words.name) == "report") add_html_flag(*verb, into);
     if (std::string(words.name) == "schema") add_schema_verbs(*verb, into);
+    if (std::string(words.name) == "backup") add_backup_verbs(*verb, into);
     if (std::string(words.name) == "verify") add_verify_verbs(*verb, into, raw);
     if (std::string(words.name) == "quarantine") add_quarantine_verbs(*verb, into);
     if (std::string(words.name) == "keys") {
@@ -308,7 +348,6 @@ void add_verbs(CLI::App& app, Invocation& into, Raw& raw) {
             ->required();
     }
   }
-  for (const char* name : later_verbs) app.add_subcommand(name, "Not in this release")->group("");
 }
 
 std::unique_ptr<CLI::App> make_app(Invocation& into, Raw& raw) {
@@ -378,15 +417,6 @@ void refuse_extras(const CLI::App& root, const CLI::App& verb, const std::string
   const auto known = names_below(verb);
   if (known.empty()) refuse(fmt::format("'{}' is one word too many", masked_text(first)), way_out("", typed));
   refuse(fmt::format("unknown verb '{}'", masked_text(first)), way_out(did_you_mean(first, known), typed));
-}
-
-void refuse_later(const std::vector<const CLI::App*>& path) {
-  if (path.empty()) return;
-  const std::string name = path.front()->get_name();
-  if (std::find(std::begin(later_verbs), std::end(later_verbs), name) != std::end(later_verbs))
-    throw Coded<Refused>("not-in-this-release",
-                         fmt::format("{} is not in this release of tidegate ({})", name, program_version),
-                         "`tidegate --help` lists what is");
 }
 
 std::string words_of(const std::vector<const CLI::App*>& path) {
@@ -486,11 +516,9 @@ std::variant<Invocation, Help> read_command_line(int argc, const char* const* ar
   } catch (const CLI::CallForVersion&) {
     return Help{version_text() + "\n"};
   } catch (const CLI::ParseError& failure) {
-    refuse_later(verb_path(*app));
     refuse(masked_text(failure.what()), way_out("", words_of(verb_path(*app))));
   }
   const auto path = verb_path(*app);
-  refuse_later(path);
   refuse_extras(*app, path.empty() ? *app : *path.back(), words_of(path));
   refuse_incomplete(path);
   invocation.verb = words_of(path);

@@ -11,6 +11,27 @@ namespace tidegate::cli {
 namespace {
 
 constexpr Explanation explanations[] = {
+    // The report.
+    {"no-report", "No pipeline has run in the state directory, so there is nothing to report.",
+     "Say which pipeline with --state DIR; `tidegate list` shows them."},
+    // Backups.
+    {"backup-running", "A backup is being made or restored by another process, and one at a time is enough.",
+     "Wait for it; if none is, a process was frozen: look for pg_dump or pg_restore."},
+    {"backup-broken", "A file of the backup is missing or is not as it was when the backup was made.",
+     "Use another one (`tidegate backup list`), and look after the disk."},
+    {"no-such-backup",
+     "The pipeline's backups are in the folder backups of its state directory; this one is not there.",
+     "`tidegate backup list` names them; --state DIR says which pipeline."},
+    {"backup-others",
+     "The target holds another pipeline as well, and a restore would set its tables back too.",
+     "End the other one with `tidegate reset --target` and its own settings, or restore by hand."},
+    {"backup-of-server", "tidegate backs up targets, and sources that are SQLite files.",
+     "Use the source's own backups, or pg_dump."},
+    {"backup-not-fresh",
+     "A cutover wants a backup of the target that is not older than [cutover] backup_max_age (a day).",
+     "`tidegate backup create`; or set backup_max_age = \"0s\" if others take backups."},
+    {"source-damaged", "SQLite's own check says that the source's file is damaged.",
+     "Run PRAGMA integrity_check on it, and bring back a copy from before."},
     // Migration files.
     {"migrations-differ",
      "The migrations make something that the plan now makes otherwise: a column of another type, another "
@@ -185,7 +206,7 @@ constexpr Explanation explanations[] = {
      "tidegate run --source /srv/app/app.db, or `tidegate init` to write a file."},
     {"no-target", "No target is named by flag, environment or file.",
      "Set TIDEGATE_TARGET_URL or [target] url."},
-    {"not-in-this-release", "The setting or verb is known, but this release does not do it yet.",
+    {"not-in-this-release", "The setting is known, but this release does not do it yet.",
      "Take it out of the file, or use a later release."},
     // verify.
     {"verify-runs", "A run of verify is under way, and there is one at a time.",
@@ -680,6 +701,42 @@ constexpr Explanation explanations[] = {
      "The role may not set session_replication_role, so the target's triggers and foreign keys act on every "
      "row that is written.",
      "Connect as the role `postgres` of the project."},
+    {"target-encoding",
+     "The target's database is not in UTF-8, so that texts of the source may not fit into it.",
+     "Make a database with ENCODING 'UTF8'; Supabase's are."},
+    {"clock-differs",
+     "The clocks of this machine and of the target differ. Positions and order do not depend on clocks; "
+     "times in logs, audit and reports do.",
+     "Let both machines keep their clocks by NTP."},
+    {"behind-pooler",
+     "A pooler stands between tidegate and the target. Its session mode is enough to write; transaction mode "
+     "is not, and a way back needs a "
+     "direct connection.",
+     "Take the direct connection (db.PROJECT.supabase.co:5432), or make sure of session mode."},
+    {"tls-not-verified",
+     "The connection to the target is encrypted, but nobody checks that it is the target that answers.",
+     "sslmode=verify-full with the project's CA file in [target] ca_file."},
+    {"no-backup-tool",
+     "There is no pg_dump here that is new enough for the target, so `tidegate backup` cannot work.",
+     "Install postgresql-client of the target's version, or name its folder in [source] pg_bin."},
+    {"no-way-back-yet",
+     "As it is, the target could not stream back after a cutover: it wants wal_level = logical, a free slot "
+     "and WAL sender, and the REPLICATION "
+     "attribute.",
+     "Mend that before the cutover. Supabase's direct connection as `postgres` has all of it."},
+    {"target-trigger-fires",
+     "A trigger of the target acts on rows that tidegate writes, as if the application had written them.",
+     "Disable it until the cutover, unless it is meant to act."},
+    {"target-row-security", "Row level security of a target's table holds for the role of tidegate.",
+     "Connect as a role with BYPASSRLS (`postgres` on Supabase), or as the table's owner."},
+    {"state-not-encrypted",
+     "The state directory holds a copy of the rows (the shadow, the journal), and no disk encryption was "
+     "seen below it.",
+     "Put it on an encrypted volume with --state, if the rows ask for that; `finalize` deletes row data."},
+    {"time-zone",
+     "SQLite's times have no zone mostly; they are taken as UTC. This machine's zone is another one, so the "
+     "application may write local time.",
+     "Look at a time that you know; let the application write UTC, or convert the column by a [[map]]."},
     {"no-tls", "The connection to the target is not encrypted.",
      "Take sslmode=verify-full, with the project's CA file in [target] ca_file."},
     {"server-too-old", "The target is older than PostgreSQL 14.", "Upgrade it."},

@@ -326,6 +326,7 @@ void set_from_flags(Loading& loading) {
   if (flags.allow_identity_full)
     settings.source.postgres.set_identity_full = true,
     loading.note("source.set_identity_full", "flag --allow-identity-full");
+  if (flags.no_backup) settings.no_backup = true, loading.note("no_backup", "flag --no-backup");
   if (flags.adopt) settings.adopt = true, loading.note("adopt", "flag --adopt");
 }
 

@@ -15,7 +15,7 @@ namespace tidegate {
 struct Flags {
   std::optional<std::string> config, state, source, target, env_file, log_format, log_level, log_file, reason;
   std::vector<std::string> tables;
-  bool allow_wal = false, adopt = false, allow_identity_full = false;
+  bool allow_wal = false, adopt = false, allow_identity_full = false, no_backup = false;
   std::optional<std::uint64_t> jobs;
 };
 

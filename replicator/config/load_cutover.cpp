@@ -8,6 +8,7 @@ void read_cutover(Section section, CutoverSettings& into) {
   into.calm = section.duration("calm").value_or(into.calm);
   into.timeout = section.duration("timeout").value_or(into.timeout);
   into.attempts = section.count("attempts").value_or(into.attempts);
+  into.backup_max_age = section.duration("backup_max_age").value_or(into.backup_max_age);
   section.finish();
 }
 

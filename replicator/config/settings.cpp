@@ -141,6 +141,7 @@ std::vector<Shown> show(const Settings& s) {
   add("cutover.max_lag", quoted_toml(exact_duration(s.cutover.max_lag)));
   add("cutover.calm", quoted_toml(exact_duration(s.cutover.calm)));
   add("cutover.timeout", quoted_toml(exact_duration(s.cutover.timeout)));
+  add("cutover.backup_max_age", quoted_toml(exact_duration(s.cutover.backup_max_age)));
   add("cutover.attempts", fmt::format("{}", s.cutover.attempts));
   add("hooks.dir", quoted_toml(s.hooks.dir.string()));
   add("hooks.timeout", quoted_toml(exact_duration(s.hooks.timeout)));
@@ -153,6 +154,7 @@ std::vector<Shown> show(const Settings& s) {
   add("log.format", s.log.format == LogFormat::json ? "\"json\"" : "\"text\"");
   add("log.level", quoted_toml(level_name(s.log.level)));
   add("log.file", quoted_toml(s.log.file));
+  add("no_backup", s.no_backup ? "true" : "false");
   add("adopt", s.adopt ? "true" : "false");
   return lines;
 }

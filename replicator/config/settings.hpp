@@ -90,6 +90,7 @@ struct CutoverSettings {
   std::chrono::milliseconds calm{60'000};   // for how long the lag has to stay below that
   std::chrono::milliseconds timeout = std::chrono::minutes(10);  // all attempts together
   std::uint64_t attempts = 3;
+  std::chrono::milliseconds backup_max_age = std::chrono::hours(24);  // of the target's; 0: none is asked for
 };
 
 enum class HookPolicy { fail, retry, warn };
@@ -129,8 +130,9 @@ struct Settings {
   HookSettings hooks;
   LogSettings log;
   std::filesystem::path
-      state_dir;       // absolute; empty only where load() could not know the pipeline (Purpose::find)
-  bool adopt = false;  // write into tables that hold rows which tidegate did not write
+      state_dir;           // absolute; empty only where load() could not know the pipeline (Purpose::find)
+  bool adopt = false;      // write into tables that hold rows which tidegate did not write
+  bool no_backup = false;  // into a target that has rows, without a backup of it
 
   std::string file;  // the configuration file that was read; empty: none
   std::map<std::string, std::string>

@@ -390,8 +390,7 @@ std::string conninfo(const Endpoint& end, const std::string& ca_file) {
   add("dbname", end.dbname);
   for (const auto& [name, value] : end.parameters) add(name, value);
   if (!given("sslrootcert")) add("sslrootcert", ca_file);
-  if (!given("sslmode"))
-    add("sslmode", !ca_file.empty() ? "verify-full" : is_local(end.host) ? "" : "require");
+  if (!given("sslmode")) add("sslmode", ca_file.empty() && is_local(end.host) ? "" : "verify-full");
   return text;
 }
 

@@ -11,6 +11,8 @@
 #include "apply/postgres/target_fence.hpp"
 #include "capture/sqlite/fence.hpp"
 #include "capture/sqlite/users_of_file.hpp"
+#include "replicator/backup/folder.hpp"
+#include "replicator/config/units.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/verify/store.hpp"
 
@@ -25,6 +27,13 @@ constexpr auto between_round_trips = 200ms;
 constexpr int least_round_trips = 3;
 constexpr auto verify_age = 1h;
 
+// ISO 8601 in UTC, to compare with what was noted.
+std::string time_ago(milliseconds age) {
+  return fmt::format(
+      "{:%Y-%m-%dT%H:%M:%S}",
+      fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now() - age)));
+}
+
 class Guard {
  public:
   Guard(Parts& parts, const Order& order) : parts_(parts), order_(order) {}
@@ -34,6 +43,7 @@ class Guard {
     for (auto& finding : hook_findings(parts_, order_, "forward")) findings_.push_back(std::move(finding));
     if (pipeline()) {
       verification();
+      backup();
       target();
       lag(calm, stop);
       way_back(stop);
@@ -134,10 +144,8 @@ class Guard {
                    "let it end, or: tidegate verify stop");
     const auto& request = report ? report->run.request : verify::Request{};
     const bool is_whole = request.tables.empty() && !request.sample && !request.counts;
-    const auto oldest = fmt::format(
-        "{:%Y-%m-%dT%H:%M:%S}",
-        fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now() - verify_age)));
-    if (!report || !is_whole || report->run.state != "completed" || report->run.ended_at < oldest)
+    if (!report || !is_whole || report->run.state != "completed" ||
+        report->run.ended_at < time_ago(verify_age))
       return find(level, "verify-not-fresh", "no verify of all tables has come through within the last hour",
                   "tidegate verify");
     if (const auto moved = live_side_changed_at(); moved && report->run.started_at < *moved)
@@ -146,6 +154,17 @@ class Guard {
     if (!report->is_equal())
       block("verify-differs", "the last verify found differences",
             "`tidegate verify status` names them; mend them first");
+  }
+
+  // It is the legacy database that a rollback brings back; what only the target has is in its backup.
+  void backup() {
+    const auto longest = parts_.settings.cutover.backup_max_age;
+    if (longest.count() == 0) return;
+    const auto newest = backup::newest(std::filesystem::path(parts_.state_path).parent_path(), "target");
+    if (newest && newest->taken_at >= time_ago(longest)) return;
+    find(order_.mode == Mode::rehearse ? Finding::Level::warn : Finding::Level::block, "backup-not-fresh",
+         fmt::format("there is no backup of the target that is not older than {}", exact_duration(longest)),
+         "tidegate backup create; or set [cutover] backup_max_age = \"0s\" if others take backups");
   }
 
   // As the report spells it.

@@ -3,6 +3,7 @@
 #include "db/error.hpp"
 #include "db/postgres.hpp"
 #include "replicator/doctor/doctor.hpp"
+#include "replicator/doctor/target_server.hpp"
 #include "replicator/pipeline/daemon.hpp"
 #include "replicator/server_access.hpp"
 
@@ -31,11 +32,18 @@ void check_rights(postgres::Connection& target, std::vector<Finding>& findings) 
   }
 }
 
-void check_replica_mode(postgres::Connection& target, std::vector<Finding>& findings) {
+bool has_replica_mode(postgres::Connection& target) {
   try {
     target.run("SET session_replication_role = replica");
     target.run("SET session_replication_role = origin");
+    return true;
   } catch (const Error&) {
+    return false;
+  }
+}
+
+void check_replica_mode(postgres::Connection& target, std::vector<Finding>& findings) {
+  if (!has_replica_mode(target)) {
     findings.push_back(
         {Level::warn, "no-replica-mode", "", "",
          "the target's role may not set session_replication_role, so triggers and foreign keys of the target "
@@ -71,6 +79,8 @@ void check_tables(postgres::Connection& target, const Settings& settings, std::v
     bool existing = settings.target.schema == TargetSchema::existing || settings.adopt;
     auto planned = existing ? plan_from_source(settings) : plan_from_catalogue(settings);
     for (auto& finding : fit_findings(target, planned, settings)) findings.push_back(std::move(finding));
+    for (auto& finding : find_what_acts(target, planned.plans, has_replica_mode(target)))
+      findings.push_back(std::move(finding));
   } catch (const Refused& refused) {
     findings.push_back({Level::block, refused.code(), "", "", refused.message(), refused.mend()});
   }
@@ -95,6 +105,9 @@ std::vector<Finding> examine_target(const Settings& settings) {
   check_rights(target, findings);
   check_replica_mode(target, findings);
   check_tls(target, findings);
+  const bool wants_way_back = settings.source.end.kind == Endpoint::Kind::sqlite;
+  for (auto& finding : findings_of(read_target_server(target, settings), wants_way_back))
+    findings.push_back(std::move(finding));
   return findings;
 }
 

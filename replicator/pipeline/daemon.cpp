@@ -8,6 +8,7 @@
 
 #include "apply/postgres/session.hpp"
 #include "capture/sqlite/file_checks.hpp"
+#include "replicator/backup/first_backup.hpp"
 #include "replicator/control/store.hpp"
 #include "replicator/cutover/cutover.hpp"
 #include "replicator/cutover/finalize.hpp"
@@ -247,6 +248,9 @@ class Daemon {
     try {
       if (!settle_plan(*source_, settings_, store_, coordination_, hooks)) return false;
       store_.audit("run", who_runs_this(), hooks.reason, "");
+      coordination_.update([](Status& status) { status.step = "taking a backup of the target"; });
+      backup::before_first_write(settings_, store_, hooks.reason, coordination_.stop_token());
+      coordination_.update([](Status& status) { status.step.clear(); });
       source_->prepare();
     } catch (const std::exception&) {
       if (coordination_.stop_token().stop_requested()) return false;  // it ends since it was told to

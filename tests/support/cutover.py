@@ -12,6 +12,7 @@ writers = "waits"
 max_hold = "2s"
 max_lag = "5s"
 calm = "300ms"
+backup_max_age = "0s"
 """
 
 

@@ -137,7 +137,7 @@ TEST(Url, SecretsAreMaskedWhereverTheyStand) {
 
 TEST(Url, ConninfoQuotesAndChoosesTls) {
   const Endpoint remote = parse_endpoint("postgresql://u:it%27s%5C@h/d");
-  EXPECT_EQ(conninfo(remote, ""), R"(host='h' user='u' password='it\'s\\' dbname='d' sslmode='require')");
+  EXPECT_EQ(conninfo(remote, ""), R"(host='h' user='u' password='it\'s\\' dbname='d' sslmode='verify-full')");
   EXPECT_NE(conninfo(remote, "/ca.crt").find("sslrootcert='/ca.crt' sslmode='verify-full'"),
             std::string::npos);
   EXPECT_EQ(conninfo(parse_endpoint("postgresql://localhost/d"), ""), "host='localhost' dbname='d'");

@@ -1,0 +1,150 @@
+#!/usr/bin/python3
+"""doctor: what it says of the target's server, of this machine, and of what would act on the rows. Other findings have their tests beside
+what they are about: test_newcomer, test_existing, test_credentials, postgres_source_test."""
+import contextlib
+import json
+import pathlib
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.parse
+
+import psycopg2
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support.guard import guard                   # noqa: E402
+from support.pgsource import Database             # noqa: E402
+from support.target import Target                 # noqa: E402
+from support.tidegate import Tidegate, built      # noqa: E402
+
+NEW = {"target-encoding", "clock-differs", "behind-pooler", "tls-not-verified", "no-backup-tool", "no-way-back-yet", "target-trigger-fires",
+       "target-row-security", "time-zone", "max-hold-too-long", "hooks-missing", "hook-not-executable"}
+PGBOUNCER = "/usr/sbin/pgbouncer"
+
+
+@unittest.skipUnless(built(), "the binaries are not built")
+class Doctor(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = cls.enterClassContext(Target())
+        cls.made = 0
+
+    def setUp(self):
+        type(self).made += 1
+        self.target = Database(self.server, f"looked{self.made}", template="postgres")
+        self.addCleanup(self.target.drop)
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-doctor-"))
+        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
+        with contextlib.closing(sqlite3.connect(self.dir / "app.db")) as connection:
+            connection.executescript("PRAGMA journal_mode = WAL; CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT)")
+
+    def found(self, url=None, config="", **env):
+        """{code: finding} of those that this file is about."""
+        tide = Tidegate(self.dir / "app.db", url or self.target.url, env={"TZ": "UTC", **env})
+        self.addCleanup(tide.__exit__)
+        (tide.base / "tidegate.toml").write_text(config)
+        done = tide.verb("doctor", "--source", self.dir / "app.db", "--json")
+        self.assertIn(done.code, (0, 2), done)
+        return {one["code"]: one for one in json.loads(done.out)["findings"] if one["code"] in NEW}
+
+    def test_nothing_of_a_sound_one(self):
+        self.assertEqual(self.found(), {})
+
+    def test_the_machine(self):
+        self.assertIn("+1.0 hours" if time.localtime().tm_isdst == 0 else "hours", self.found(TZ="Etc/GMT-1")["time-zone"]["message"])
+        self.assertEqual(set(self.found(config='[cutover]\nmax_hold = "3s"\n')), {"max-hold-too-long"})
+        hooks = self.dir / "hooks"
+        config = f'[hooks]\ndir = "{hooks}"\n'
+        self.assertEqual(set(self.found(config=config)), {"hooks-missing"})
+        hooks.mkdir()
+        (hooks / "on-switch").write_text("#!/bin/sh\n")
+        self.assertEqual(set(self.found(config=config)), {"hook-not-executable"})
+        self.assertEqual(self.found(config=config)["hook-not-executable"]["level"], "warns")
+
+    def test_without_pg_dump(self):
+        self.assertEqual(set(self.found(config=f'[source]\npg_bin = "{self.dir}"\n')), {"no-backup-tool"})
+
+    def test_what_acts_on_the_rows(self):
+        self.target.execute("""CREATE TABLE public.person (id bigint PRIMARY KEY, name text);
+            CREATE FUNCTION public.act() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+            CREATE TRIGGER quiet BEFORE INSERT ON public.person FOR EACH ROW EXECUTE FUNCTION public.act();
+            CREATE TRIGGER loud BEFORE INSERT ON public.person FOR EACH ROW EXECUTE FUNCTION public.act();
+            ALTER TABLE public.person ENABLE ALWAYS TRIGGER loud""")
+        found = self.found(config='[target]\nschema = "existing"\n')
+        self.assertEqual(set(found), {"target-trigger-fires"})
+        self.assertIn("loud", found["target-trigger-fires"]["message"])
+        self.target.execute("ALTER TABLE public.person DISABLE TRIGGER loud")
+        self.assertEqual(self.found(config='[target]\nschema = "existing"\n'), {})
+
+    def test_policies_that_hold_for_us(self):
+        name = f"limited{self.made}"
+        self.target.execute(f"""CREATE TABLE public.person (id bigint PRIMARY KEY, name text); ALTER TABLE public.person ENABLE ROW LEVEL SECURITY;
+            CREATE ROLE {name} LOGIN PASSWORD 'limited'; GRANT ALL ON public.person TO {name}; GRANT ALL ON SCHEMA public TO {name};
+            GRANT CREATE ON DATABASE {self.target.name} TO {name}""")
+        parts = urllib.parse.urlsplit(self.target.url)
+        url = parts._replace(netloc=f"{name}:limited@{parts.hostname}:{parts.port}").geturl()
+        found = self.found(url, config='[target]\nschema = "existing"\n')
+        self.assertEqual(found["target-row-security"]["level"], "blocks")
+        self.assertIn("no-way-back-yet", found)   # it may not replicate either
+
+    def test_an_encoding_that_loses_texts(self):
+        name = f"ascii{self.made}"
+        connection = self.server.connect()
+        connection.autocommit = True
+        self.addCleanup(connection.close)
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+        url = urllib.parse.urlunsplit(urllib.parse.urlsplit(self.target.url)._replace(path="/" + name))
+        self.assertEqual(self.found(url)["target-encoding"]["level"], "blocks")
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE {name}")
+
+    def test_a_server_without_logical_decoding(self):
+        with Target() as server:
+            server.configure(wal_level="replica", max_wal_senders="0")
+            self.assertIn("wal", self.found(server.url)["no-way-back-yet"]["message"].lower())
+
+    @unittest.skipUnless(pathlib.Path(PGBOUNCER).exists(), "pgbouncer is not installed")
+    def test_a_pooler(self):
+        for mode in ("session", "transaction"):
+            with self.subTest(mode):
+                self.assertEqual(set(self.found(self.pooled(mode))), {"behind-pooler"})
+
+    def pooled(self, mode):
+        """The target's URL through a PgBouncer of ours."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        parts = urllib.parse.urlsplit(self.target.url)
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-pooler-"))
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        (folder / "users.txt").write_text(f'"{parts.username}" "{parts.password}"\n')
+        (folder / "pgbouncer.ini").write_text(
+            f"[databases]\n{self.target.name} = host=127.0.0.1 port={parts.port} dbname={self.target.name} user={parts.username} password={parts.password}\n"
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = plain\nauth_file = {folder}/users.txt\npool_mode = {mode}\n"
+            "unix_socket_dir = \nserver_tls_sslmode = require\nignore_startup_parameters = extra_float_digits,options\n")
+        for path in (folder, *folder.iterdir()):
+            shutil.chown(path, "postgres", "postgres")
+        process = subprocess.Popen(["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--", PGBOUNCER, folder / "pgbouncer.ini"],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        handle = guard.kill_later(process.pid)
+        self.addCleanup(lambda: (process.kill(), process.wait(), guard.forget(handle)))
+        url = f"postgresql://{parts.username}:{parts.password}@127.0.0.1:{port}/{self.target.name}?sslmode=disable"
+        for attempt in range(100):
+            try:
+                psycopg2.connect(url).close()
+                return url
+            except psycopg2.OperationalError:
+                if attempt == 99:
+                    raise
+                time.sleep(0.1)
+        return url
+
+
+if __name__ == "__main__":
+    unittest.main()
