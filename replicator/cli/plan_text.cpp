@@ -7,6 +7,7 @@
 #include <map>
 
 #include "replicator/config/units.hpp"
+#include "replicator/pipeline/mapping_setup.hpp"
 
 namespace tidegate::cli {
 namespace {
@@ -145,6 +146,24 @@ std::string plan_text(const PlannedPipeline& planned, const Settings& settings,
   return text + "\n";
 }
 
+std::string way_back_text(const std::vector<Reversal>& reversals) {
+  std::string text;
+  const auto line = [&](const char* what, const std::vector<std::string>& columns) {
+    if (!columns.empty()) text += fmt::format("    {}: {}\n", what, fmt::join(columns, ", "));
+  };
+  for (const Reversal& each : reversals) {
+    text += fmt::format("\n  {}\n", each.table);
+    line("as it is", each.kept);
+    line("keys, which only the key memory can turn back", each.remembered);
+    line("changes would be lost, since expressions make something else of it", each.lost);
+    line("stays as the source has it, since no map reads it", each.unread);
+  }
+  return text.empty() ? ""
+                      : "\nWhat could be taken back of mapped tables (this release has no way back through a "
+                        "mapping):\n" +
+                            text + "\n";
+}
+
 std::string seeds_text(const Settings& settings) {
   std::string text;
   for (const auto& seed : settings.target.seeds)
@@ -164,6 +183,24 @@ std::string ddl_text(const PlannedPipeline& planned, const Settings& settings) {
   return text;
 }
 
+namespace {
+
+json::array way_back_json(const std::vector<Reversal>& reversals) {
+  const auto list = [](const std::vector<std::string>& names) {
+    return json::array(names.begin(), names.end());
+  };
+  json::array tables;
+  for (const Reversal& each : reversals)
+    tables.push_back(json::object{{"table", each.table},
+                                  {"kept", list(each.kept)},
+                                  {"remembered", list(each.remembered)},
+                                  {"lost", list(each.lost)},
+                                  {"unread", list(each.unread)}});
+  return tables;
+}
+
+}  // namespace
+
 std::string plan_json(const PlannedPipeline& planned, const Settings& settings,
                       const std::optional<Estimate>& estimate) {
   json::array tables;
@@ -177,6 +214,8 @@ std::string plan_json(const PlannedPipeline& planned, const Settings& settings,
                    {"tables", tables},
                    {"findings", findings_json(planned.findings)},
                    {"ddl", ddl_text(planned, settings)}};
+  const auto maps = reversals(maps_of(settings), planned.tables);
+  if (!maps.empty()) out["way_back"] = way_back_json(maps);
   if (estimate) out["estimate"] = estimate_json(*estimate);
   return json::serialize(out) + "\n";
 }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "apply/mapping/reversal.hpp"
 #include "replicator/pipeline/daemon.hpp"
 #include "replicator/pipeline/estimate.hpp"
 #include "replicator/pipeline/mapping_samples.hpp"
@@ -13,6 +14,8 @@ namespace tidegate::cli {
 
 // Each column of a mapped relation: its expression, and the types that it has in rows of the source.
 std::string mapping_text(const std::vector<MapSample>& samples);
+// What a way back could take of each mapped table, and what not.
+std::string way_back_text(const std::vector<Reversal>& reversals);
 // Tables with their rows, and what is not carried over as it is.
 std::string plan_text(const PlannedPipeline& planned, const Settings& settings,
                       const std::optional<Estimate>& estimate = {});

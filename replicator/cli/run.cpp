@@ -10,6 +10,7 @@
 #include "replicator/failure.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/daemon.hpp"
+#include "replicator/pipeline/mapping_setup.hpp"
 
 namespace tidegate::cli {
 namespace {
@@ -79,6 +80,7 @@ int plan(const Invocation& invocation) {
   fmt::print("{}", invocation.json ? plan_json(planned, settings, estimate)
                                    : plan_text(planned, settings, estimate) +
                                          mapping_text(sample_maps(settings, planned, example_rows)) +
+                                         way_back_text(reversals(maps_of(settings), planned.tables)) +
                                          ddl_text(planned, settings));
   bool blocked = false;
   for (const auto& finding : planned.findings) blocked |= finding.level == Finding::Level::block;

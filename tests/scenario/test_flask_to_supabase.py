@@ -209,6 +209,7 @@ class FlaskToSupabase(unittest.TestCase):
         self.check_logins(tide, target)
         self.check_policies(target)
         self.check_verify(tide, target)
+        self.check_plan(tide)
         again = migrated(self.enterContext(Target()))
         second = self.pipeline(again)
         second.start()
@@ -231,6 +232,14 @@ class FlaskToSupabase(unittest.TestCase):
         self.assertLessEqual(set(KNOWN.values()), kinds, "the load left users of each kind")
         sample = tide.verb("login-check", "--sample", 1000, "--json")
         self.assertEqual((sample.code, json.loads(sample.out)["refused"]), (0, []), sample)
+
+    def check_plan(self, tide):
+        """What a way back could take back is said before anything runs."""
+        plan = json.loads(tide.verb("plan", "--json", "--source", self.app.path).out)
+        user, = (each for each in plan["way_back"] if each["table"] == "user")
+        self.assertEqual((user["remembered"], user["lost"], user["unread"]), (["id", "referred_by"], ["email", "password_hash"], ["school_code"]))
+        shown = tide.verb("plan", "--source", self.app.path).out
+        self.assertIn("changes would be lost, since expressions make something else of it: email, password_hash", shown)
 
     def check_verify(self, tide, target):
         """tidegate's own proof says the same as the judge, and sees what somebody changed."""
