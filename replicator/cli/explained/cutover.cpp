@@ -38,6 +38,11 @@ constexpr Explanation explanations[] = {
     {"confirm-needed",
      "A cutover or rollback changes which database is live, so it wants the pipeline's name typed.",
      "tidegate cutover --confirm NAME, after --dry-run and --rehearse; tidegate rollback --confirm NAME."},
+    {"finalize-keeps-backups",
+     "Backups hold rows of the databases. finalize deletes what a pipeline needed, and leaves backups alone: "
+     "they may be "
+     "the last copy.",
+     "Delete those in the state directory's folder backups that nobody needs any more."},
     {"half-done",
      "The journal of cutovers, the fence in the source and what the target says of itself contradict each "
      "other: a "
