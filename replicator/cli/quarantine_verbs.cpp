@@ -58,6 +58,7 @@ Line line_of(const json::object& entry) {
   Line line;
   for (std::size_t i = 0; i < columns.size(); ++i)
     if (const auto* value = entry.if_contains(columns[i])) line[i] = text_of(*value);
+  if (const auto* constraint = entry.if_contains("constraint")) line.back() += " by " + text_of(*constraint);
   return line;
 }
 

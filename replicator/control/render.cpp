@@ -241,11 +241,18 @@ class Picture {
     int name = 0, count = 0, note = 0, bar = 0;
   };
 
+  // The source's, or where its rows go to several tables, the target's.
+  std::string shown_name(const TableStatus& table) const {
+    const auto count = std::count_if(s_.tables.begin(), s_.tables.end(),
+                                     [&](const TableStatus& each) { return each.source == table.source; });
+    return clean(count > 1 ? table.target : table.source);
+  }
+
   Widths widths_of(const std::vector<std::size_t>& places) const {
     Widths w;
     for (const std::size_t place : places) {
       const TableStatus& t = s_.tables[place];
-      w.name = std::max(w.name, columns_of(clean(t.source)));
+      w.name = std::max(w.name, columns_of(shown_name(t)));
       w.count = std::max(w.count, columns_of(rows_of(t.rows_copied, t.rows_total)));
       w.note = std::max(w.note, columns_of(table_note(place)));
     }
@@ -257,7 +264,7 @@ class Picture {
 
   void table(std::size_t place, const Widths& w) {
     const TableStatus& t = s_.tables[place];
-    std::string text = "  " + padded(shortened(clean(t.source), w.name, look_.unicode), w.name) + "  ";
+    std::string text = "  " + padded(shortened(shown_name(t), w.name, look_.unicode), w.name) + "  ";
     if (w.bar > 0) text += bar(share_of(t), w.bar, state_ink(t.state)) + "  ";
     const std::string count = rows_of(t.rows_copied, t.rows_total);
     text += std::string(static_cast<std::size_t>(w.count - columns_of(count)), ' ') + count + "  ";

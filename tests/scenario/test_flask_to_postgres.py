@@ -153,6 +153,8 @@ class FlaskToPostgres(unittest.TestCase):
         self.tide.wait_status(lambda status: status["quarantined"] == 2, WAIT, "two rows in quarantine")
         held = self.target.query("SELECT source_key, sqlstate, constraint_name FROM tidegate.quarantine ORDER BY 1")
         self.assertEqual({(state, constraint) for _, state, constraint in held}, {("23505", "users_username_key"), ("23505", "users_email_key")})
+        listed = self.tide.verb("quarantine", "list").out
+        self.assertIn("rejected by users_email_key", listed)
         proven = json.loads(self.tide.verb("verify", "--json").out)
         self.assertEqual((proven["differences"], sorted(one["table"] for one in proven["excepted"])), ([], ["user -> public.users"] * 2))
         self.write("UPDATE user SET username = 'Zorn' WHERE id = 90001", "UPDATE user SET email = 'c2@example.test' WHERE id = 90003")

@@ -223,6 +223,16 @@ TEST(Render, ANameCannotSpeakToTheTerminal) {
   EXPECT_THAT(picture, HasSubstr("evil?[2Jname?"));
 }
 
+TEST(Render, ATableWhoseRowsGoToSeveralIsShownByThose) {
+  Status s = snapshot();
+  s.tables = {{"user", "auth.users", "copying", 1, 2, 0},
+              {"user", "public.profiles", "copying", 1, 2, 0},
+              {"child", "public.children", "copying", 1, 2, 0}};
+  const std::string shown = render(s, {100, 50, false, false});
+  for (const char* name : {"auth.users", "public.profiles", "  child "}) EXPECT_THAT(shown, HasSubstr(name));
+  EXPECT_THAT(shown, Not(HasSubstr("public.children")));
+}
+
 TEST(Render, ManyTablesAreCounted) {
   Status s = snapshot();
   for (int i = 0; i < 50; ++i)
