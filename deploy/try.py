@@ -110,6 +110,7 @@ def try_app(flags):
     """The sample app, written to all the while; at the end every acknowledged write is looked for in the target."""
     tell("The legacy app: Flask under gunicorn, on a SQLite file in its default mode, and a throw-away target")
     with Target() as target, LegacyApp(families=flags.families) as app, Tidegate(app.path, target.url) as tide:
+        tide.flags += ["--config", str(hasty(tide.base))]
         print(f"   app {app.url}, {app.path}\n   target {shown_url(target)}")
         load = app.load(rate=flags.rate, seed=flags.seed)
         print(f"   load: {flags.rate:g} requests a second, seed {load.seed}")
@@ -127,9 +128,43 @@ def try_app(flags):
         print(f"   {verdict}")
         if (tide.status() or {}).get("quarantined"):
             print(tide.verb("quarantine", "list").out)
+        else:
+            right = there_and_back(tide, app, target) and right
         look_around(target, flags)
         end(tide)
     return right and verdict.clean and not summary["failed"]
+
+
+def there_and_back(tide, app, target):
+    """verify, cutover, a row on the target, rollback; returns whether that row is in both databases at the end."""
+    tell("tidegate verify: every row of both ends, at one position")
+    show(tide, "verify")
+    name = tide.status()["pipeline"]
+    tell("tidegate cutover: the target takes the writes, and what it gets comes back into the app's file")
+    show(tide, "cutover", "--confirm", name)
+    target.query("INSERT INTO public.school(code, name) VALUES ('born-there', 'written while the target was live')")
+    tide.wait_status(lambda status: status["rollback"]["ready"], SYNC_TIMEOUT, "the way back")
+    tell("tidegate rollback: the app's file takes the writes again, and the target follows it")
+    show(tide, "rollback", "--confirm", name)
+    catch_up(tide)
+    with contextlib.closing(sqlite3.connect(app.path, timeout=30)) as legacy:
+        there = legacy.execute("SELECT name FROM school WHERE code = 'born-there'").fetchone()
+    print(f"   the row that was born on the target, in the app's file: {there[0] if there else 'missing'}")
+    return compare(app.path, target) and there is not None
+
+
+def show(tide, *words):
+    done = tide.verb(*words, timeout=COPY_TIMEOUT)
+    print("".join(f"   {line}\n" for line in done.out.splitlines()), end="", flush=True)
+    if done.code:
+        raise Trouble(f"tidegate {words[0]} ended with {done.code}: {done.err.strip()}\n{tide.log[-2000:]}")
+
+
+def hasty(folder):
+    """Settings for a story: a cutover otherwise watches the lag for a minute beforehand, and wants a backup of the target."""
+    file = folder / "tidegate.toml"
+    file.write_text('[source]\nwriters = "waits"\n[cutover]\ncalm = "2s"\nmax_hold = "2s"\nbackup_max_age = "0s"\n')
+    return file
 
 
 def try_file(flags):

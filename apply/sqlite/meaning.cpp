@@ -1,5 +1,6 @@
 #include "apply/sqlite/meaning.hpp"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <charconv>
 #include <optional>
@@ -71,25 +72,40 @@ bool same_moment(std::string_view a, std::string_view b) {
   return one && *one == other;
 }
 
-// A double keeps 15 digits of every number; more could be two numbers that it takes for one.
-bool has_long_number(std::string_view text) {
-  constexpr int most = 15;
-  int run = 0;
-  for (const char c : text) {
-    if (c != '.') run = c >= '0' && c <= '9' ? run + 1 : 0;
-    if (run > most) return true;
+// The number as JSON that no document of the target can hold (it takes no character zero), spelled in one way
+// for each value: a parsed number has the digits of a double only.
+std::string exactly(std::string_view number) {
+  const auto read = number_in(number).value_or(Number{});
+  return R"({"\u0000":")" + std::string(read.negative ? "-" : "") + read.digits + "e" +
+         std::to_string(read.point) + "\"}";
+}
+
+std::string with_exact_numbers(std::string_view text) {
+  constexpr std::string_view of_numbers = "0123456789+-.eE";
+  std::string exact;
+  bool quoted = false;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (!quoted && (c == '-' || (c >= '0' && c <= '9'))) {
+      const std::size_t end = std::min(text.find_first_not_of(of_numbers, at), text.size());
+      exact += exactly(text.substr(at, end - at));
+      at = end - 1;
+      continue;
+    }
+    if (c == '"') quoted = !quoted;
+    exact += c;
+    if (quoted && c == '\\' && at + 1 < text.size()) exact += text[++at];
   }
-  return false;
+  return exact;
 }
 
 bool same_json(std::string_view a, std::string_view b) {
-  if (has_long_number(a) || has_long_number(b)) return false;
   json::parse_options options;
-  options.max_depth = 1000;  // proto/json_text's own
+  options.max_depth = 1001;  // proto/json_text's own, and a number's
   json::error_code bad;
-  const json::value one = json::parse(a, bad, {}, options);
+  const json::value one = json::parse(with_exact_numbers(a), bad, {}, options);
   if (bad) return false;
-  const json::value other = json::parse(b, bad, {}, options);
+  const json::value other = json::parse(with_exact_numbers(b), bad, {}, options);
   return !bad && one == other;
 }
 

@@ -59,6 +59,7 @@ constexpr VerbEntry verbs[] = {
     {"cutover", cutover, false},
     {"rollback", cutover, false},
     {"abort", abort, false},
+    {"finalize", finalize, false},
     {"explain", explain, false},
     {"version", version, false},
 };

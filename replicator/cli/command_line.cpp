@@ -72,6 +72,9 @@ constexpr VerbWords verb_words[] = {
     {"rollback", "Switch",
      "Make the source live again, with all that was written meanwhile: --dry-run, --confirm NAME",
      "tidegate rollback --dry-run"},
+    {"finalize", "Switch",
+     "After a cutover: take tidegate out of both databases; no rollback is possible then",
+     "tidegate finalize --dry-run"},
     {"abort", "Switch", "Give a cutover or rollback up, before its point of no return",
      "tidegate abort --reason 'not today'"},
     {"login-check", "Mend",
@@ -89,8 +92,6 @@ constexpr VerbWords verb_words[] = {
      "tidegate explain transaction-pooler"},
     {"version", "Mend", "The program's version", "tidegate version --json"},
 };
-
-constexpr const char* later_verbs[] = {"finalize"};
 
 constexpr VerbWords config_words[] = {
     {"check", "", "Validate the configuration", "tidegate config check"},
@@ -219,6 +220,12 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
         ->type_name("");
   if (name == "throttle")
     verb.add_option("RATE", raw.rate, "Rows per second, or off")->type_name("")->required();
+  if (name == "finalize") {
+    auto* dry_run = verb.add_flag("--dry-run", into.dry_run, "Say what blocks it, and change nothing");
+    verb.add_option("--confirm", into.confirm, "NAME of the pipeline: do it")
+        ->type_name("")
+        ->excludes(dry_run);
+  }
   if (name == "repair") verb.add_flag("--dry-run", into.dry_run, "Say what would be done, and do nothing");
   if (name == "events") {
     verb.add_flag("--follow", into.follow, "Go on as events come");
@@ -341,7 +348,6 @@ void add_verbs(CLI::App& app, Invocation& into, Raw& raw) {
             ->required();
     }
   }
-  for (const char* name : later_verbs) app.add_subcommand(name, "Not in this release")->group("");
 }
 
 std::unique_ptr<CLI::App> make_app(Invocation& into, Raw& raw) {
@@ -411,15 +417,6 @@ void refuse_extras(const CLI::App& root, const CLI::App& verb, const std::string
   const auto known = names_below(verb);
   if (known.empty()) refuse(fmt::format("'{}' is one word too many", masked_text(first)), way_out("", typed));
   refuse(fmt::format("unknown verb '{}'", masked_text(first)), way_out(did_you_mean(first, known), typed));
-}
-
-void refuse_later(const std::vector<const CLI::App*>& path) {
-  if (path.empty()) return;
-  const std::string name = path.front()->get_name();
-  if (std::find(std::begin(later_verbs), std::end(later_verbs), name) != std::end(later_verbs))
-    throw Coded<Refused>("not-in-this-release",
-                         fmt::format("{} is not in this release of tidegate ({})", name, program_version),
-                         "`tidegate --help` lists what is");
 }
 
 std::string words_of(const std::vector<const CLI::App*>& path) {
@@ -519,11 +516,9 @@ std::variant<Invocation, Help> read_command_line(int argc, const char* const* ar
   } catch (const CLI::CallForVersion&) {
     return Help{version_text() + "\n"};
   } catch (const CLI::ParseError& failure) {
-    refuse_later(verb_path(*app));
     refuse(masked_text(failure.what()), way_out("", words_of(verb_path(*app))));
   }
   const auto path = verb_path(*app);
-  refuse_later(path);
   refuse_extras(*app, path.empty() ? *app : *path.back(), words_of(path));
   refuse_incomplete(path);
   invocation.verb = words_of(path);

@@ -67,16 +67,22 @@ int nothing_to_stop(const Invocation& invocation, const std::filesystem::path& s
 
 }  // namespace
 
-int stop(const Invocation& invocation) {
-  const auto state_dir = find_state_dir(invocation);
-  const auto time = invocation.timeout.value_or(stop_time);
+std::optional<std::string> end_daemon(const Invocation& invocation) {
   try {
     const auto response = post(invocation, "/v1/stop", with_reason(invocation));
-    wait_for_end(state_dir, time);
-    return done(invocation, response, "stopped");
+    wait_for_end(find_state_dir(invocation), invocation.timeout.value_or(stop_time));
+    return response.body;
   } catch (const control::NotRunning&) {
-    return nothing_to_stop(invocation, state_dir);
+    return std::nullopt;
   }
+}
+
+int stop(const Invocation& invocation) {
+  const auto state_dir = find_state_dir(invocation);
+  const auto answer = end_daemon(invocation);
+  if (!answer) return nothing_to_stop(invocation, state_dir);
+  fmt::print("{}\n", invocation.json ? *answer : "stopped");
+  return 0;
 }
 
 namespace {

@@ -206,7 +206,7 @@ constexpr Explanation explanations[] = {
      "tidegate run --source /srv/app/app.db, or `tidegate init` to write a file."},
     {"no-target", "No target is named by flag, environment or file.",
      "Set TIDEGATE_TARGET_URL or [target] url."},
-    {"not-in-this-release", "The setting or verb is known, but this release does not do it yet.",
+    {"not-in-this-release", "The setting is known, but this release does not do it yet.",
      "Take it out of the file, or use a later release."},
     // verify.
     {"verify-runs", "A run of verify is under way, and there is one at a time.",
@@ -541,6 +541,13 @@ constexpr Explanation explanations[] = {
      "a "
      "hold would wait for it.",
      "Let it end, or end it: SELECT pg_terminate_backend(PID)."},
+    {"finalized", "The pipeline was finalized, or that was begun: nothing is replicated any more.",
+     "If it was not finished, `tidegate finalize --confirm NAME` goes on. A new migration needs a new state "
+     "directory."},
+    {"finalize-begun", "finalize was begun before and goes on where it ended.", "Nothing."},
+    {"finalize-will", "What finalize takes away.", "Nothing; --confirm NAME does it."},
+    {"journal-mode-not-restored", "SQLite leaves WAL only while no other program has the file open.",
+     "End that program (`lsof FILE` names it), and give the command again."},
     {"confirm-needed",
      "A cutover or rollback changes which database is live, so it wants the pipeline's name typed.",
      "tidegate cutover --confirm NAME, after --dry-run and --rehearse; tidegate rollback --confirm NAME."},

@@ -55,6 +55,9 @@ int resume(const Invocation& invocation);
 int throttle(const Invocation& invocation);
 int cutover(const Invocation& invocation);
 int abort(const Invocation& invocation);
+int finalize(const Invocation& invocation);
+// The daemon ends; its answer, or nothing where none ran. Throws where it does not end in time.
+std::optional<std::string> end_daemon(const Invocation& invocation);
 int verify(const Invocation& invocation);
 int repair(const Invocation& invocation);
 int verify_status(const Invocation& invocation);

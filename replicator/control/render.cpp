@@ -369,9 +369,10 @@ class Picture {
   // What a rollback would lose comes first.
   void way_back() {
     const auto& back = s_.rollback;
-    std::string text = !back.lag_seconds ? "not running: no rollback now"
-                                         : "a rollback could lose " + seconds_text(*back.lag_seconds);
-    if (back.lag_transactions && *back.lag_transactions > 0)
+    const bool runs = back.lag_seconds && (back.ready || back.rejects > 0);
+    std::string text =
+        !runs ? "not running: no rollback now" : "a rollback could lose " + seconds_text(*back.lag_seconds);
+    if (runs && back.lag_transactions && *back.lag_transactions > 0)
       text += dot() + format_count(*back.lag_transactions) + " transactions";
     if (back.rejects > 0) text += dot() + format_rows(back.rejects) + " rejected";
     labelled("way back", text, back.ready ? Ink::green : Ink::red);

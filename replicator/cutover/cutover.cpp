@@ -76,7 +76,8 @@ void Cutover::look_back() {
   note(*found.last, nullptr);
   if (found.decision.kind == Decision::Kind::abort) give_up_after_crash(*found.last);
   if (!goes_on) return;
-  parts_.coordination.park(true);
+  const bool source_is_open = found.last->mode == Mode::rollback && found.decision.from > Step::open;
+  parts_.coordination.park(!source_is_open);
   log_warn("the {} {} goes on with the step {}", name_of(found.last->mode), found.last->id,
            name_of(found.decision.from));
   found.last->step = found.decision.from;
@@ -96,8 +97,8 @@ void Cutover::settle_on(const std::optional<Run>& settled) {
     std::lock_guard lock(mutex_);
     live_ = live_after(settled);
   }
+  parts_.coordination.park(is_target_live());
   if (!is_target_live()) return;
-  parts_.coordination.park(true);
   mend_fence(settled->id);
   back_.start(settled->way_back_start);
 }

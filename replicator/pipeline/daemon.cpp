@@ -11,6 +11,7 @@
 #include "replicator/backup/first_backup.hpp"
 #include "replicator/control/store.hpp"
 #include "replicator/cutover/cutover.hpp"
+#include "replicator/cutover/finalize.hpp"
 #include "replicator/cutover/sqlite_way_back.hpp"
 #include "replicator/doctor/doctor.hpp"
 #include "replicator/failure.hpp"
@@ -235,6 +236,7 @@ class Daemon {
   }
 
   bool prepare_and_replicate(const DaemonHooks& hooks) {
+    cutover::remember_journal_mode(settings_);
     coordination_.update([](Status& status) { status.step = "looking at both ends"; });
     look_at_target(settings_, is_approved());
     if (!is_approved()) {
@@ -313,6 +315,7 @@ bool run_daemon(const Settings& settings, const DaemonHooks& hooks) {
   StateDir state_dir(settings.state_dir, settings.pipeline);
   bool approved = false;
   try {
+    cutover::refuse_finalized(state_dir.path());
     Registry(process_environment()).add({settings.pipeline, state_dir.path()});
     Daemon daemon(settings, state_dir);
     try {

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The legacy app behind HAProxy under load, a new app on the target behind the other server: a cutover with the proxy's hook, in which no
-request fails and no acknowledged write is lost. TIDEGATE_SEED repeats a run, TIDEGATE_RATE sets the requests a second."""
+"""The legacy app behind HAProxy under load, a new app on the target behind the other server: cutover, rollback and cutover again with the
+proxy's hook, in which no request fails and no acknowledged write is lost. TIDEGATE_SEED repeats a run, TIDEGATE_RATE sets the requests a second."""
 import os
 import pathlib
 import shutil
@@ -9,8 +9,10 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from stage import SEED, THREADS, WAIT, Stage                                                             # noqa: E402
-from support.cutover import configure, cutover, forward, legacy_takes_writes, target_takes_writes, verified   # noqa: E402
+from stage import SEED, THREADS, WAIT, Stage, query                                                             # noqa: E402
+from support.cutover import (configure, cutover, forward, legacy_takes_writes, rollback, target_takes_writes, verified,   # noqa: E402
+                             with_way_back)
+from support.compare import Comparison                                                                   # noqa: E402
 from support.haproxy import HaProxy                                                                      # noqa: E402
 from support.new_app import NewApp                                                                       # noqa: E402
 from load import Load                                                                                    # noqa: E402
@@ -20,6 +22,7 @@ import psycopg2                                                                 
 HOOKS = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "hooks"
 RATE = int(os.environ.get("TIDEGATE_RATE") or 60)
 REHEARSALS = 4
+PAUSE = float(os.environ.get("TIDEGATE_PAUSE") or 5)   # seconds between two runs
 
 
 class BehindAProxy(unittest.TestCase):
@@ -67,6 +70,52 @@ class BehindAProxy(unittest.TestCase):
         verdict = self.stage.app.verdict(ledger.TargetRows(connection), complete=True)
         self.assertTrue(verdict.clean, str(verdict))
         self.assertEqual(verdict.doubtful, 0)
+
+
+    def test_there_and_back_and_there(self):
+        """A row that is born on the target is in both databases at the end, and so is every acknowledged write, once."""
+        self.pipeline.start().wait_phase("streaming", timeout=WAIT)
+        verified(self.pipeline)
+        self.new_app.start()
+        proxy = self.start_proxy()
+        load = Load(proxy.url, self.stage.app.ledger, rate=RATE, threads=THREADS, seed=SEED)
+        for actor in load.actors:
+            actor.rename_school = actor.drop_achievement = actor.login
+        load.start()
+        self.addCleanup(load.stopping.set)
+        time.sleep(3)
+        runs = [with_way_back(self.pipeline)]
+        query(self.pipeline.target_url, "INSERT INTO school(code, name) VALUES ('born-there', 'on the target')")
+        time.sleep(PAUSE)
+        self.pipeline.wait_status(lambda status: status["rollback"]["ready"], WAIT, "the way back")
+        runs.append(rollback(self.pipeline))
+        self.assertEqual((legacy_takes_writes(self.stage.app.path), target_takes_writes(self.pipeline.target_url)), (True, False))
+        time.sleep(PAUSE)
+        verified(self.pipeline)
+        runs.append(with_way_back(self.pipeline))
+        time.sleep(PAUSE)
+        summary = load.stop()
+        held = [f"{run['mode']} {run['hold_ms']:.0f} ms" for run in runs]
+        print(f"{RATE} requests/s: held for {', '.join(held)}; requests {summary['requests']}, latency {summary['latency_ms']}", flush=True)
+        self.assertEqual(summary["failed"], {}, summary["errors"])
+        self.assertEqual((legacy_takes_writes(self.stage.app.path), target_takes_writes(self.pipeline.target_url)), (False, True))
+        connection = psycopg2.connect(self.pipeline.target_url)
+        self.addCleanup(connection.close)
+        self.both_are_alike(connection)
+        self.assertEqual(query(self.pipeline.target_url, "WITH gone AS (DELETE FROM school WHERE code = 'born-there' RETURNING 1) "
+                                                         "SELECT count(*) FROM gone"), [(1,)], "the ledger does not know it")
+        verdict = self.stage.app.verdict(ledger.TargetRows(connection), complete=True)
+        self.assertTrue(verdict.clean, str(verdict))
+        self.assertEqual(verdict.doubtful, 0)
+
+    def both_are_alike(self, connection):
+        """The way back brings the old file to where the target is, soon."""
+        deadline = time.monotonic() + WAIT
+        while found := Comparison(self.stage.app.path, connection).run():
+            connection.rollback()   # the next look sees more
+            self.assertLess(time.monotonic(), deadline, found[:5])
+            time.sleep(0.5)
+        connection.rollback()
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ import tempfile
 import time
 import unittest
 
+import psycopg2
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support.guard import guard                      # noqa: E402
 from support.pgsource import Pair                    # noqa: E402
@@ -96,6 +98,10 @@ class Folder:
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith(("TIDEGATE_", "PG"))}
         self.environment.update(TIDEGATE_SOURCE_URL=str(source_url), TIDEGATE_TARGET_URL=target_url, TIDEGATE_ALLOW_WAL="1",
                                 PATH=f"{BIN}:{os.environ['PATH']}", HOME=str(self.dir))
+
+    def configure_cutover(self, more="", backup='backup_max_age = "0s"'):
+        with (self.dir / "tidegate.toml").open("a") as file:
+            file.write(f'[source]\nwriters = "waits"\n[cutover]\nmax_hold = "2s"\nmax_lag = "5s"\ncalm = "300ms"\n{backup}\n{more}')
 
     def shell(self, script, code=0):
         with tempfile.TemporaryFile("w+") as output:   # no pipe: a daemon in the background would keep it open
@@ -266,6 +272,129 @@ class Sqlite(unittest.TestCase):
         self.write("DELETE FROM person", "INSERT INTO person VALUES (2, 'Ben', NULL)")
         self.folder.page("replicator-lost")
         self.assertEqual(self.names(), ["Ben"])
+
+
+    def test_before_you_start(self):
+        self.folder.configure_cutover()
+        self.folder.page("before-you-start", "Check", "Action")
+        for script in commands("before-you-start", "Verification"):
+            self.folder.shell(script)
+        self.assertFalse((self.folder.dir / ".tidegate").exists())
+
+    def test_schema_changed(self):
+        self.folder.run()
+        self.write("ALTER TABLE person RENAME TO human")
+        self.folder.until(lambda: "person of the source was dropped or renamed" in self.folder.status(), "a stopped capture")
+        self.assertIn("human", self.folder.page("schema-changed", "Check"))
+        self.folder.page("schema-changed", "Action")
+        self.folder.until(lambda: '"phase":"streaming"' in self.folder.status(), "streaming")
+        self.folder.page("schema-changed", "Verification")
+        self.assertEqual(self.target.query("SELECT name FROM public.human"), [(SECRET,)])
+
+    def test_verify_differs(self):
+        self.folder.run()
+        self.target.query("SET session_replication_role = replica; UPDATE public.person SET name = 'Ann'")
+        self.folder.shell("tidegate verify", code=3)
+        self.assertIn("person", self.folder.page("verify-differs", "Check"))
+        self.folder.page("verify-differs", "Action", "Verification")
+        self.assertEqual(self.names(), [SECRET])
+
+    def takes_writes(self):
+        """(the source, the target), each tried and taken back."""
+        takes = []
+        with contextlib.closing(sqlite3.connect(self.source, timeout=10)) as connection:
+            try:
+                connection.execute("INSERT INTO person VALUES (99, 'probe', NULL)")
+                takes.append(True)
+            except sqlite3.IntegrityError:
+                takes.append(False)
+            connection.rollback()
+        try:
+            self.target.query("INSERT INTO public.person VALUES (99, 'probe', NULL); DELETE FROM public.person WHERE id = 99")
+            return (*takes, True)
+        except psycopg2.errors.ReadOnlySqlTransaction:
+            return (*takes, False)
+
+    def cut_over(self, *flags):
+        self.folder.configure_cutover()
+        self.folder.run()
+        self.folder.shell(f"tidegate verify; tidegate cutover --confirm shop {' '.join(flags)}")
+
+    def way_back_runs(self):
+        self.folder.until(lambda: '"rollback":{"ready":true' in self.folder.status(), "the way back")
+
+    def test_cutover(self):
+        self.folder.configure_cutover(backup="")
+        self.folder.run()
+        said = self.folder.page("cutover", "Check")
+        self.assertIn("nothing has changed", said)
+        self.assertEqual(self.takes_writes(), (True, False))
+        self.assertIn("the target is live", self.folder.page("cutover", "Action"))
+        self.way_back_runs()
+        self.folder.page("cutover", "Verification")
+        self.assertEqual(self.takes_writes(), (False, True))
+
+    def test_abort(self):
+        hooks = self.folder.dir / "hooks"
+        hooks.mkdir()
+        (hooks / "on-hold").write_text("#!/bin/sh\nsleep 5\n")
+        (hooks / "on-hold").chmod(0o755)
+        self.folder.configure_cutover('[hooks]\ndir = "hooks"\n')
+        self.folder.run()
+        self.folder.shell("tidegate verify; tidegate cutover --confirm shop > cutover.log 2>&1 &")
+        self.folder.until(lambda: '"phase":"cutover","step":"prepare"' in self.folder.status(), "the preparation")
+        said = self.folder.page("abort")
+        self.assertIn("the source is live", said)
+        self.assertEqual(self.takes_writes(), (True, False))
+
+    def test_rollback(self):
+        self.cut_over()
+        self.target.query("INSERT INTO public.person VALUES (2, 'Ben', NULL)")
+        self.way_back_runs()
+        self.assertIn("nothing blocks a rollback", self.folder.page("rollback", "Check"))
+        self.folder.page("rollback", "Action", "Verification")
+        self.assertEqual(self.takes_writes(), (True, False))
+        with contextlib.closing(sqlite3.connect(self.source)) as connection:
+            self.assertEqual(connection.execute("SELECT name FROM person").fetchall(), [(SECRET,), ("Ben",)])
+
+    def test_finalize(self):
+        self.cut_over()
+        self.way_back_runs()
+        self.folder.page("finalize", "Check", "Action")
+        self.assertIn("finalized", self.folder.shell(commands("finalize", "Verification")[0]))
+        self.assertEqual(self.takes_writes(), (True, True))
+
+    def test_half_done(self):
+        self.folder.run()
+        self.folder.shell("tidegate stop")
+        self.write("CREATE TABLE _tidegate_fence(run TEXT NOT NULL, live TEXT NOT NULL, at TEXT NOT NULL)",
+                   "INSERT INTO _tidegate_fence VALUES ('20260101T000000-aaaa', 'target', '2026-01-01')",
+                   "CREATE TRIGGER _tidegate_fence_INSERT_person BEFORE INSERT ON person BEGIN SELECT RAISE(ABORT, 'tidegate'); END")
+        self.assertIn("half-done", self.folder.shell("tidegate run --yes 2>&1 || true"))
+        self.assertIn("20260101T000000-aaaa", self.folder.page("half-done", "Check"))
+        self.folder.page("half-done", "Action")
+        self.folder.until(lambda: '"phase":"streaming"' in self.folder.status(), "streaming")
+        self.folder.page("half-done", "Verification")
+        self.write("INSERT INTO person VALUES (2, 'Ben', NULL)")
+        self.folder.shell("tidegate sync --timeout 60")
+        self.assertEqual(self.names(), [SECRET, "Ben"])
+
+    def test_way_back_lost(self):
+        self.cut_over()
+        self.way_back_runs()
+        self.folder.kill()
+        self.target.query("SELECT pg_sleep(1)")
+        for _ in range(20):
+            with contextlib.suppress(psycopg2.Error):
+                self.target.query("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
+                break
+            time.sleep(0.5)
+        self.folder.shell("tidegate run --yes --log-file tidegate.log > /dev/null 2>&1 &")
+        self.folder.until(lambda: '"phase":"reversed"' in self.folder.status() and "way-back-failed" in self.folder.status(), "the report")
+        self.assertIn("no rollback now", self.folder.page("way-back-lost", "Check"))
+        self.folder.page("way-back-lost", "Action", "Verification")
+        self.assertTrue((self.folder.dir / "target.dump").stat().st_size > 0)
+        self.assertEqual(self.takes_writes(), (False, True))
 
 
 class Postgres(unittest.TestCase):

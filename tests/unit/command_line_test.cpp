@@ -112,13 +112,6 @@ TEST(CommandLine, WhatIsMissingOrWrongIsUsage) {
     complaint<Usage>(words);
 }
 
-TEST(CommandLine, LaterVerbsAreKnownAndRefused) {
-  for (const char* verb : {"finalize"}) {
-    EXPECT_NE(complaint<Refused>({verb}).message.find("not in this release"), std::string::npos);
-    complaint<Refused>({verb, "--dry-run", "TABLE"});
-  }
-}
-
 TEST(CommandLine, ASecretIsNeverRepeated) {
   for (const auto& words : {std::vector<const char*>{"run", "postgresql://u:hunter2@h/d"},
                             {"run", "--sorce=postgresql://u:hunter2@h/d"},
@@ -138,7 +131,6 @@ TEST(CommandLine, HelpHasAnExampleForEveryVerb) {
     EXPECT_NE(all.find(verb), std::string::npos);
     EXPECT_NE(help({verb, "--help"}).find("Example:\n  tidegate "), std::string::npos) << verb;
   }
-  EXPECT_EQ(all.find("finalize"), std::string::npos) << "later verbs are not advertised";
   EXPECT_NE(help({"quarantine", "list", "--help"}).find("Usage: tidegate quarantine list"),
             std::string::npos);
   EXPECT_NE(help({"quarantine", "accept", "--help"}).find("--reason"), std::string::npos);

@@ -156,6 +156,16 @@ TEST(EncodeBack, WhatDiffersIsWritten) {
       << "a double would take them for one";
 }
 
+TEST(EncodeBack, NumbersOfADocumentAreComparedExactly) {
+  const Value held = text("{\"a\":[1e+22,\"1e22\",-2.50]}");
+  EXPECT_EQ(shown(encode_back(text("{\"a\": [10000000000000000000000, \"1e22\", -2.5]}"),
+                              column_of("JSON", {held}), &held)),
+            shown(held));
+  EXPECT_EQ(shown(encode_back(text("10000000000000000000000"), column_of("JSON", {Value(1e22)}))),
+            shown(Value(1e22)))
+      << "a number by itself, which the column's affinity makes a real";
+}
+
 TEST(EncodeBack, WhatTheLegacyCannotHoldIsRefused) {
   const auto refused = [](const std::string& declared, const std::vector<Value>& values,
                           const char* printed) {

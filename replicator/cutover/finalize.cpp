@@ -1,0 +1,196 @@
+#include "replicator/cutover/finalize.hpp"
+
+#include <fmt/format.h>
+
+#include "apply/postgres/target_cleaning.hpp"
+#include "apply/postgres/target_fence.hpp"
+#include "capture/sqlite/fence.hpp"
+#include "capture/sqlite/users_of_file.hpp"
+#include "capture/sqlite/write_lock.hpp"
+#include "db/error.hpp"
+#include "db/failpoint.hpp"
+#include "replicator/control/status.hpp"
+#include "replicator/control/store.hpp"
+#include "replicator/cutover/run_journal.hpp"
+#include "replicator/cutover/sqlite_way_back.hpp"
+#include "replicator/failure.hpp"
+#include "replicator/server_access.hpp"
+#include "replicator/state_dir.hpp"
+
+namespace tidegate::cutover {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr const char *begun_fact = "finalize", *mode_fact = "source_journal_mode";
+constexpr auto file_timeout = 5000ms;
+
+class End {
+ public:
+  explicit End(const Settings& settings)
+      : settings_(settings), store_((settings.state_dir / "control.db").string()) {}
+
+  bool has_begun() { return store_.fact(begun_fact).has_value(); }
+
+  std::vector<Finding> examine() {
+    if (has_begun()) {
+      find(Finding::Level::note, "finalize-begun", "it was begun before, and goes on where it ended", "");
+    } else {
+      sides();
+    }
+    const auto daemon = lock_holder(settings_.state_dir);
+    for (const auto& user : capture::users_of_file(legacy())) {
+      if (daemon && daemon->pid == user.pid) continue;
+      find(Finding::Level::block, "source-open-by",
+           fmt::format(
+               "{} (pid {}) has the legacy database open, which takes writes again once its fence is gone",
+               user.program, user.pid),
+           "end it, or let it use the target");
+    }
+    find(Finding::Level::note, "finalize-will",
+         "the way back ends; slot, publication, fences, hidden columns and the schema tidegate go; row data "
+         "in "
+         "the state directory is deleted; there is no rollback after it",
+         "");
+    return std::move(findings_);
+  }
+
+  void run(const std::string& by, const std::string& reason, const Said& said) {
+    auto target = connect_target(connect_options(settings_, "tidegate finalize"));
+    export_account(target, said);
+    begin(by, reason);
+    SqliteWayBack(settings_, file("back.db")).remove();
+    said("the way back's slot, publication and tables are gone");
+    failpoint("finalize-way-back-gone");
+    clean_target(target, settings_.pipeline);
+    said("the target has nothing of tidegate any more");
+    failpoint("finalize-target-clean");
+    clean_legacy(said);
+    delete_rows();
+    said("row data in the state directory is deleted; the audit and migration_checkpoints.json stay");
+    failpoint("finalize-rows-deleted");
+    finish(by);
+  }
+
+ private:
+  const std::string& legacy() const { return settings_.source.end.path; }
+  std::string file(const char* name) const { return (settings_.state_dir / name).string(); }
+  void find(Finding::Level level, const char* code, std::string message, std::string mend) {
+    findings_.push_back({level, code, "", "", std::move(message), std::move(mend)});
+  }
+
+  // The journal and both databases must say that the target is live.
+  void sides() {
+    RunJournal journal(file("control.db"));
+    const auto last = journal.last(), settled = journal.settled();
+    if (!settled || live_after(settled) != Side::target || !is_end(last->step))
+      return find(Finding::Level::block, "wrong-phase", "finalize follows a cutover that came through",
+                  "`tidegate status` shows the phase and what to do next");
+    sqlite::Database live(legacy(), sqlite::Database::Mode::read_write, file_timeout);
+    live.execute("PRAGMA query_only = ON");
+    auto target = connect_target(connect_options(settings_, "tidegate look"));
+    const auto says = ask_target(target, settings_.pipeline);
+    if (capture::fenced_by(live) != settled->id || !says.is_live || says.run != settled->id)
+      find(
+          Finding::Level::block, "half-done", "the databases do not say what the journal of cutovers says",
+          "change nothing; `tidegate explain half-done` says how to find out which side has the newest rows");
+  }
+
+  // Until it stands on disk nothing is taken away.
+  void export_account(postgres::Connection& target, const Said& said) {
+    const auto account = tidegate::export_account(target, settings_.pipeline);
+    if (account.empty()) return;  // it was written before
+    write_file_atomically(file("migration_checkpoints.json"), account + "\n");
+    failpoint("finalize-exported");
+    said("exported " + file("migration_checkpoints.json"));
+  }
+
+  void begin(const std::string& by, const std::string& reason) {
+    if (has_begun()) return;
+    store_.audit("finalize", by, reason, "");
+    store_.set_fact(begun_fact, "begun");
+    failpoint("finalize-begun");
+  }
+
+  void clean_legacy(const Said& said) {
+    sqlite::Database live(legacy(), sqlite::Database::Mode::read_write, file_timeout);
+    live.execute("PRAGMA synchronous = FULL");
+    {
+      sqlite::Transaction transaction(live, sqlite::Transaction::Kind::immediate);
+      live.execute(capture::unfence_sql(live));
+      failpoint("finalize-before-legacy-commit");
+      transaction.commit();
+    }
+    failpoint("finalize-legacy-clean");
+    const std::string found = store_.fact(mode_fact).value_or("wal");
+    if (live.text("PRAGMA journal_mode = " + found) != found)
+      throw Coded<Refused>(
+          "journal-mode-not-restored",
+          "the legacy database could not go back to journal mode " + found + ": another program has it open",
+          "end that program, and give the command again");
+    said("the legacy database has no fence any more, and its journal mode is " + found + " as it was found");
+  }
+
+  void delete_rows() {
+    for (const char* name : {"state.db", "back.db", "keys.db"})
+      for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(file(name) + suffix);
+    for (const char* name : {"spool", "back-spool"}) std::filesystem::remove_all(settings_.state_dir / name);
+  }
+
+  void finish(const std::string& by) {
+    Status status;
+    status.pipeline = settings_.pipeline;
+    status.live = "target";
+    status.phase = "finalized";
+    status.source = masked(settings_.source.end);
+    status.target = masked(settings_.target.end);
+    status.next_steps = {"nothing: the target is on its own"};
+    if (store_.fact(begun_fact) != "done") store_.audit("finalize ended", by, "", "done");
+    store_.set_fact("last_status", to_json(status));
+    store_.set_fact(begun_fact, "done");
+  }
+
+  const Settings& settings_;
+  ControlStore store_;
+  std::vector<Finding> findings_;
+};
+
+void require_sqlite(const Settings& settings) {
+  if (settings.source.end.kind == Endpoint::Kind::sqlite) return;
+  throw Coded<Refused>("cutover-postgres", "the cutover of a Postgres source is not in this release",
+                       "wait for it");
+}
+
+}  // namespace
+
+std::vector<Finding> examine_end(const Settings& settings) {
+  require_sqlite(settings);
+  return End(settings).examine();
+}
+
+void finalize(const Settings& settings, const std::string& by, const std::string& reason, const Said& said) {
+  require_sqlite(settings);
+  for (const auto& finding : End(settings).examine())
+    if (finding.level == Finding::Level::block)
+      throw Coded<Refused>(finding.code, finding.message, finding.mend);
+  End(settings).run(by, reason, said);
+}
+
+void refuse_finalized(const std::filesystem::path& state_dir) {
+  const auto begun = ControlStore((state_dir / "control.db").string()).fact(begun_fact);
+  if (!begun) return;
+  throw Coded<Refused>("finalized", "the pipeline was finalized: the target is on its own",
+                       *begun == "done" ? "a new migration needs a new state directory (--state DIR)"
+                                        : "it was not finished: tidegate finalize --confirm NAME");
+}
+
+void remember_journal_mode(const Settings& settings) {
+  if (settings.source.end.kind != Endpoint::Kind::sqlite) return;
+  ControlStore store((settings.state_dir / "control.db").string());
+  if (store.fact(mode_fact)) return;
+  sqlite::Database live(settings.source.end.path, sqlite::Database::Mode::read_write, file_timeout);
+  live.execute("PRAGMA query_only = ON");
+  store.set_fact(mode_fact, live.text("PRAGMA journal_mode"));
+}
+
+}  // namespace tidegate::cutover

@@ -1,0 +1,178 @@
+#!/usr/bin/python3
+"""The hooks for Cloudflare and Route 53 against a server of ours that takes what their documentation says, and refuses anything else."""
+import hashlib
+import hmac
+import http.server
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+import xml.etree.ElementTree
+
+HOOKS = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "hooks"
+TOKEN, KEY_ID, KEY = "a-Token-of-the-tests", "AKIDTESTS", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYTESTKEY"
+OLD, NEW = "192.0.2.1", "192.0.2.2"
+
+
+class Api(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.answer(b"")
+
+    def do_POST(self):
+        self.answer(self.rfile.read(int(self.headers["Content-Length"])))
+
+    do_PATCH = do_POST
+
+    def answer(self, body):
+        try:
+            status, text = self.server.serve(self.command, self.path, self.headers, body)
+        except AssertionError as wrong:
+            self.server.wrong.append(str(wrong))
+            status, text = 400, str(wrong)
+        data = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+
+def want(true, what):
+    if not true:
+        raise AssertionError(what)
+
+
+def cloudflare(record):
+    """GET and PATCH of /zones/ZONE/dns_records/RECORD, as the API's reference has them."""
+    def serve(method, path, headers, body):
+        if headers["Authorization"] != f"Bearer {TOKEN}":
+            return 403, json.dumps({"success": False, "errors": [{"code": 10000, "message": "Authentication error"}], "result": None})
+        want(path == "/client/v4/zones/zone1/dns_records/record1", path)
+        if method == "PATCH":
+            want(headers["Content-Type"] == "application/json", "content type")
+            change = json.loads(body)
+            want(set(change) <= {"content", "ttl"} and isinstance(change["ttl"], int) and (change["ttl"] == 1 or change["ttl"] >= 60), change)
+            record.update(change)
+        else:
+            want(method == "GET", method)
+        result = {"id": "record1", "zone_id": "zone1", "zone_name": "example.org", "name": "app.example.org", "type": "A", "proxied": False, **record}
+        return 200, json.dumps({"result": result, "success": True, "errors": [], "messages": []}, separators=(",", ":"))
+    return serve
+
+
+def signed(method, path, headers, body):
+    """Whether the request carries the signature (version 4) that our key gives it."""
+    found = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=(\w+)/(\d{8})/us-east-1/route53/aws4_request, ?SignedHeaders=([\w;-]+), ?Signature=(\w+)",
+                         headers["Authorization"] or "")
+    if not found or found[1] != KEY_ID:
+        return False
+    path, _, query = path.partition("?")
+    names = found[3].split(";")
+    lines = "".join(f"{name}:{headers[name].strip()}\n" for name in names)
+    payload = hashlib.sha256(body).hexdigest()
+    canonical = "\n".join([method, path, "&".join(sorted(query.split("&"))) if query else "", lines, found[3], payload])
+    scope = f"{found[2]}/us-east-1/route53/aws4_request"
+    to_sign = "\n".join(["AWS4-HMAC-SHA256", headers["X-Amz-Date"], scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    key = f"AWS4{KEY}".encode()
+    for part in (found[2], "us-east-1", "route53", "aws4_request"):
+        key = hmac.new(key, part.encode(), "sha256").digest()
+    return {"host", "x-amz-date"} <= set(names) and hmac.new(key, to_sign.encode(), "sha256").hexdigest() == found[4]
+
+
+NAMESPACE = "{https://route53.amazonaws.com/doc/2013-04-01/}"
+
+
+def route53(record):
+    """ListResourceRecordSets and ChangeResourceRecordSets, as the API's reference has them."""
+    def serve(method, path, headers, body):
+        if not signed(method, path, headers, body):
+            return 403, "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code></Error></ErrorResponse>"
+        if method == "GET":
+            want(path == "/2013-04-01/hostedzone/Z1/rrset?maxitems=1&name=app.example.org&type=A", path)
+            return 200, ('<?xml version="1.0"?>\n<ListResourceRecordSetsResponse xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><ResourceRecordSets>'
+                         f"<ResourceRecordSet><Name>app.example.org.</Name><Type>A</Type><TTL>{record['ttl']}</TTL><ResourceRecords><ResourceRecord>"
+                         f"<Value>{record['content']}</Value></ResourceRecord></ResourceRecords></ResourceRecordSet></ResourceRecordSets>"
+                         "<IsTruncated>false</IsTruncated><MaxItems>1</MaxItems></ListResourceRecordSetsResponse>")
+        want((method, path) == ("POST", "/2013-04-01/hostedzone/Z1/rrset"), f"{method} {path}")
+        root = xml.etree.ElementTree.fromstring(body)
+        want(root.tag == NAMESPACE + "ChangeResourceRecordSetsRequest", root.tag)
+        text = {name: root.findtext(f".//{NAMESPACE}{name}") for name in ("Action", "Name", "Type", "TTL", "Value")}
+        want((text["Action"], text["Name"], text["Type"]) == ("UPSERT", "app.example.org", "A"), text)
+        record.update(content=text["Value"], ttl=int(text["TTL"]))
+        return 200, ('<?xml version="1.0"?><ChangeResourceRecordSetsResponse xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><ChangeInfo><Id>/change/C1</Id>'
+                     "<Status>PENDING</Status><SubmittedAt>2026-01-01T00:00:00Z</SubmittedAt></ChangeInfo></ChangeResourceRecordSetsResponse>")
+    return serve
+
+
+class Provider:
+    """The tests of both; a class of its own, so that it is not run by itself."""
+
+    LOW, REFUSED = 60, 1
+
+    def setUp(self):
+        self.record = {"content": OLD, "ttl": 3600}
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api)
+        self.server.serve, self.server.wrong = self.serving(self.record), []
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.addCleanup(self.server.server_close)
+        self.addCleanup(self.server.shutdown)
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-dns-"))
+        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
+        shutil.copy(HOOKS / self.HOOK, self.dir / self.HOOK)
+        (self.dir / "secret").write_text(self.SECRET + "\n")
+        (self.dir / f"{self.HOOK}.conf").write_text(f"{self.SETTINGS.format(dir=self.dir)}\nOLD={OLD} NEW={NEW}\nTTL=3600 LOW_TTL={self.LOW}\nMOST_WAIT=1\n"
+                                                    f"API=http://127.0.0.1:{self.server.server_address[1]}{self.BASE}\n")
+
+    def run_hook(self, event, code=0, direction="forward"):
+        done = subprocess.run([self.dir / self.HOOK], env={"PATH": "/usr/bin:/bin", "TIDEGATE_EVENT": event, "TIDEGATE_DIRECTION": direction},
+                              capture_output=True, text=True, timeout=30, check=False)
+        self.assertEqual(done.returncode, code, f"{event}: {done.stdout}{done.stderr}{self.server.wrong}")
+        self.assertNotIn(self.SECRET, done.stdout + done.stderr)
+        return done.stdout + done.stderr
+
+    def test_there_and_back(self):
+        self.run_hook("check")
+        self.assertIn("begin again in 3600 s", self.run_hook("before-fence", code=1))
+        self.assertEqual(self.record, {"content": OLD, "ttl": self.LOW})
+        self.run_hook("before-fence")
+        self.run_hook("on-switch")
+        self.run_hook("verify-switch")
+        self.run_hook("on-done")
+        self.assertEqual(self.record, {"content": NEW, "ttl": 3600})
+        self.run_hook("check", code=1)
+        self.run_hook("check", direction="backward")
+        self.run_hook("on-rollback", direction="backward")
+        self.assertEqual(self.record, {"content": OLD, "ttl": self.LOW})
+        self.run_hook("on-abort")
+        self.assertEqual(self.record, {"content": OLD, "ttl": 3600})
+        self.assertEqual(self.server.wrong, [])
+
+    def test_a_key_that_is_not_taken(self):
+        (self.dir / "secret").write_text(self.SECRET.replace("T", "X") + "\n")
+        self.assertIn("refuses", self.run_hook("check", code=1))
+        self.run_hook("on-switch", code=self.REFUSED)
+        self.assertEqual(self.record["content"], OLD)
+
+
+class Cloudflare(Provider, unittest.TestCase):
+    HOOK, BASE, SECRET = "cloudflare", "/client/v4", TOKEN
+    SETTINGS = "ZONE_ID=zone1 RECORD_ID=record1\nTOKEN_FILE={dir}/secret"
+    serving = staticmethod(cloudflare)
+
+
+class Route53(Provider, unittest.TestCase):
+    HOOK, BASE, SECRET = "route53", "", f"{KEY_ID}:{KEY}"
+    SETTINGS = "ZONE_ID=Z1 NAME=app.example.org\nKEY_FILE={dir}/secret"
+    serving = staticmethod(route53)
+    REFUSED = 22   # curl's
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main())
