@@ -161,9 +161,9 @@ def show(tide, *words):
 
 
 def hasty(folder):
-    """Settings for a story: a cutover otherwise watches the lag for a minute beforehand."""
+    """Settings for a story: a cutover otherwise watches the lag for a minute beforehand, and wants a backup of the target."""
     file = folder / "tidegate.toml"
-    file.write_text('[source]\nwriters = "waits"\n[cutover]\ncalm = "2s"\nmax_hold = "2s"\n')
+    file.write_text('[source]\nwriters = "waits"\n[cutover]\ncalm = "2s"\nmax_hold = "2s"\nbackup_max_age = "0s"\n')
     return file
 
 

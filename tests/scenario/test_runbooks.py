@@ -99,9 +99,9 @@ class Folder:
         self.environment.update(TIDEGATE_SOURCE_URL=str(source_url), TIDEGATE_TARGET_URL=target_url, TIDEGATE_ALLOW_WAL="1",
                                 PATH=f"{BIN}:{os.environ['PATH']}", HOME=str(self.dir))
 
-    def configure_cutover(self, more=""):
+    def configure_cutover(self, more="", backup='backup_max_age = "0s"'):
         with (self.dir / "tidegate.toml").open("a") as file:
-            file.write(f'[source]\nwriters = "waits"\n[cutover]\nmax_hold = "2s"\nmax_lag = "5s"\ncalm = "300ms"\n{more}')
+            file.write(f'[source]\nwriters = "waits"\n[cutover]\nmax_hold = "2s"\nmax_lag = "5s"\ncalm = "300ms"\n{backup}\n{more}')
 
     def shell(self, script, code=0):
         with tempfile.TemporaryFile("w+") as output:   # no pipe: a daemon in the background would keep it open
@@ -324,7 +324,7 @@ class Sqlite(unittest.TestCase):
         self.folder.until(lambda: '"rollback":{"ready":true' in self.folder.status(), "the way back")
 
     def test_cutover(self):
-        self.folder.configure_cutover()
+        self.folder.configure_cutover(backup="")
         self.folder.run()
         said = self.folder.page("cutover", "Check")
         self.assertIn("nothing has changed", said)
