@@ -9,6 +9,7 @@
 #include "capture/sqlite/write_lock.hpp"
 #include "db/error.hpp"
 #include "db/failpoint.hpp"
+#include "replicator/backup/folder.hpp"
 #include "replicator/control/status.hpp"
 #include "replicator/control/store.hpp"
 #include "replicator/cutover/run_journal.hpp"
@@ -52,6 +53,7 @@ class End {
          "in "
          "the state directory is deleted; there is no rollback after it",
          "");
+    if (!backups_left().empty()) find(Finding::Level::note, "finalize-keeps-backups", backups_left(), "");
     return std::move(findings_);
   }
 
@@ -69,6 +71,7 @@ class End {
     delete_rows();
     said("row data in the state directory is deleted; the audit and migration_checkpoints.json stay");
     failpoint("finalize-rows-deleted");
+    if (!backups_left().empty()) said(backups_left());
     finish(by);
   }
 
@@ -77,6 +80,14 @@ class End {
   std::string file(const char* name) const { return (settings_.state_dir / name).string(); }
   void find(Finding::Level level, const char* code, std::string message, std::string mend) {
     findings_.push_back({level, code, "", "", std::move(message), std::move(mend)});
+  }
+
+  // The last copies are not ours to throw away.
+  std::string backups_left() const {
+    const auto count = backup::backups_in(settings_.state_dir).size();
+    if (count == 0) return "";
+    return fmt::format("{} backup{} with row data {} in {}: delete what nobody needs any more", count,
+                       count == 1 ? "" : "s", count == 1 ? "stays" : "stay", file("backups"));
   }
 
   // The journal and both databases must say that the target is live.

@@ -70,6 +70,7 @@ class Finalize(unittest.TestCase):
 
     def test_through_kills_at_every_step(self):
         pipeline = self.reversed()
+        self.assertEqual(pipeline.verb("backup", "create", "--source", pipeline.source).code, 0)
         rows, tables = query(pipeline.target_url, 'SELECT count(*) FROM "user"'), self.tables(pipeline.target_url)
         name = name_of(pipeline)
         self.assertEqual(self.finalize(pipeline, "--dry-run").returncode, 0)
@@ -83,6 +84,8 @@ class Finalize(unittest.TestCase):
         done = self.finalize(pipeline, "--confirm", name)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertGreater(len(self.reached), 5, self.reached)
+        self.assertIn("1 backup with row data stays in ", done.stdout)
+        self.assertEqual(len(list((pathlib.Path(pipeline.state) / "backups").glob("*/manifest.json"))), 1)
         self.assert_clean(pipeline)
         self.assertEqual((query(pipeline.target_url, 'SELECT count(*) FROM "user"'), self.tables(pipeline.target_url)), (rows, tables))
         self.assertEqual(json.loads(pipeline.verb("status", "--json").out)["phase"], "finalized")

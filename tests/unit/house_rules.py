@@ -89,7 +89,7 @@ class HouseRules(unittest.TestCase):
     def test_every_code_is_explained(self):
         self.assertEqual(printed_codes('throw Coded<Usage>("a-b", x); find(Level::note,\n "c-d", y) Refused("e-f", z) Usage("g h")'),
                          {"a-b", "c-d", "e-f"})
-        explained = set(re.findall(r'\{"([\w-]+)",', (ROOT / "replicator/cli/explanations.cpp").read_text()))
+        explained = set(re.findall(r'\{"([\w-]+)",', "".join(file.read_text() for file in (ROOT / "replicator/cli/explained").glob("*.cpp"))))
         for _, path, text in sources():
             with self.subTest(path=path.name):
                 self.assertEqual(printed_codes(text) - explained, set())

@@ -1,0 +1,162 @@
+#include "replicator/cli/explained/explained.hpp"
+
+namespace tidegate::cli {
+namespace {
+
+constexpr Explanation explanations[] = {
+    // The cutover.
+    {"wrong-phase", "The verb does not fit the phase that the pipeline is in.",
+     "`tidegate status` shows the phase, the live side and what to do next."},
+    {"past-no-return",
+     "A cutover or rollback is past its point of no return: the fence of the side that was live is or will "
+     "be "
+     "there.",
+     "Let it end, then go the other way: `tidegate rollback`, or `tidegate cutover` after a rollback."},
+    {"way-back-rejects",
+     "Rows of the target do not fit into the legacy database: it keeps the old row, or none. They are named "
+     "in "
+     "the legacy file's table _tidegate_rejects by table, key, column and reason.",
+     "Change them on the target so that they fit, which takes them out; or give them up with `tidegate "
+     "rollback "
+     "--accept-loss`."},
+    {"rollback-lag",
+     "What is committed on the target takes longer to the legacy database than --max-lag allows.",
+     "Wait until the way back has caught up (`tidegate status`), or for a quieter time."},
+    {"rollback-postgres", "The rollback to a Postgres source is not in this release.", "Wait for it."},
+    {"target-held",
+     "A transaction of the target has held its tables for seconds, or maintains them (VACUUM, CREATE INDEX): "
+     "a "
+     "hold would wait for it.",
+     "Let it end, or end it: SELECT pg_terminate_backend(PID)."},
+    {"finalized", "The pipeline was finalized, or that was begun: nothing is replicated any more.",
+     "If it was not finished, `tidegate finalize --confirm NAME` goes on. A new migration needs a new state "
+     "directory."},
+    {"finalize-begun", "finalize was begun before and goes on where it ended.", "Nothing."},
+    {"finalize-will", "What finalize takes away.", "Nothing; --confirm NAME does it."},
+    {"journal-mode-not-restored", "SQLite leaves WAL only while no other program has the file open.",
+     "End that program (`lsof FILE` names it), and give the command again."},
+    {"confirm-needed",
+     "A cutover or rollback changes which database is live, so it wants the pipeline's name typed.",
+     "tidegate cutover --confirm NAME, after --dry-run and --rehearse; tidegate rollback --confirm NAME."},
+    {"finalize-keeps-backups",
+     "Backups hold rows of the databases. finalize deletes what a pipeline needed, and leaves backups alone: "
+     "they may be "
+     "the last copy.",
+     "Delete those in the state directory's folder backups that nobody needs any more."},
+    {"half-done",
+     "The journal of cutovers, the fence in the source and what the target says of itself contradict each "
+     "other: a "
+     "database was restored or replaced, or a state directory was lost.",
+     "Change nothing. Look at the table _tidegate_fence in the source and at tidegate.live_side in the "
+     "target: the side "
+     "that took writes last is the one to keep."},
+    {"cutover-journal", "The journal of cutovers was written by a newer tidegate.", "Use that version."},
+    {"cutover-postgres", "The cutover of a Postgres source is not in this release.", "Wait for it."},
+    {"cutover-mapped",
+     "With [[map]], the target's sequences and the way back depend on the mapping, which the cutover does "
+     "not look at yet.",
+     "Wait for it."},
+    {"cutover-needs-wal", "Without WAL, reading the source and committing its fence get in each other's way.",
+     "Start tidegate with --allow-wal, which switches the file."},
+    {"max-hold-too-long",
+     "The hold may last longer than half of the time for which the application's writers wait for a lock, so "
+     "some could fail.",
+     "Give a shorter --max-hold, or correct [source] busy_timeout if the application waits longer."},
+    {"source-open-by", "A program has the source open: it has to use the target after the cutover.",
+     "Nothing now; after the cutover `tidegate status` lists those that have not moved."},
+    {"hold-fails-writers",
+     "Transactions that read first and write later fail at once when they meet a lock, whatever their "
+     "timeout.",
+     "Let requests wait in a proxy (hook on-hold), set [source] writers = \"waits\" if they do not do so, or "
+     "accept it "
+     "with --accept-failed-writes."},
+    {"hooks-missing", "[hooks] dir names a folder that is not there.", "Make it, or take the setting out."},
+    {"hook-not-executable", "A hook is there and cannot be executed.",
+     "chmod +x it, and look at its first line."},
+    {"hook-not-safe", "A hook could be changed by another user, and would run as tidegate.",
+     "Make it yours or root's, and writable by its owner only."},
+    {"hook-check-failed", "The hook `check`, which looks whether the others could do their work, failed.",
+     "Its output is in the audit; run it by hand."},
+    {"hook-failed", "A hook failed, hung or could not be started.",
+     "Its output is in the audit. Once the target is live, `tidegate cutover --continue` runs the hooks of "
+     "the switch again."},
+    {"verify-running", "A verify makes the apply thread wait at times, which a hold has no time for.",
+     "Let it end, or `tidegate verify stop`."},
+    {"verify-not-fresh", "A cutover wants a verify of all rows of all tables from the last hour.",
+     "tidegate verify"},
+    {"verify-differs", "The last verify found rows that differ.",
+     "`tidegate verify status` names them; mend them, and verify again."},
+    {"cutover-paused", "Nothing is applied while the pipeline is paused.", "tidegate resume"},
+    {"cutover-table-behind",
+     "A table stands at another position than the rest: it is being copied again, or a change of its schema "
+     "stopped it. The target would go live without its newest rows.",
+     "Wait until `tidegate status` shows it streaming; `tidegate resync TABLE` copies a stopped one again."},
+    {"cutover-throttled", "A throttle would make the last changes slow.", "tidegate throttle off"},
+    {"cutover-in-trouble", "Capture or the target is in trouble.",
+     "Mend what `tidegate status` shows first."},
+    {"cutover-lag", "What is committed takes longer to the target than --max-lag allows.",
+     "Wait for a quieter time, or raise --max-lag."},
+    {"cutover-open",
+     "The source is fenced and the target could not be opened yet. Nothing is lost: both refuse writes until "
+     "it succeeds.",
+     "Make the target reachable; it is tried again until it works."},
+    {"lag", "How long what is committed took to the target, measured by round trips.", "Nothing."},
+    {"target-unreachable", "The target did not answer.", "Look at `tidegate status`, and at the network."},
+    {"target-not-fenced",
+     "Others could write to the target's tables before the cutover; such rows would be overwritten or clash.",
+     "Restart tidegate, which makes the fence, as the tables' owner and with a role that may set "
+     "session_replication_role."},
+    {"quarantine-not-empty", "Rows that did not fit would be missing after the cutover.",
+     "`tidegate quarantine list`; mend and retry them, or accept that they stay out."},
+    {"quarantine-accepted", "Rows were left out of the target on purpose.", "Nothing."},
+    {"way-back-not-configured", "Nothing would bring the target's writes back to the legacy database.",
+     "--no-way-back goes on without: a rollback then loses all that was written after the cutover."},
+    {"way-back-failed", "The way back could not be made ready, or has stopped.",
+     "Mend what the message says; before a cutover it blocks, after it the rollback's possible loss grows."},
+    {"no-way-back", "The way back was given up with --no-way-back.",
+     "Nothing; a rollback loses all that was written after the cutover."},
+    {"fence-broken",
+     "The application can write to tables of the old database: they were made later, or lost their triggers.",
+     "Find the program that does so (`tidegate status` lists who has the file open) and stop it."},
+    {"target", "In status: the target cannot be used now. The pipeline captures on and tries again.",
+     "The message says why; nothing is lost meanwhile."},
+    {"capture", "In status: the source cannot be read now. tidegate tries again.",
+     "The message says why; the target keeps what it has."},
+    // The way back.
+    {"way-back-not-reversible",
+     "A column of the target is made from the legacy's by an expression that cannot be turned round, so what "
+     "is written to "
+     "it after a cutover could not be brought back.",
+     "Change the mapping so that both ends hold the same, or cut over without a way back (--no-way-back)."},
+    {"way-back-not-streaming",
+     "The stream from the target back to the legacy database is not there or does not answer: what is "
+     "written after a cutover "
+     "would be lost by a rollback.",
+     "See that the target answers and gives out a replication slot; SELECT * FROM pg_replication_slots says "
+     "how it is."},
+    {"foreign-writer",
+     "Somebody else than tidegate has written to the replicated tables of the target, although the legacy "
+     "database is live.",
+     "Find and stop the writer, let `tidegate verify` say what differs, and mend it with `tidegate repair`."},
+    {"legacy-not-writable", "The legacy database would not take what comes back after a cutover.",
+     "See that tidegate's user may write to the file and its folder, and that nobody holds its lock."},
+    {"way-back-schema-changed",
+     "A table was altered so that its rows cannot go back to the legacy database. Nothing is lost: the way "
+     "back waits.",
+     "Undo that change; columns that only the target has are no obstacle."},
+    {"way-back-other-journal",
+     "The legacy file was written to by the way back of another pipeline or state directory.",
+     "Use the state directory that belongs to it (--state)."},
+    {"way-back-not-in-history",
+     "The legacy file's position is no place in the history that this state directory holds: one of the two "
+     "was restored or swapped.",
+     "Restore the one that belongs to the other."},
+};
+
+}  // namespace
+
+std::span<const Explanation> explained_cutover() {
+  return explanations;
+}
+
+}  // namespace tidegate::cli
