@@ -14,4 +14,5 @@ fi
 deploy/packages.sh build test
 cmake --preset release -DTIDEGATE_LONG=$long >/dev/null
 cmake --build --preset release
-exec ctest --preset release -j "$(nproc)" "$@"
+# Most tests wait for servers most of the time.
+exec ctest --preset release -j "$(($(nproc) + 1))" "$@"
