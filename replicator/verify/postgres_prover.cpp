@@ -11,6 +11,7 @@
 #include "replicator/server_access.hpp"
 #include "replicator/verify/mapped_comparison.hpp"
 #include "replicator/verify/narrowing.hpp"
+#include "replicator/verify/seen_commits.hpp"
 #include "replicator/verify/target_checks.hpp"
 #include "replicator/verify/xid_snapshot.hpp"
 
@@ -22,6 +23,7 @@ using Clock = Coordination::Clock;
 
 // README, "What is held how long".
 constexpr auto longest_hold = 1500ms;
+constexpr auto longest_unseen = 10s;  // a commit that is journalled, and not in snapshots yet
 constexpr auto longest_meeting = std::chrono::minutes(15);
 // One scan of it takes some seconds; what is larger and has an integer for its key is cut.
 constexpr std::uint64_t rows_of_unit = 5'000'000;
@@ -221,10 +223,13 @@ class PostgresProver : public Prover {
     auto began = Clock::now();
     hold_.limit([](const JournalReader::Entry&) { return false; });
     coordination_.want_cut();  // wakes apply
-    if (!hold_.wait_for_rest(began + longest_hold, stop)) return false;
+    const auto rested = hold_.wait_for_rest(began + longest_hold, stop);
+    if (!rested) return false;
     scene.source->begin();
     auto snapshot = std::make_shared<const XidSnapshot>(
         scene.source->connection().run("SELECT pg_catalog.pg_current_snapshot()").text(0, 0));
+    JournalReader journal(state_path_);
+    if (!sees_applied(*snapshot, journal, rested->sequence, longest_unseen)) return false;
     auto rests = bring_apply_to(snapshot, began + longest_hold, stop);
     if (!rests) return false;
     scene.sequence = *rests;

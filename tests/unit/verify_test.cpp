@@ -5,6 +5,7 @@
 #include "replicator/verify/checksums.hpp"
 #include "replicator/verify/report.hpp"
 #include "replicator/verify/row_order.hpp"
+#include "replicator/verify/seen_commits.hpp"
 #include "replicator/verify/xid_snapshot.hpp"
 #include "support/scratch.hpp"
 
@@ -46,6 +47,40 @@ TEST(XidSnapshot, CountsOnAcrossAnEpoch) {
   EXPECT_TRUE(before.sees(4294967293u));
   EXPECT_FALSE(before.sees(4294967295u));
   EXPECT_FALSE(before.sees(3));
+}
+
+class SeenCommits : public testing::Test {
+ protected:
+  void append(std::uint32_t xid) {
+    TransactionPart part;
+    part.transaction = xid;
+    part.first = part.last = true;
+    part.stamp = SourceStamp{xid, xid + 1, xid, ""};
+    sqlite::Transaction transaction(state_, sqlite::Transaction::Kind::immediate);
+    journal_.append(part);
+    transaction.commit();
+  }
+  bool sees(const char* snapshot, std::uint64_t applied, std::chrono::seconds recent = 10s) {
+    return sees_applied(XidSnapshot(snapshot), reader_, applied, recent);
+  }
+
+  testing_support::Scratch scratch_;
+  std::string path_ = scratch_.file("state.db");
+  sqlite::Database state_ = open_state(path_);
+  Journal journal_{state_};
+  JournalReader reader_{path_};
+};
+
+// As a server says that was interrupted between the log's flush and the end of the commit.
+TEST_F(SeenCommits, AnAppliedCommitThatSnapshotsDoNotSeeYetIsFound) {
+  EXPECT_TRUE(sees("100:100:", 0));
+  for (std::uint32_t xid : {103, 101, 104}) append(xid);
+  EXPECT_TRUE(sees("105:105:", 3));
+  EXPECT_FALSE(sees("101:105:101", 3));
+  EXPECT_FALSE(sees("104:104:", 3));
+  EXPECT_TRUE(sees("104:104:", 2));  // the last was not applied
+  EXPECT_TRUE(sees("101:105:101", 1));
+  EXPECT_TRUE(sees("101:105:101", 3, -10s)) << "all of them are older than that";
 }
 
 TablePlan plan_with_key(TargetType type, const std::string& existing = "") {
