@@ -13,6 +13,7 @@
 #include "capture/postgres/pg_dump.hpp"
 #include "db/failpoint.hpp"
 #include "replicator/pipeline/coordination.hpp"
+#include "replicator/scratch_folder.hpp"
 #include "replicator/server_access.hpp"
 
 namespace tidegate::backup {
@@ -269,20 +270,6 @@ std::string database_of(postgres::Connection& target) {
   return "dbname='" + escaped + "'";
 }
 
-// Beside the backup, not in it.
-struct Scratch {
-  explicit Scratch(const fs::path& backup) : folder(backup.string() + ".part") {
-    fs::remove_all(folder);
-    fs::create_directory(folder);
-    fs::permissions(folder, fs::perms::owner_all);
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove_all(folder, ignored);
-  }
-  fs::path folder;
-};
-
 }  // namespace
 
 void restore_target(const Settings& settings, const Listed& backup, const Order& order) {
@@ -292,8 +279,8 @@ void restore_target(const Settings& settings, const Listed& backup, const Order&
   const std::string program = (fs::path(dump.path).parent_path() / "pg_restore").string();
   const std::string data = (backup.path / "data").string();
   const Lock lock(settings.state_dir);
-  const Scratch scratch(backup.path);
-  const fs::path all = scratch.folder / "all", chosen = scratch.folder / "chosen",
+  const ScratchFolder scratch(backup.path.string() + ".part");  // beside the backup, not in it
+  const fs::path all = scratch.path() / "all", chosen = scratch.path() / "chosen",
                  said = backup.path.string() + ".restore.log";
   if (run_tool({program, "--list", data}, target, all, said, order.stop) != 0)
     throw Refused("backup-broken", "pg_restore cannot read backup " + backup.manifest.id,
@@ -306,7 +293,7 @@ void restore_target(const Settings& settings, const Listed& backup, const Order&
       "--exit-on-error", "--use-list=" + chosen.string()};
   arguments.push_back(order.jobs > 1 ? fmt::format("--jobs={}", order.jobs) : "--single-transaction");
   arguments.push_back(data);
-  if (const int code = run_tool(arguments, target, scratch.folder / "out", said, order.stop); code != 0)
+  if (const int code = run_tool(arguments, target, scratch.path() / "out", said, order.stop); code != 0)
     throw Error(fmt::format("{} ended with code {}; what it says may quote rows, so it is in {}", program,
                             code, said.string()),
                 "", Advice::stop);

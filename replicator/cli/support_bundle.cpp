@@ -13,6 +13,7 @@
 #include "replicator/config/units.hpp"
 #include "replicator/doctor/doctor.hpp"
 #include "replicator/failure.hpp"
+#include "replicator/scratch_folder.hpp"
 #include "replicator/state_dir.hpp"
 #include "replicator/verify/report.hpp"
 
@@ -24,20 +25,6 @@ namespace fs = std::filesystem;
 namespace json = boost::json;
 
 constexpr std::streamoff most_log = 4 << 20;  // bytes from its end
-
-// Gone when the bundle is written, or not.
-struct Scratch {
-  fs::path folder;
-  explicit Scratch(const fs::path& near) : folder(near.string() + ".parts") {
-    fs::remove_all(folder);
-    fs::create_directory(folder);
-    fs::permissions(folder, fs::perms::owner_all);
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove_all(folder, ignored);
-  }
-};
 
 std::string settings_text(const Settings& settings) {
   std::string text;
@@ -131,18 +118,19 @@ int support_bundle(const Invocation& invocation) {
   const Settings settings = settings_of(invocation, Purpose::find);
   const std::string name =
       invocation.word.empty() ? "tidegate-" + migration.status.pipeline + ".tar.gz" : invocation.word;
-  const fs::path file = invocation.folder / name, part = file.string() + ".part";
+  const fs::path file = invocation.folder / name;
   if (fs::exists(file))
     throw Coded<Refused>("file-exists", file.string() + " is there already", "name another file");
-  const Scratch scratch(file);
-  write_parts(scratch.folder, invocation, settings, migration);
+  const ScratchFolder parts(file.string() + ".parts"), made(file.string() + ".part");
+  const fs::path bundle = made.path() / "bundle";
+  write_parts(parts.path(), invocation, settings, migration);
   const auto done =
       capture::run_child({"/bin/tar", "--create", "--gzip", "--owner=0", "--group=0",
-                          "--file=" + part.string(), "--directory=" + scratch.folder.string(), "."},
+                          "--file=" + bundle.string(), "--directory=" + parts.path().string(), "."},
                          {}, 4096);
   if (done.status != 0) throw std::runtime_error("tar: " + done.err);
-  fs::permissions(part, fs::perms::owner_read | fs::perms::owner_write);
-  fs::rename(part, file);
+  fs::permissions(bundle, fs::perms::owner_read | fs::perms::owner_write);
+  fs::rename(bundle, file);
   if (invocation.json)
     fmt::print("{}\n", json::serialize(json::object{{"file", file.string()}}));
   else
