@@ -317,6 +317,7 @@ void ApplyWorker::follow_source(ApplySession& session, RowRetries& retries) {
     show_streaming(coordination_, session);
   }
   for (const auto& table : session.view->make_partitions(session.scene())) retries.retry_table(table);
+  if (session.view->follow_enums(session.scene(), [&] { apply_once(session); })) retries.retry_held();
   session.resyncs->tend(*session.applier);
   if (session.resyncs->take_ended()) {
     fence(session);
