@@ -18,8 +18,11 @@ struct EnumLabel {
 
 struct EnumType {
   std::string schema, name;
-  std::vector<EnumLabel> labels;  // in the type's own order
-  bool operator==(const EnumType&) const = default;
+  std::vector<EnumLabel> labels;           // in the type's own order
+  std::vector<std::uint32_t> tables = {};  // whose rows have it; known of a source only
+  bool operator==(const EnumType& other) const {
+    return schema == other.schema && name == other.name && labels == other.labels;
+  }
 };
 
 // Those that rows of these tables are made of: in columns, and within arrays, domains, composites and ranges.

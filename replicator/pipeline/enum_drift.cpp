@@ -118,4 +118,11 @@ std::vector<EnumChange> enum_changes(const std::vector<EnumType>& before, const 
   return changes;
 }
 
+bool names_were_handed_on(const EnumType& before, const EnumType& now) {
+  return std::any_of(before.labels.begin(), before.labels.end(), [&](const auto& old) {
+    return std::any_of(now.labels.begin(), now.labels.end(),
+                       [&](const auto& label) { return label.text == old.text && label.oid != old.oid; });
+  });
+}
+
 }  // namespace tidegate

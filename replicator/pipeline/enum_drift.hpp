@@ -21,4 +21,8 @@ std::vector<EnumChange> enum_changes(const std::vector<capture::EnumType>& befor
                                      const std::vector<capture::EnumType>& now,
                                      const std::vector<capture::EnumType>& target);
 
+// Does one label have the name now that another one had? Then a row that was written meanwhile may have been
+// taken for the other.
+bool names_were_handed_on(const capture::EnumType& before, const capture::EnumType& now);
+
 }  // namespace tidegate

@@ -44,7 +44,8 @@ class PostgresView : public SourceView {
     source_.schema->cannot_take_in(table, why);
   }
   std::vector<std::string> make_partitions(const TargetScene& scene) override;
-  bool follow_enums(const TargetScene& scene, const std::function<void()>& apply_once) override;
+  bool follow_enums(const TargetScene& scene, const std::function<void()>& apply_once,
+                    const std::function<void(const std::string&)>& copy_again) override;
   void accept_shape(const std::string& table) override;
   bool copy_again(const TargetScene& scene, const std::stop_token& stop) override;
   ChunkMap copied(TargetSession& session, const Plans& plans) override;
@@ -66,6 +67,8 @@ class PostgresView : public SourceView {
   bool carries_types() const {
     return copies_by_itself() && source_.settings.target.schema == TargetSchema::create;
   }
+  // Tables with a type whose labels' names were handed on.
+  std::vector<std::string> tables_to_copy(const SchemaWatch::EnumsChanged& changed) const;
   bool carry_out(const TargetScene& scene, const EnumChange& change);
   void show_progress(const std::string& table, std::uint64_t rows, bool whole);
   void build_keys(const TargetScene& scene);

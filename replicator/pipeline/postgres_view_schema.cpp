@@ -100,19 +100,39 @@ bool PostgresView::carry_out(const TargetScene& scene, const EnumChange& change)
     if (done) return true;
   }
   source_.coordination.report("enum-changed", message + ": run on the target: " + change.statement +
-                                                  "; then: tidegate quarantine retry");
+                                                  "; then: tidegate quarantine retry --all");
   return false;
 }
 
+std::vector<std::string> PostgresView::tables_to_copy(const SchemaWatch::EnumsChanged& changed) const {
+  std::vector<std::string> names;
+  for (const auto& type : changed.now) {
+    auto before = std::find_if(changed.before.begin(), changed.before.end(), [&](const auto& each) {
+      return each.schema == type.schema && each.name == type.name;
+    });
+    if (before == changed.before.end() || !names_were_handed_on(*before, type)) continue;
+    for (const auto& table : source_.tables.all()) {
+      if (std::find(type.tables.begin(), type.tables.end(), table.oid) != type.tables.end())
+        names.push_back(table.source);
+    }
+  }
+  return names;
+}
+
 // Rows with a label's old name that are still under way must be there before the target knows only the new
-// one. What only an operator can do is looked at again until it is done.
-bool PostgresView::follow_enums(const TargetScene& scene, const std::function<void()>& apply_once) {
+// one; what the stream brings until then is described by what the labels are after it. What only an operator
+// can do is looked at again until it is done. A crash at any place leaves what is done again.
+bool PostgresView::follow_enums(const TargetScene& scene, const std::function<void()>& apply_once,
+                                const std::function<void(const std::string&)>& copy_again) {
   auto changed = source_.schema->enums_changed();
   auto now = std::chrono::steady_clock::now();
   if (!changed || now - enums_seen_ < source_.settings.source.postgres.schema_poll) return false;
   enums_seen_ = now;
-  if (carries_types()) bring_stream_here(scene, apply_once);
-  if (pace_.stopped()) return false;
+  if (carries_types()) {
+    bring_stream_here(scene, apply_once);
+    if (pace_.stopped()) return false;
+    changed->now = capture::read_enums(source(), source_.tables.all());
+  }
   source_.coordination.clear_report("enum-changed");
   auto there = capture::read_enums_like(scene.session.connection(), changed->now);
   bool any = false, all = true;
@@ -121,7 +141,9 @@ bool PostgresView::follow_enums(const TargetScene& scene, const std::function<vo
     any |= done;
     all &= done;
   }
-  if (all) source_.schema->enums_followed(changed->now);
+  if (!all) return any;
+  for (const auto& table : tables_to_copy(*changed)) copy_again(table);
+  source_.schema->enums_followed(changed->now);
   return any;
 }
 

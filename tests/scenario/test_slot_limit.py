@@ -50,8 +50,8 @@ class SlotLimit(unittest.TestCase):
         self.tide.kill()
         holder.close()
         self.fill(LIMIT * 2)
-        self.source.execute("UPDATE t SET v = 'lost from the log'; SELECT pg_switch_wal()")
-        self.pair.source.admin("CHECKPOINT")
+        self.source.execute("UPDATE t SET v = 'lost from the log'")
+        self.pair.source.admin("SELECT pg_switch_wal()", "CHECKPOINT")
         wait_until(lambda: self.slot()[1] == "lost", "the slot is lost")
         self.start_again(self.refusal("given up the replication slot " + self.slot()[0]))
 

@@ -56,6 +56,12 @@ TEST(EnumDrift, NamesThatAreHandedOn) {
       << "a label of the target's own has that name";
 }
 
+TEST(EnumDrift, NamesThatWereHandedOnAreSeen) {
+  EXPECT_TRUE(names_were_handed_on(two, mood({{1, "ok"}, {2, "good"}})));
+  EXPECT_TRUE(names_were_handed_on(two, mood({{1, "blue"}, {2, "ok"}, {3, "sad"}})));
+  EXPECT_FALSE(names_were_handed_on(two, mood({{1, "blue"}, {2, "ok"}, {3, "good"}})));
+}
+
 TEST(EnumDrift, TypesThatTheTargetLacksAreLeftAlone) {
   EXPECT_THAT(enum_changes({two}, {mood({{1, "blue"}})}, {}), IsEmpty());
   EXPECT_THAT(enum_changes({}, {two}, {mood({{1, "sad"}})}).size(), 1u) << "one that is new to us";
