@@ -225,9 +225,9 @@ TEST_F(PostgresCatalog, EnumsThatRowsAreMadeOf) {
       "('x');"
       "CREATE TYPE checked AS ENUM ('x'); CREATE TYPE ranged AS ENUM ('x', 'y'); CREATE TYPE unused AS ENUM "
       "('x');"
-      "CREATE DOMAIN some AS checked; CREATE TYPE part AS (n int, w within[]); CREATE TYPE span AS RANGE "
+      "CREATE DOMAIN one_of AS checked; CREATE TYPE part AS (n int, w within[]); CREATE TYPE span AS RANGE "
       "(subtype = ranged);"
-      "CREATE TABLE t (id int PRIMARY KEY, p plain, l listed[], s some[], w part, r span)");
+      "CREATE TABLE t (id int PRIMARY KEY, p plain, l listed[], s one_of[], w part, r span)");
   auto enums = [&] { return capture::read_enums(*other_, tables()); };
   std::vector<std::string> names;
   for (const auto& type : enums()) names.push_back(type.name);

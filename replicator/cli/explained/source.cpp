@@ -65,7 +65,8 @@ constexpr Explanation explanations[] = {
      "follow "
      "by itself: its types were made by others, on_schema_change is \"pause\", or tidegate's role may not "
      "change the type.",
-     "Run the statement of the message on the target, then `tidegate quarantine retry --all`: rows that came with "
+     "Run the statement of the message on the target, then `tidegate quarantine retry --all`: rows that came "
+     "with "
      "a "
      "label that the target did not have are held there."},
     {"table-not-carried", "A table that a change of its schema stopped cannot be copied again by itself.",
