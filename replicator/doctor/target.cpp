@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "apply/postgres/replica_mode.hpp"
 #include "db/error.hpp"
 #include "db/postgres.hpp"
 #include "replicator/doctor/doctor.hpp"
@@ -33,18 +34,8 @@ void check_rights(postgres::Connection& target, std::vector<Finding>& findings) 
   }
 }
 
-bool has_replica_mode(postgres::Connection& target) {
-  try {
-    target.run("SET session_replication_role = replica");
-    target.run("SET session_replication_role = origin");
-    return true;
-  } catch (const Error&) {
-    return false;
-  }
-}
-
 void check_replica_mode(postgres::Connection& target, std::vector<Finding>& findings) {
-  if (!has_replica_mode(target)) {
+  if (!may_set_replica_mode(target)) {
     findings.push_back(
         {Level::warn, "no-replica-mode", "", "",
          "the target's role may not set session_replication_role, so triggers and foreign keys of the target "
@@ -68,7 +59,7 @@ void check_tables(postgres::Connection& target, const Settings& settings,
   try {
     const auto planned = measured ? *measured : plan_from_catalogue(settings);
     for (auto& finding : fit_findings(target, planned, settings)) findings.push_back(std::move(finding));
-    for (auto& finding : find_what_acts(target, planned.plans, has_replica_mode(target)))
+    for (auto& finding : find_what_acts(target, planned.plans, may_set_replica_mode(target)))
       findings.push_back(std::move(finding));
   } catch (const Refused& refused) {
     findings.push_back({Level::block, refused.code(), "", "", refused.message(), refused.mend()});

@@ -30,7 +30,7 @@ std::string keys_sql(const UniqueRule& rule) {
   std::vector<std::string> arrays, names;
   for (std::size_t i = 0; i < rule.columns.size(); ++i) {
     arrays.push_back(fmt::format("${}::{}[]", i + 1, rule.types[i]));
-    names.push_back(quoted(std::string_view(rule.columns[i])));
+    names.push_back(tidegate::quoted(rule.columns[i]));
   }
   return fmt::format("SELECT {0}, {1} FROM pg_catalog.unnest({2}) WITH ORDINALITY AS tidegate({3}, {0}){4}",
                      place_column, fmt::join(rule.keys, ", "), fmt::join(arrays, ", "),

@@ -132,7 +132,7 @@ class Examination {
       counted.push_back(
           {Level::warn, code, table, column,
            fmt::format("{}.{} does not fit the target's column in {}: they go to the quarantine",
-                       quoted(std::string_view(table)), quoted(std::string_view(column)), rows.text()),
+                       tidegate::quoted(table), tidegate::quoted(std::string_view(column)), rows.text()),
            "mend these rows at the source, or see [[rule]]"});
     }
   }

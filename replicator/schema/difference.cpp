@@ -162,7 +162,7 @@ class Comparison {
   // Written where no row can be in the way; else a comment says what to look at before.
   void change_type(const Subject& table, const std::string& column, const std::string& before,
                    const std::string& now) {
-    const std::string name = qualified(table.name), value = quoted(column);
+    const std::string name = qualified(table.name), value = tidegate::quoted(column);
     const auto alter = [&](const std::string& type) {
       return fmt::format("ALTER TABLE {} ALTER COLUMN {} TYPE {} USING {}::{}", name, value, type, value,
                          type);

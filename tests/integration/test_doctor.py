@@ -1,12 +1,10 @@
 #!/usr/bin/python3
 """doctor: what it says of the target's server, of this machine, and of what would act on the rows. Other findings have their tests beside
 what they are about: test_newcomer, test_existing, test_credentials, postgres_source_test."""
-import contextlib
 import json
 import pathlib
 import shutil
 import socket
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -17,8 +15,8 @@ import urllib.parse
 import psycopg2
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support.grounds import OneServer             # noqa: E402
 from support.guard import guard                   # noqa: E402
-from support.pgsource import Database             # noqa: E402
 from support.target import Target                 # noqa: E402
 from support.tidegate import Tidegate, built      # noqa: E402
 
@@ -29,34 +27,20 @@ PGBOUNCER = "/usr/sbin/pgbouncer"
 
 
 @unittest.skipUnless(built(), "the binaries are not built")
-class Doctor(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = cls.enterClassContext(Target())
-        cls.made = 0
-
+class Doctor(OneServer):
     def setUp(self):
-        type(self).made += 1
-        self.target = Database(self.server, f"looked{self.made}", template="postgres")
-        self.addCleanup(self.target.drop)
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-doctor-"))
-        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
-        with contextlib.closing(sqlite3.connect(self.dir / "app.db")) as connection:
-            connection.executescript("PRAGMA journal_mode = WAL; CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT)")
-
-    def write(self, script):
-        with contextlib.closing(sqlite3.connect(self.dir / "app.db")) as connection:
-            connection.executescript(script)
+        super().setUp()
+        self.write("PRAGMA journal_mode = WAL; CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT)")
 
     def found(self, url=None, config="", **env):
         """{code: finding} of those that this file is about."""
         return {one["code"]: one for one in self.all_found(url, config, **env) if one["code"] in NEW}
 
     def all_found(self, url=None, config="", **env):
-        tide = Tidegate(self.dir / "app.db", url or self.target.url, env={"TZ": "UTC", **env})
+        tide = Tidegate(self.file, url or self.target.url, env={"TZ": "UTC", **env})
         self.addCleanup(tide.__exit__)
         (tide.base / "tidegate.toml").write_text(config)
-        done = tide.verb("doctor", "--source", self.dir / "app.db", "--json")
+        done = tide.verb("doctor", "--source", self.file, "--json")
         self.assertIn(done.code, (0, 2), done)
         return json.loads(done.out)["findings"]
 

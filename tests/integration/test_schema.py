@@ -4,14 +4,13 @@ import json
 import pathlib
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
-import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from support.pgsource import Pair, differences      # noqa: E402
+from support.grounds import TwoServers              # noqa: E402
+from support.pgsource import differences            # noqa: E402
 from support.supabase_cli import SupabaseCli        # noqa: E402
 from support.tidegate import BIN, Tidegate, built   # noqa: E402
 
@@ -53,19 +52,7 @@ CREATE FUNCTION public.touch() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN 
 
 
 @unittest.skipUnless(built(), "the binaries are not built")
-class Schema(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.pair = Pair()
-        cls.addClassCleanup(cls.pair.close)
-
-    def setUp(self):
-        self.source, self.target = self.pair.databases()
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-schema-"))
-        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
-        self.file = self.dir / "app.db"
-        self.tide = None
-
+class Schema(TwoServers):
     def from_file(self, script=FILE_SCHEMA):
         self.write(script)
         return self.pipeline(self.file, ["--source", self.file])
@@ -79,11 +66,6 @@ class Schema(unittest.TestCase):
         self.addCleanup(self.tide.__exit__)
         self.folder = self.tide.base / "supabase" / "migrations"
         return self.tide
-
-    def write(self, script):
-        connection = sqlite3.connect(self.file, timeout=10)
-        connection.executescript(script)
-        connection.close()
 
     def said(self, *arguments, code=0):
         done = self.tide.verb("schema", *arguments, *self.words)
