@@ -15,13 +15,12 @@ namespace json = boost::json;
 
 // An end that cannot be examined at all is a finding like the others: the rest is still worth knowing.
 template <typename Examine>
-std::vector<Finding> examined(const char* end, Examine examine) {
+std::vector<Finding> examined(const char* code, Examine examine) {
   try {
     return examine();
   } catch (const std::exception& failure) {
     Told what = told(failure);
-    return {{Finding::Level::block, what.code.empty() ? std::string(end) + "-unreachable" : what.code, "", "",
-             what.message, what.mend}};
+    return {{Finding::Level::block, what.code.empty() ? code : what.code, "", "", what.message, what.mend}};
   }
 }
 
@@ -45,17 +44,17 @@ std::vector<Finding> all_findings(const Settings& settings) {
   std::vector<Finding> findings;
   std::optional<PlannedPipeline> planned;
   const auto sound = [&] { return std::none_of(findings.begin(), findings.end(), blocks_a_run); };
-  append(findings, examined("source", [&] { return examine_source(settings, planned); }));
-  append(findings, examined("target", [&] { return examine_target(settings); }));
-  if (sound()) append(findings, examined("target", [&] { return examine_target_tables(settings, planned); }));
-  if (planned) {
-    append(findings, examined("source", [&] {
-             examine_rows(settings, std::move(*planned), sound(), findings);
-             return std::vector<Finding>();
-           }));
-  }
-  if (sound()) append(findings, examined("mapping", [&] { return examine_mapping(settings); }));
-  append(findings, examined("machine", [&] { return examine_machine(settings); }));
+  append(findings, examined("source-unreachable", [&] { return examine_source(settings, planned); }));
+  append(findings, examined("target-unreachable", [&] { return examine_target(settings); }));
+  if (sound())
+    append(findings,
+           examined("target-unreachable", [&] { return examine_target_tables(settings, planned); }));
+  append(findings, examined("source-unreachable", [&] {
+           examine_rows(settings, std::move(planned), sound(), findings);
+           return std::vector<Finding>();
+         }));
+  if (sound()) append(findings, examined("mapping-not-examined", [&] { return examine_mapping(settings); }));
+  append(findings, examined("machine-not-examined", [&] { return examine_machine(settings); }));
   return findings;
 }
 

@@ -18,8 +18,9 @@ std::vector<Finding> examine_target(const Settings& settings);
 // Its tables: what a first run would refuse. `planned`: as examine_source() left it.
 std::vector<Finding> examine_target_tables(const Settings& settings,
                                            const std::optional<PlannedPipeline>& planned);
-// Rows of a file's tables without a map; see examine_unmapped_rows(). `target_is_sound`: it may be asked.
-void examine_rows(const Settings& settings, PlannedPipeline planned, bool target_is_sound,
+// Rows of tables without a map; see examine_unmapped_rows(). `planned`: as examine_source() left it.
+// `target_is_sound`: it may be asked.
+void examine_rows(const Settings& settings, std::optional<PlannedPipeline> planned, bool target_is_sound,
                   std::vector<Finding>& findings);
 // The mapping's rows: what will not fit, come twice or find no parent; passwords that cannot be carried over.
 std::vector<Finding> examine_mapping(const Settings& settings);

@@ -57,7 +57,10 @@ bool is_kept_by(const SourceTable& table, const TablePlan& plan, const UniqueRul
 class Examination {
  public:
   Examination(postgres::Connection* target, const Settings& settings, const PlannedPipeline& planned)
-      : target_(target), settings_(settings), planned_(planned) {}
+      : target_(target),
+        settings_(settings),
+        planned_(planned),
+        printed_(settings.source.end.kind == Endpoint::Kind::postgres) {}
 
   void run(std::vector<Finding>& counted) {
     for (std::size_t i = 0; i < planned_.plans.size(); ++i) {
@@ -83,6 +86,8 @@ class Examination {
     TableRules rules = read_rules(*target_, plan);
     for (const auto& parent : rules.parents) refer(table, plan, parent);
     for (auto& rule : rules.unique) {
+      // A server's own uniques are not described; those of columns alone mostly stand on both ends.
+      if (printed_ && rule.plain) continue;
       if (is_kept_by(table, plan, rule) || !sources_of(plan, rule.columns)) continue;
       watched_.push_back({&plan, std::move(rule), static_cast<std::int64_t>(watched_.size())});
       const auto& watched = watched_.back();
@@ -104,9 +109,10 @@ class Examination {
   }
 
   void scan(const SourceTable& table, const TablePlan& plan) {
-    const Relation relation = relation_of(table, false);
+    const Relation relation = relation_of(table, printed_);
     const RowMapper mapper(plan, relation);
     const auto probes = probes_of(table, plan, relation);
+    if (printed_ && probes.empty()) return;  // its values are of the same types
     std::string line;
     Reject why;
     each_source_row(settings_, relation, all_rows, [&](const Row& row) {
@@ -153,6 +159,7 @@ class Examination {
   }
 
   void add_orphans(std::vector<Finding>& counted) {
+    if (printed_) return;
     const auto declared = declared_references(planned_.tables);
     std::erase_if(references_, [&](const Reference& each) {
       return std::find(declared.begin(), declared.end(), each) != declared.end();
@@ -164,6 +171,7 @@ class Examination {
   postgres::Connection* target_;
   const Settings& settings_;
   const PlannedPipeline& planned_;
+  bool printed_;  // the source is a server
   std::map<std::tuple<std::string, std::string, std::string>, FoundRows>
       misfits_;  // by table, column, reason
   std::vector<Watched> watched_;
@@ -195,12 +203,15 @@ std::unique_ptr<postgres::Connection> target_with_tables(const Settings& setting
 
 }  // namespace
 
-void examine_rows(const Settings& settings, PlannedPipeline planned, bool target_is_sound,
+void examine_rows(const Settings& settings, std::optional<PlannedPipeline> planned, bool target_is_sound,
                   std::vector<Finding>& findings) {
-  if (settings.source.end.kind != Endpoint::Kind::sqlite) return;
-  const auto target = target_is_sound ? target_with_tables(settings, planned) : nullptr;
+  const bool printed = settings.source.end.kind == Endpoint::Kind::postgres;
+  const bool existing = settings.target.schema == TargetSchema::existing || settings.adopt;
+  if (printed && target_is_sound && existing) planned = plan_from_catalogue(settings);
+  if (!planned) return;
+  const auto target = target_is_sound ? target_with_tables(settings, *planned) : nullptr;
   try {
-    examine_unmapped_rows(target.get(), settings, planned, findings);
+    examine_unmapped_rows(target.get(), settings, *planned, findings);
   } catch (const Refused& refused) {
     if (refused.code() != "wal-needed") throw;  // the plan has told so
   }

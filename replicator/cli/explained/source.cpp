@@ -5,6 +5,13 @@ namespace {
 
 constexpr Explanation explanations[] = {
     // What doctor and plan find about the source.
+    {"source-unreachable", "The source cannot be reached or read; the sentence says why.",
+     "Mend what it says; `tidegate config show` says which source is meant."},
+    {"mapping-not-examined",
+     "The rows that the mapping would make could not be looked at; the sentence says why.",
+     "Mend what it says, and run doctor again."},
+    {"machine-not-examined", "This machine could not be looked at; the sentence says why.",
+     "Mend what it says, and run doctor again."},
     {"no-such-source", "The source's file does not exist.",
      "Check the path; a relative one is from the folder where the command was typed, in tidegate.toml from "
      "the file's own."},
