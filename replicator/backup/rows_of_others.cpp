@@ -33,7 +33,7 @@ FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass(pg_catalog.forma
 constexpr const char* children_sql = R"(
 SELECT k.conrelid::pg_catalog.regclass::text, k.confdeltype,
   (SELECT pg_catalog.string_agg(pg_catalog.format('c.%I = t.%I', ca.attname, pa.attname), ' AND ')
-   FROM pg_catalog.unnest(k.conkey, k.confkey) AS pair(child, parent)
+   FROM unnest(k.conkey, k.confkey) AS pair(child, parent)
    JOIN pg_catalog.pg_attribute ca ON ca.attrelid = k.conrelid AND ca.attnum = pair.child
    JOIN pg_catalog.pg_attribute pa ON pa.attrelid = k.confrelid AND pa.attnum = pair.parent),
   (SELECT pg_catalog.string_agg(pg_catalog.format('%I = NULL', ca.attname), ', ') FROM pg_catalog.unnest(k.conkey) AS child

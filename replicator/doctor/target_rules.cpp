@@ -15,14 +15,13 @@ SELECT x.indexrelid::pg_catalog.regclass::text, c.names, c.types, k.keys,
        x.indexprs IS NULL AND NOT x.limited AND NOT k.folds
 FROM indexes x
 CROSS JOIN LATERAL (
-  SELECT pg_catalog.json_agg(CASE i.atttypid
-             WHEN pg_catalog.to_regtype('citext') THEN pg_catalog.format('pg_catalog.lower((%s)::text)', d.def)
-             WHEN 'numeric'::pg_catalog.regtype THEN pg_catalog.format('pg_catalog.trim_scale(%s)::text', d.def)
+  SELECT pg_catalog.json_agg(CASE t.typname WHEN 'citext' THEN pg_catalog.format('pg_catalog.lower((%s)::text)', d.def)
+             WHEN 'numeric' THEN pg_catalog.format('pg_catalog.trim_scale(%s)::text', d.def)
              ELSE pg_catalog.format('(%s)::text', d.def) END ORDER BY i.attnum) AS keys,
-         pg_catalog.bool_or(coalesce(i.atttypid = pg_catalog.to_regtype('citext'), false)) AS folds,
+         pg_catalog.bool_or(t.typname = 'citext') AS folds,
          pg_catalog.bool_and(coalesce(l.collisdeterministic, true)) AS comparable
   FROM pg_catalog.pg_attribute i CROSS JOIN LATERAL (SELECT pg_catalog.pg_get_indexdef(x.indexrelid, i.attnum, true) AS def) d
-  LEFT JOIN pg_catalog.pg_collation l ON l.oid = i.attcollation
+  JOIN pg_catalog.pg_type t ON t.oid = i.atttypid LEFT JOIN pg_catalog.pg_collation l ON l.oid = i.attcollation
   WHERE i.attrelid = x.indexrelid AND i.attnum <= x.indnkeyatts) k
 CROSS JOIN LATERAL (
   SELECT pg_catalog.json_agg(a.attname ORDER BY place, a.attnum) AS names,

@@ -32,7 +32,7 @@ std::string keys_sql(const UniqueRule& rule) {
     arrays.push_back(fmt::format("${}::{}[]", i + 1, rule.types[i]));
     names.push_back(tidegate::quoted(rule.columns[i]));
   }
-  return fmt::format("SELECT {0}, {1} FROM pg_catalog.unnest({2}) WITH ORDINALITY AS tidegate({3}, {0}){4}",
+  return fmt::format("SELECT {0}, {1} FROM unnest({2}) WITH ORDINALITY AS tidegate({3}, {0}){4}",
                      place_column, fmt::join(rule.keys, ", "), fmt::join(arrays, ", "),
                      fmt::join(names, ", "), rule.condition.empty() ? "" : " WHERE " + rule.condition);
 }

@@ -86,11 +86,11 @@ class Doctor(OneServer):
 
     def test_rows_that_the_targets_own_rules_refuse(self):
         """What is one value to lower() and citext, parents by a foreign key that only the target has, texts that are no number there."""
-        self.write("""ALTER TABLE person ADD COLUMN nick TEXT; ALTER TABLE person ADD COLUMN boss INTEGER; ALTER TABLE person ADD COLUMN age TEXT;
+        self.write("""ALTER TABLE person ADD COLUMN nick TEXT; ALTER TABLE person ADD COLUMN boss INTEGER; ALTER TABLE person ADD COLUMN age INTEGER;
             INSERT INTO person VALUES (1, 'Äda', 'a', NULL, '7'), (2, 'Ben', 'A', 1, '8'), (3, 'äda', 'b', 9, 'nine'), (4, NULL, NULL, 9, NULL),
                                       (5, 'BEN', 'c', 2, '10'), (6, 'äDA', 'd', NULL, '11')""")
-        self.target.execute("""CREATE EXTENSION IF NOT EXISTS citext;
-            CREATE TABLE public.person (id bigint PRIMARY KEY, name text, nick citext UNIQUE, boss bigint REFERENCES public.person, age integer);
+        self.target.execute("""CREATE EXTENSION IF NOT EXISTS citext SCHEMA extensions;
+            CREATE TABLE public.person (id bigint PRIMARY KEY, name text, nick extensions.citext UNIQUE, boss bigint REFERENCES public.person, age integer);
             CREATE UNIQUE INDEX one_name ON public.person (lower(name)) WHERE id < 6""")
         config = '[target]\nschema = "existing"\n'
         findings = self.all_found(config=config)
