@@ -242,7 +242,6 @@ class Schema(TwoServers):
         (self.tide.base / "tidegate.toml").write_text("""
 [target]
 schema = "existing"
-post_sql = ["policies.sql"]
 [[map]]
 from = "person"
 [[map.to]]
@@ -250,7 +249,6 @@ table = "public.people"
 types = { role = "public.role", size = "public.size" }
 columns = { id = "uuid('person', id)", legacy_id = "id", name = "name", role = "role", born = "born", shout = "upper(name)", initial = "substr(name, 1, 1) || '.'", size = "case when length(name) > 9 then 'long' else 'short' end" }
 """)
-        (self.tide.base / "policies.sql").write_text("CREATE POLICY own ON public.people FOR SELECT USING (true);")
         begun, = self.make("begin")
         text = begun.read_text()
         self.assertIn("CREATE TYPE \"public\".\"role\" AS ENUM ('pupil', 'teacher')", text)
@@ -267,7 +265,6 @@ columns = { id = "uuid('person', id)", legacy_id = "id", name = "name", role = "
         self.assertEqual(self.target.execute("SELECT legacy_id, name, role::text, born::text, shout, initial, size::text FROM public.people ORDER BY 1"),
                          [(1, "Ann", "pupil", "2015-02-03", "ANN", "A.", "short"), (2, "Ben", "teacher", None, "BEN", "B.", "short")])
         self.assertEqual(self.target.execute("SELECT relrowsecurity FROM pg_class WHERE oid = 'public.people'::regclass"), [(True,)])
-        self.assertEqual(self.target.execute("SELECT policyname FROM pg_policies WHERE tablename = 'people'"), [("own",)])
 
     def test_a_wider_type_is_written(self):
         self.from_file("CREATE TABLE person (id INTEGER PRIMARY KEY, name VARCHAR(40))")
