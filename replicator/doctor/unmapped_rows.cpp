@@ -64,7 +64,8 @@ class Examination {
 
   void run(std::vector<Finding>& counted) {
     for (std::size_t i = 0; i < planned_.plans.size(); ++i) {
-      if (planned_.plans[i].from.empty()) scan(planned_.tables[i], planned_.plans[i]);
+      const TablePlan& plan = planned_.plans[i];
+      if (plan.from.empty() && (target_ || has_misfits(counted, plan.source))) scan(planned_.tables[i], plan);
     }
     add_misfits(counted);
     add_repeated(counted);
@@ -72,6 +73,13 @@ class Examination {
   }
 
  private:
+  // Of plans that are as the rows were measured for.
+  static bool has_misfits(const std::vector<Finding>& counted, const std::string& table) {
+    return std::any_of(counted.begin(), counted.end(), [&](const Finding& each) {
+      return each.table == table && each.code.starts_with("misfit-");
+    });
+  }
+
   // One index that the source does not stand for.
   struct Watched {
     const TablePlan* plan;
