@@ -11,6 +11,7 @@
 #include "apply/mapping/expression_check.hpp"
 #include "apply/mapping/keys/key_calls.hpp"
 #include "apply/schema/ddl_parts.hpp"
+#include "apply/schema/expression.hpp"
 #include "apply/schema/tokens.hpp"
 
 namespace tidegate {
