@@ -24,8 +24,8 @@ SELECT (SELECT pg_catalog.json_agg(pg_catalog.quote_ident(a.attname) ORDER BY a.
        (SELECT pg_catalog.json_agg(pg_catalog.quote_ident(a.attname)) FROM pg_catalog.pg_index i
         JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
         WHERE i.indrelid = c.oid AND i.indisprimary),
-       pg_catalog.format('%I.%I', $1, $2)
-FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass(pg_catalog.format('%I.%I', $1, $2)) AND c.relkind = 'r'
+       pg_catalog.format('%I.%I', $1::text, $2::text)
+FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass(pg_catalog.format('%I.%I', $1::text, $2::text)) AND c.relkind = 'r'
   AND pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_table_privilege(c.oid, 'INSERT')
   AND pg_catalog.has_table_privilege(c.oid, 'DELETE') AND NOT pg_catalog.row_security_active(c.oid))";
 

@@ -132,7 +132,7 @@ class Backup(OneServer):
         self.write("DROP TABLE person; " + USERS)
         (self.tide.base / "tidegate.toml").write_text(OF_USERS)
         name = f"reader{self.made}"
-        self.target.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'reader' BYPASSRLS; GRANT CREATE ON DATABASE {self.target.name} TO {name}; "
+        self.target.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'reader'; GRANT CREATE ON DATABASE {self.target.name} TO {name}; "
                             f"GRANT ALL ON SCHEMA public TO {name}; GRANT USAGE ON SCHEMA auth TO {name}; GRANT SELECT ON auth.users TO {name}")
         parts = urllib.parse.urlsplit(self.target.url)
         self.tide.target_url = parts._replace(netloc=f"{name}:reader@{parts.hostname}:{parts.port}").geturl()

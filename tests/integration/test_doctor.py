@@ -101,7 +101,7 @@ class Doctor(OneServer):
         said = {one["code"]: one["message"] for one in findings if one["code"] in NEW}
         self.assertEqual(set(said), {"target-unique-clash", "orphans", "misfit-not-a-number"})
         self.assertIn("2 rows (the first: [3], [4])", said["orphans"])
-        self.assertIn("1 row (the first: [3])", said["misfit-not-a-number"])
+        self.assertIn("in 1 row: they go to the quarantine (the first: [3])", said["misfit-not-a-number"])
         for value in ("nine", "äda", "Ben"):
             self.assertNotIn(value, json.dumps(findings, ensure_ascii=False))
 

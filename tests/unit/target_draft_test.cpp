@@ -66,7 +66,7 @@ TEST(TargetDraft, TypesComeFromTheSourceTheFunctionsAndTheFile) {
                                     {"age", "2024 -\n substr(born, 1, 4)"},
                                     {"tier", "case when born then 'magic' else 'pro' end"}},
                                    {{"tier", {"public.tier", ""}}})});
-  ASSERT_THAT(ddl.before_load, SizeIs(4));
+  ASSERT_THAT(ddl.before_load, SizeIs(5));
   EXPECT_EQ(ddl.before_load[0], "CREATE TYPE \"public\".\"tier\" AS ENUM ('magic', 'pro')");
   EXPECT_EQ(ddl.before_load[1],
             "CREATE TABLE \"public\".\"children\" (\n"
@@ -99,7 +99,7 @@ TEST(TargetDraft, LabelsComeFromChecksOfTheSourceElseAPersonAddsThem) {
   auto ddl = drafted(
       {map_to("app", "people", {{"id", "id"}, {"role", "role"}, {"kind", "name"}, {"mail", "name"}},
               {{"role", {"app.role", ""}}, {"kind", {"kind", ""}}, {"mail", {"extensions.citext", ""}}})});
-  ASSERT_THAT(ddl.before_load, SizeIs(6));
+  ASSERT_THAT(ddl.before_load, SizeIs(7));
   EXPECT_EQ(ddl.before_load[0], "CREATE SCHEMA IF NOT EXISTS \"app\"");
   EXPECT_EQ(ddl.before_load[1], "CREATE TYPE \"app\".\"role\" AS ENUM ('pupil', 'helper')");
   EXPECT_THAT(ddl.before_load[2], HasSubstr("add them here.\nCREATE TYPE \"public\".\"kind\" AS ENUM ()"));
@@ -110,7 +110,7 @@ TEST(TargetDraft, MapsOfOneTableAreOneTableAndSupabasesOwnAreLeftOut) {
   const auto ddl = drafted({map_to("auth", "users", {{"id", "uuid('user', id)"}}),
                             map_to("public", "people", {{"id", "uuid('user', id)"}, {"name", "name"}}),
                             map_to("public", "people", {{"id", "uuid('user', id)"}, {"born", "born"}})});
-  ASSERT_THAT(ddl.before_load, SizeIs(3));
+  ASSERT_THAT(ddl.before_load, SizeIs(4));
   EXPECT_THAT(ddl.before_load[0], HasSubstr("\"name\" varchar(40),\n  \"born\" date"));
   EXPECT_THAT(ddl.before_load[0], Not(HasSubstr("auth")));
 }
