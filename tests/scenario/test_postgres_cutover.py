@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Cutover, way back, rollback and finalize of a Postgres database: under load, past what stands in the way, and kill -9 at every step in both
-directions. TIDEGATE_SEED repeats a run, TIDEGATE_LONG=1 kills at every failpoint instead of some."""
+"""Cutover, way back, rollback and finalize of a Postgres database: under load, and past what stands in the way. TIDEGATE_SEED repeats a
+run, TIDEGATE_LONG=1 kills finalize at every failpoint instead of some."""
 import json
 import pathlib
 import random
@@ -13,69 +13,14 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import LONG, ROOT, SEED, WAIT                                                         # noqa: E402
 from proxy import wait_until                                                                     # noqa: E402
+from pgpassage import CONSENT, STEPS, Scenario, open_servers, servers                            # noqa: E402
 from support.cutover import configure, cutover, forward, name_of, rollback, verified, with_way_back   # noqa: E402
-from support.pgledger import SCHEMA, Writers, account_for, takes_writes                          # noqa: E402
-from support.pgsource import differences, open_pair                                              # noqa: E402
+from support.pgledger import account_for, takes_writes                                           # noqa: E402
 from support.postgres_source import PostgresSource                                               # noqa: E402
 from support.tidegate import BIN, Tidegate                                                       # noqa: E402
 
-CONSENT = "--allow-identity-full"
-STEPS = ["guard", "prepare", "hold", "drain", "prove", "reverse", "intent", "open", "switching"]
-SOME = 3    # failpoints of each direction, where not all are taken
-pair = base = None
-
-
-def setUpModule():
-    global pair, base
-    print("seed", SEED, flush=True)
-    pair = open_pair()
-    base, unused = pair.databases("base")
-    unused.drop()
-    base.execute(SCHEMA)
-
-
-class Scenario(unittest.TestCase):
-    def streaming(self, hooks=None, start=True):
-        """A pipeline of its own that was verified; its databases are self.source and self.target."""
-        self.source, self.target = pair.databases("cut", template=base.name)
-        pipeline = configure(Tidegate(self.source.url, self.target.url), hooks=hooks, consent=CONSENT)
-        self.addCleanup(self.end, pipeline)
-        if start:
-            pipeline.start().wait_phase("streaming", timeout=WAIT)
-            verified(pipeline)
-        return pipeline
-
-    def end(self, pipeline):
-        pipeline.__exit__()
-        self.source.drop()
-        self.target.drop()
-
-    def writers(self, side, name):
-        writers = Writers(self.source if side == "source" else self.target, name)
-        self.addCleanup(writers.stop)
-        return writers
-
-    def codes(self, pipeline, *flags, code, verb="cutover"):
-        return {finding["code"]: finding["level"] for finding in cutover(pipeline, "--dry-run", *flags, code=code, verb=verb)["findings"]}
-
-    def assert_live(self, pipeline, side):
-        status = pipeline.status()
-        self.assertEqual((status["live"], status["phase"]), ("source", "streaming") if side == "source" else ("target", "reversed"))
-        self.assertEqual(takes_writes(self.source), side == "source")
-        self.assertEqual(takes_writes(self.target), side == "target")
-
-    def assert_same(self):
-        self.assertEqual(differences(self.source, self.target), [])
-
-    def followed(self, pipeline):
-        """All that was committed on the live side is on the other."""
-        if pipeline.status()["live"] == "source":
-            pipeline.sync(timeout=WAIT)
-        else:
-            token = f"marker {time.monotonic_ns()}"
-            self.target.execute("INSERT INTO marker VALUES (%s)", (token,))
-            wait_until(lambda: self.source.execute("SELECT 1 FROM marker WHERE token = %s", (token,)), "the way back")
-        self.assert_same()
+setUpModule = open_servers
+SOME = 3    # failpoints of finalize, where not all are taken
 
 
 class ThereAndBack(Scenario):
@@ -195,7 +140,7 @@ class Guards(Scenario):
         other = self.source.connect()
         self.addCleanup(other.close)
         other.cursor().execute("UPDATE account SET balance = balance WHERE id = 3")
-        ended = with_way_back(pipeline, "--attempts", "1", "--max-hold", "400ms", code=None)
+        ended = cutover(pipeline, "--confirm", name_of(pipeline), "--attempts", "1", "--max-hold", "400ms", code=None)
         self.assertIn(ended["outcome"], ("aborted", "refused"))
         self.assert_live(pipeline, "source")
         time.sleep(2.5)
@@ -229,7 +174,7 @@ class Guards(Scenario):
     def test_what_the_legacy_role_must_be_allowed(self):
         with PostgresSource() as server:
             server.run("CREATE TABLE item(id int PRIMARY KEY)")
-            self.source, self.target = pair.databases("cut")
+            self.source, self.target = servers().databases("cut")
             pipeline = configure(Tidegate(server.url, self.target.url), consent=CONSENT)
             self.addCleanup(self.end, pipeline)
             pipeline.start().wait_phase("streaming", timeout=WAIT)
@@ -296,105 +241,6 @@ class Finalize(Scenario):
             self.assertEqual(database.execute("SELECT slot_name FROM pg_replication_slots WHERE database = current_database()"), [])
             self.assertTrue(takes_writes(database))
         self.assertEqual(json.loads(pipeline.verb("status", "--json").out)["phase"], "finalized")
-
-
-def failpoints(kind, files):
-    names = set()
-    for file in files:
-        names.update(re.findall(rf'\bfailpoint\("({kind}-[^"]+)"\)', (ROOT / file).read_text()))
-    return names
-
-
-CUTOVER = "replicator/cutover/"
-COMMON = failpoints("cutover", [CUTOVER + name for name in ("cutover.cpp", "executor.cpp", "hold_process.cpp")])
-THERE = COMMON | failpoints("cutover", [CUTOVER + "forward.cpp", "apply/postgres/target_fence.cpp"])
-BACK = COMMON | failpoints("rollback", [CUTOVER + "backward.cpp"]) | failpoints("legacy", [CUTOVER + "postgres_way_back.cpp", "apply/postgres/legacy_side.cpp"])
-RECOVERY = {"cutover-given-up", "cutover-let-go", "rollback-settled", "cutover-entered"}   # passed when a run is given up, or at each step
-HOLDER = {"cutover-locked", "cutover-before-fence-commit", "cutover-after-fence-commit"}
-PAST = {"cutover-after-fence-commit", "cutover-before-open", "cutover-before-open-commit", "cutover-after-open-commit", "cutover-before-switch",
-        "cutover-switched", "rollback-before-open", "legacy-before-open-commit", "legacy-after-open-commit"}
-
-
-class Kills(Scenario):
-    """One pipeline goes there and back; in each passage the daemon, or the process that holds the live side, dies at one place."""
-
-    def setUp(self):
-        self.rng = random.Random(SEED)
-
-    def places(self, names):
-        """(failpoint, whether the passage is past its point of no return then)."""
-        steps = [(f"cutover-entered:{n}", n >= 7) for n in range(1, len(STEPS) + 1)]   # the seventh is `open`
-        places = [(name, name in PAST) for name in sorted(names - RECOVERY)] + steps
-        return places if LONG else self.rng.sample(places, SOME)
-
-    def round(self, pipeline, verb, failpoint, moved):
-        """Dies in a passage from the live side; afterwards one side takes writes, and one command goes on."""
-        to = "target" if verb == "cutover" else "source"
-        live = "source" if verb == "cutover" else "target"
-        pipeline.stop()
-        pipeline.start(failpoint=failpoint).wait_phase("streaming", "reversed", timeout=WAIT)
-        if verb == "cutover":
-            verified(pipeline)
-        else:
-            pipeline.wait_status(lambda status: status["rollback"]["ready"], WAIT, "the way back")
-        writers = self.writers(live, f"{verb}-{failpoint}-{self.rng.randrange(10**6)}".replace(" ", "-"))
-        command = subprocess.Popen([BIN / "tidegate", verb, "--json", "--attempts", "2", "--confirm", name_of(pipeline), "--state", str(pipeline.state)],
-                                   env=pipeline.env(), cwd=pipeline.base, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        try:
-            out, said = command.communicate(timeout=120)
-        finally:
-            command.kill()
-        time.sleep(0.3)
-        if pipeline.process.poll() is not None:
-            self.assertEqual(pipeline.wait(), -9, pipeline.log[-2000:])
-        else:   # the holder was killed: the daemon tries again, with one that dies as well, or sees the fence
-            self.assertIn(failpoint, HOLDER, out + said)
-            self.assertEqual(json.loads(out)["outcome"], "done" if moved else "aborted")
-        self.assertFalse(takes_writes(self.source) and takes_writes(self.target))
-        pipeline.restart()
-        pipeline.wait_phase("streaming", "reversed", timeout=WAIT)
-        writers.stop()
-        self.assertLessEqual(set(writers.refused), {"25006"} if moved else set(), writers.refused)
-        pipeline.wait_status(lambda status: status["live"] == (to if moved else live), WAIT, "the live side")
-        self.assert_live(pipeline, to if moved else live)
-        self.followed(pipeline)
-        account_for(self, self.source, writers)
-        account_for(self, self.target, writers)
-        if not moved:
-            if verb == "cutover":
-                verified(pipeline)
-            else:
-                pipeline.wait_status(lambda status: status["rollback"]["ready"], WAIT, "the way back")
-            go_on = with_way_back(pipeline) if verb == "cutover" else rollback(pipeline)
-            self.assertEqual(go_on["outcome"], "done", "one command goes on")
-        self.assert_live(pipeline, to)
-        self.followed(pipeline)
-
-    def test_killed_again_while_recovering(self):
-        """Dies with the intent in the journal; the next start dies as soon as it knows that the source was not fenced."""
-        pipeline = self.streaming()
-        pipeline.stop()
-        pipeline.start(failpoint="cutover-intended").wait_phase("streaming", timeout=WAIT)
-        pipeline.verb("cutover", "--json", "--confirm", name_of(pipeline))
-        self.assertEqual(pipeline.wait(), -9, pipeline.log[-2000:])
-        pipeline.start(failpoint="legacy-settled")
-        self.assertEqual(pipeline.wait(), -9, pipeline.log[-2000:])
-        pipeline.start().wait_phase("streaming", timeout=WAIT)
-        self.assert_live(pipeline, "source")
-        self.followed(pipeline)
-
-    def test_in_both_directions(self):
-        pipeline = self.streaming()
-        there, back = self.places(THERE), self.places(BACK)
-        self.assertGreater(len(THERE - RECOVERY), 10)
-        self.assertGreater(len(BACK - RECOVERY), 12)
-        for n in range(max(len(there), len(back))):
-            for verb, places in (("cutover", there), ("rollback", back)):
-                failpoint, moved = places[n % len(places)]
-                with self.subTest(verb=verb, failpoint=failpoint):
-                    began = time.monotonic()
-                    self.round(pipeline, verb, failpoint, moved)
-                    print(f"{verb} {failpoint}: {time.monotonic() - began:.1f} s", flush=True)
 
 
 if __name__ == "__main__":
