@@ -60,8 +60,9 @@ sqlite::Database SqliteWayBack::look_at_legacy() const {
   return legacy;
 }
 
+// A connection that fails is an Error, which run() outlives.
 std::vector<TablePlan> SqliteWayBack::plans() const {
-  auto target = connect_target(connect_options(settings_, "tidegate way back"));
+  postgres::Connection target(connect_options(settings_, "tidegate way back"));
   auto plans = recorded_plans(target, settings_.pipeline);
   for (const TablePlan& plan : plans) refuse_mapped(plan);
   return plans;
