@@ -53,7 +53,8 @@ TargetLiveSide settle_target(postgres::Connection& target, const std::string& pi
 namespace {
 
 // Who holds one of the tables in a mode that a hold waits for. A role sees since when another one's
-// transaction has been open only as a member of pg_read_all_stats. A prepared one has no session.
+// transaction has been open only as a member of pg_read_all_stats. A prepared one has no session. The
+// server's own (autovacuum) have no role; they are soon over.
 constexpr const char* in_the_way = R"sql(
 SELECT DISTINCT l.virtualtransaction, coalesce('pid ' || l.pid, 'prepared transaction ' || p.gid, 'transaction ' || l.virtualtransaction)
     || coalesce(' (' || a.application_name || ')', ''),
@@ -63,7 +64,7 @@ FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_class AS c ON c.oid = l.relatio
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
   LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
   LEFT JOIN pg_catalog.pg_prepared_xacts AS p ON l.pid IS NULL AND l.virtualtransaction = '-1/' || p.transaction
-WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+WHERE l.locktype = 'relation' AND l.granted AND (l.pid IS NULL OR a.usesysid IS NOT NULL) AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
   AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
   AND ($3::boolean OR l.mode NOT IN ('AccessShareLock', 'RowShareLock'))
   AND n.nspname || '.' || c.relname = ANY ($1::text[])
