@@ -56,7 +56,6 @@ constexpr Explanation explanations[] = {
      "A transaction of the source, maybe a prepared one, has held its tables for seconds, or maintains them "
      "(VACUUM, CREATE INDEX): a hold would wait for it, and before a rollback the fence's end.",
      "Let it end, or end it: SELECT pg_terminate_backend(PID), ROLLBACK PREPARED 'NAME'."},
-    {"source-unreachable", "The source did not answer.", "Look at `tidegate status`, and at the network."},
     {"source-not-fenceable",
      "tidegate could not fence the source: that needs the tables' owner, and the right to make a schema.",
      "GRANT owner TO role; GRANT CREATE ON DATABASE name TO role."},
