@@ -8,8 +8,26 @@
 #include "replicator/pipeline/new_shape.hpp"
 #include "replicator/pipeline/planning.hpp"
 #include "replicator/pipeline/postgres_view.hpp"
+#include "replicator/pipeline/schema_drift.hpp"
 
 namespace tidegate {
+
+std::string PostgresView::schema_difference(const TargetScene& scene) {
+  std::vector<std::string> names;
+  for (const auto& [name, plan] : scene.plans) names.push_back(plan.source_table());
+  const auto now = capture::read_catalog(source(), names, {});
+  for (const auto& name : names) {
+    const auto known = source_.schema->known(name);
+    const auto there =
+        std::find_if(now.begin(), now.end(), [&](const auto& table) { return table.source == name; });
+    if (!known || there == now.end()) return "table " + name + " is not the one that was copied";
+    if (standing(*known, &*there).kind != Standing::Kind::same)
+      return "table " + name + " was altered, and the target has not followed";
+  }
+  if (!source_.schema->follows(capture::read_enums(source(), source_.tables.all())))
+    return "labels of an enum came or were renamed, and the target has not followed";
+  return "";
+}
 
 // The change may not have reached the stream yet; what the watch knew of the table before is what the target
 // has.

@@ -54,6 +54,11 @@ std::optional<SchemaWatch::EnumsChanged> SchemaWatch::enums_changed() const {
   return EnumsChanged{followed_enums_, enums_};
 }
 
+bool SchemaWatch::follows(const std::vector<capture::EnumType>& enums) const {
+  std::lock_guard lock(mutex_);
+  return enums == followed_enums_;
+}
+
 void SchemaWatch::enums_followed(const std::vector<capture::EnumType>& now) {
   std::lock_guard lock(mutex_);
   followed_enums_ = now;

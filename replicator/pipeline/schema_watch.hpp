@@ -54,6 +54,7 @@ class SchemaWatch {
     std::vector<capture::EnumType> before, now;
   };
   std::optional<EnumsChanged> enums_changed() const;
+  bool follows(const std::vector<capture::EnumType>& enums) const;
   void enums_followed(const std::vector<capture::EnumType>& now);
   // The table is copied anew, from a state that is not before this one.
   void accept(const capture::PostgresTable& now);
