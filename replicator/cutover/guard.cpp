@@ -64,9 +64,6 @@ class Guard {
     if (settings.source.end.kind != Endpoint::Kind::sqlite)
       return block("cutover-postgres", "the cutover of a Postgres source is not in this release",
                    "wait for it");
-    if (!settings.maps.empty())
-      block("cutover-mapped", "the cutover of a pipeline with [[map]] has not been proven in this release",
-            "wait for it");
     const std::string& path = settings.source.end.path;
     sqlite::Database live(path, sqlite::Database::Mode::read_write, 1000ms);
     live.execute("PRAGMA query_only = ON");

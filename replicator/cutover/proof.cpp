@@ -36,6 +36,10 @@ void set_sequences(SourceView& view, const TargetScene& scene,
     plans.push_back(plan->second);
   }
   scene.tables.set_sequences(sources, plans);
+  std::vector<TablePlan> mapped;
+  for (const auto& [name, plan] : scene.plans)
+    if (!plan.from.empty()) mapped.push_back(plan);
+  scene.tables.set_mapped_sequences(mapped);
 }
 
 std::string contradiction(const TargetScene& scene, std::uint64_t sequence, const std::string& digest) {

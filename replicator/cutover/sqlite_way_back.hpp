@@ -1,10 +1,13 @@
 // The way back into a legacy SQLite file.
 #pragma once
 
+#include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "apply/mapping/keys/key_memory.hpp"
 #include "apply/sqlite/sqlite_sink.hpp"
 #include "replicator/cutover/reverse_capture.hpp"
 #include "replicator/cutover/way_back.hpp"
@@ -13,8 +16,10 @@ namespace tidegate::cutover {
 
 class SqliteWayBack : public WayBack {
  public:
-  // `journal_path`: back.db in the state directory. Changes nothing anywhere.
-  SqliteWayBack(const Settings& settings, const std::string& journal_path);
+  // `journal_path`: back.db in the state directory. `keys`: the key memory, which gets the pairs of rows that
+  // were born on the target; none where there is no mapping, or all is taken away. Changes nothing anywhere.
+  SqliteWayBack(const Settings& settings, const std::string& journal_path,
+                std::shared_ptr<KeyMemory> keys = nullptr);
 
   void prepare(std::stop_token stop) override;
   std::vector<Finding> ready() override;
@@ -30,7 +35,15 @@ class SqliteWayBack : public WayBack {
 
  private:
   sqlite::Database look_at_legacy() const;  // query_only
-  ReverseTables reverse_tables(sqlite::Database& legacy, std::vector<Finding>* findings) const;
+  // What is recorded on the target and lies in the legacy file, as of now.
+  struct Tables {
+    std::vector<TablePlan> plans;
+    std::set<std::string> followed;
+    std::vector<SourceTable> sources;
+  };
+  Tables look_at_tables(sqlite::Database& legacy) const;
+  static ReverseTables reverse_tables(sqlite::Database& legacy, const Tables& tables,
+                                      std::vector<Finding>* findings);
   std::vector<TablePlan> plans() const;
   void find_stream_trouble(std::vector<Finding>& findings);
   void find_foreign_writers(std::vector<Finding>& findings) const;
@@ -38,10 +51,12 @@ class SqliteWayBack : public WayBack {
   void work(const Position& start, const std::stop_token& stop);
   void find_rejects(std::vector<Finding>& findings) const;
   void hand_over_ids();
+  void hand_over_keys();
   void applied(std::uint64_t sequence);
   void pulse(const std::stop_token& stop);
 
   const Settings& settings_;
+  std::shared_ptr<KeyMemory> keys_;
   ReverseCapture capture_;
   std::mutex mutex_;
   std::condition_variable_any moved_;

@@ -12,6 +12,7 @@
 #include "apply/mapping/mapped_plan.hpp"
 #include "apply/mapping/owners.hpp"
 #include "apply/mapping/refusals.hpp"
+#include "apply/mapping/return_plan.hpp"
 #include "db/error.hpp"
 #include "replicator/journal/journal.hpp"
 #include "replicator/server_access.hpp"
@@ -159,6 +160,10 @@ void plan_maps(PlannedPipeline& planned, const std::vector<FilledTable>& mapped,
     if (!table_named(mapped, map.from)) throw no_such_table(map);
   }
   check_owners(maps);
+  std::vector<SourceTable> sources;
+  for (const FilledTable& table : mapped) sources.push_back(table.source);
+  plan_returns(maps, sources,
+               [](const MapTarget&) { return true; });  // refuses what [map.reverse] cannot mean
   const auto options = mapping_options(settings, nullptr);
   for (const FilledTable& table : mapped) {
     MappedTable compiled(outputs_of(maps, table.source.name), table.source,
