@@ -57,7 +57,7 @@ ReverseCapture::ReverseCapture(const Settings& settings, std::string journal_pat
       mark_head_(reverse_slot_name(settings) + " " + random_word() + " ") {}
 
 ReverseCapture::~ReverseCapture() {
-  thread_ = {};
+  end();
 }
 
 void ReverseCapture::make(const std::vector<std::string>& names, const std::stop_token& stop) {
@@ -78,7 +78,9 @@ void ReverseCapture::make(const std::vector<std::string>& names, const std::stop
   }
 }
 
+// Two captures on one journal would each take the other's progress for somebody else's.
 void ReverseCapture::start() {
+  std::lock_guard one_at_a_time(starting_);
   {
     std::lock_guard lock(mutex_);
     if (thread_.joinable() && !failure_) return;
@@ -88,8 +90,13 @@ void ReverseCapture::start() {
   thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
 }
 
-void ReverseCapture::remove() {
+void ReverseCapture::end() {
+  std::lock_guard one_at_a_time(starting_);
   thread_ = {};
+}
+
+void ReverseCapture::remove() {
+  end();
   auto target = connect_target(connect_options(settings_, "tidegate way back"));
   drop_slot(connect_options(settings_, "tidegate way back"), reverse_slot_name(settings_));
   failpoint("back-after-slot-dropped");

@@ -38,8 +38,8 @@ class ReverseCapture {
   // there yet, waiting for the server's open transactions until the stop. A crash leaves one or both; they
   // are found again. Throws Refused where a table cannot be published, or the slot is not ours or lost.
   void make(const std::vector<std::string>& tables, const std::stop_token& stop);
-  // Begins to consume on a thread of its own; once is enough. Failures that may pass are tried again; after
-  // another one it begins again.
+  // Begins to consume on a thread of its own; once is enough, from whatever thread. Failures that may pass
+  // are tried again; after another one it begins again.
   void start();
 
   // Takes all of it away again: the slot, the publication, the journal. Can be repeated. Throws Error where
@@ -75,6 +75,7 @@ class ReverseCapture {
     Clock::time_point sent;
     std::optional<std::uint64_t> sequence;  // once it was captured
   };
+  void end();
   void work(const std::stop_token& stop);
   void consume(const std::stop_token& stop);
   PostgresCaptureOptions options() const;
@@ -96,6 +97,7 @@ class ReverseCapture {
   Clock::time_point trimmed_{};
   std::mutex marking_;
   std::unique_ptr<postgres::Connection> marker_;
+  std::mutex starting_;  // of the thread
   std::jthread thread_;
 };
 

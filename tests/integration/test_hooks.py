@@ -13,6 +13,7 @@ import unittest
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support.bind import Bind, new_key                # noqa: E402
 from support.guard import guard                       # noqa: E402
 from support.haproxy import HaProxy, free_port        # noqa: E402
 from support.pg_cluster import PgCluster              # noqa: E402
@@ -94,26 +95,10 @@ class HookTest(unittest.TestCase):
 class Dns(HookTest):
     def setUp(self):
         super().setUp()
-        self.port = free_port()
-        (self.dir / "key").write_bytes(subprocess.check_output(["/usr/sbin/tsig-keygen", "-a", "hmac-sha256", "tidegate"]))
-        (self.dir / "zone").write_text("$TTL 60\n@ IN SOA ns.example.test. admin.example.test. 1 60 60 60 60\n@ IN NS ns.example.test.\n"
-                                       "ns IN A 127.0.0.1\napp 2 IN A 192.0.2.1\n")
-        (self.dir / "named.conf").write_text(f"""
-            include "{self.dir}/key";
-            options {{ directory "{self.dir}"; listen-on port {self.port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; recursion no;
-                       pid-file "{self.dir}/pid"; session-keyfile "{self.dir}/session"; dnssec-validation no; }};
-            controls {{ }};
-            zone "example.test" {{ type primary; file "{self.dir}/zone"; allow-update {{ key "tidegate"; }}; }};""")
-        self.start(["/usr/sbin/named", "-g", "-c", str(self.dir / "named.conf")])
-        wait_until(lambda: self.answer(), "answer of BIND")
-        self.install("dns", f"SERVER=127.0.0.1 PORT={self.port}\nZONE=example.test NAME=app.example.test\nOLD=192.0.2.1 NEW=192.0.2.2\n"
-                            f"TTL=2 LOW_TTL=1\nKEY={self.dir}/key\nMOST_WAIT=5\n")
-
-    def answer(self):
-        done = subprocess.run(["dig", "+noall", "+answer", "+time=1", "+tries=1", "@127.0.0.1", "-p", str(self.port), "app.example.test", "A"],
-                              capture_output=True, text=True, check=False)
-        words = done.stdout.split()
-        return (words[4], int(words[1])) if len(words) == 5 else None
+        self.bind = Bind("192.0.2.1", ttl=2)
+        self.addCleanup(self.bind.stop)
+        self.answer = self.bind.start(WAIT).answer
+        self.install("dns", self.bind.hook_settings("192.0.2.1", "192.0.2.2", ttl=2, low_ttl=1))
 
     def test_there_and_back(self):
         self.run_hook("check")
@@ -138,7 +123,7 @@ class Dns(HookTest):
         self.assertEqual(self.answer(), ("192.0.2.1", 2))
 
     def test_a_key_that_is_not_taken(self):
-        (self.dir / "other").write_bytes(subprocess.check_output(["/usr/sbin/tsig-keygen", "-a", "hmac-sha256", "tidegate"]))
+        (self.bind.dir / "other").write_bytes(new_key())
         settings = self.dir / "dns.conf"
         settings.write_text(settings.read_text().replace("/key", "/other"))
         self.run_hook("on-switch", code=2)

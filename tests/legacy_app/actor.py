@@ -71,12 +71,17 @@ class Actor(threading.Thread):
         starters = ["migrate", "add_school", "add_achievement", "add_family", "add_family"]
         due = time.monotonic()
         while not self.load.stopping.is_set():
-            name = starters.pop(0) if starters else self.rng.choices(names, weights)[0]
+            name = starters.pop(0) if starters else self.next_of(names, weights)
             getattr(self, name)()
             if self.load.interval:
                 due = max(due + self.load.interval, time.monotonic() - 1)   # at most a second of arrears is made up
                 self.load.stopping.wait(max(0, due - time.monotonic()))
         self.client.close()
+
+    def next_of(self, names, weights):
+        if self.load.reads and self.rng.random() < self.load.reads:
+            return "look"
+        return self.rng.choices(names, weights)[0]
 
     def send(self, method, path, body=None, touches=()):
         """touches: (table, key) pairs that are in doubt if the answer is not a clear yes or no."""
@@ -160,6 +165,17 @@ class Actor(threading.Thread):
             return self.some({**self.made.user(), "username": row["username"].swapcase(), "password": "changed",
                               "school_code": school and school[1]["code"], "referred_by": None})
         self.change("users", "user", fields)
+
+    def look(self):
+        found = self.pick("user")
+        if not found:
+            return
+        begun, path = time.monotonic(), f"/users/{found[0][0]}"
+        status, answer = self.client.request("GET", path, {})
+        if status == 200:
+            self.load.tally.acknowledged([], time.monotonic() - begun)
+        else:
+            self.load.tally.failure(status, "GET", path, answer)
 
     def login(self):
         found = self.pick("user")

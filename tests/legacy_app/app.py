@@ -69,6 +69,11 @@ def delete(kind, key):
     return answer()
 
 
+@app.get("/users/<key>")
+def show_user(key):
+    return jsonify({"id": get("users", key).id})
+
+
 @app.post("/families")
 def create_family():
     """A user, children and an audit entry in one transaction."""

@@ -37,6 +37,7 @@ class Tally:
     def __init__(self):
         self.lock, self.writes, self.failed = threading.Lock(), collections.Counter(), collections.Counter()
         self.errors, self.latency, self.conflicts = [], [], 0
+        self.failed_at = []   # time.monotonic()
 
     def acknowledged(self, entries, seconds):
         with self.lock:
@@ -46,6 +47,7 @@ class Tally:
     def failure(self, status, method, path, answer):
         with self.lock:
             self.failed[str(status)] += 1
+            self.failed_at.append(time.monotonic())
             if len(self.errors) < 20:
                 self.errors.append(f"{status} {method} {path}: {answer.get('error')}")
 
@@ -63,11 +65,12 @@ class Tally:
 
 
 class Load:
-    """start() begins the load in threads of this process; stop() ends it and returns the summary."""
+    """start() begins the load in threads of this process; stop() ends it and returns the summary. `reads`: the share of requests that
+    only look."""
 
-    def __init__(self, url, ledger, rate=50, seed=None, threads=4):
+    def __init__(self, url, ledger, rate=50, seed=None, threads=4, reads=0.0):
         self.url, self.seed = url, random.SystemRandom().randrange(10**9) if seed is None else seed
-        self.interval = threads / rate if rate else 0
+        self.interval, self.reads = threads / rate if rate else 0, reads
         self.ledger, self.tally, self.stopping = Ledger(ledger), Tally(), threading.Event()
         self.actors = [Actor(self, number) for number in range(threads)]
         self.begun = None

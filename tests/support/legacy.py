@@ -21,6 +21,7 @@ START_TIMEOUT = 30   # seconds; a busy machine takes long to load Flask in each 
 
 class LegacyApp:
     """with LegacyApp() as app: ... app.url, app.path. stop() and start() again keep the file and the port."""
+    address = "127.0.0.1"   # that it listens on
 
     def __init__(self, families=0, workers=2, dir=None):
         self.own_dir = dir is None
@@ -46,7 +47,7 @@ class LegacyApp:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.address}:{self.port}"
 
     @property
     def env(self):
@@ -59,7 +60,7 @@ class LegacyApp:
         # The socket is bound here and handed over, so that nobody can take the port in between.
         with socket.socket() as listener, open(self.log_path, "a") as log:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("127.0.0.1", self.port))
+            listener.bind((self.address, self.port))
             listener.listen(64)
             self.port = listener.getsockname()[1]
             self.process = subprocess.Popen(
