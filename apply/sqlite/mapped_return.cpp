@@ -12,7 +12,8 @@ namespace {
 // As a reject has it.
 Row key_in(const std::string& json) {
   Row key;
-  for (const auto& value : boost::json::parse(json).as_array())
+  const boost::json::value parsed = boost::json::parse(json);
+  for (const auto& value : parsed.as_array())
     key.push_back(value.is_string() ? Value(std::string(value.get_string())) : Value(Null{}));
   return key;
 }

@@ -8,14 +8,13 @@
 
 #include "replicator/pipeline/mapping_setup.hpp"
 #include "replicator/server_access.hpp"
-#include "replicator/verify/seen_commits.hpp"
+#include "replicator/verify/xid_snapshot.hpp"
 
 namespace tidegate::cutover {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto recent = 60s;  // commits that are older are seen by any snapshot
 constexpr auto between_looks = 2ms, longest_wait = 10000ms;
 
 std::string name_of(const MapTarget& target) {
@@ -25,8 +24,9 @@ std::string name_of(const MapTarget& target) {
 // A commit comes by the stream a moment before snapshots see it.
 class SeenTarget : public TargetLook {
  public:
-  SeenTarget(const postgres::ConnectOptions& options, const std::string& journal_path)
-      : target_(options), journal_(journal_path) {
+  // `seen`: what was applied before needs no look.
+  SeenTarget(const postgres::ConnectOptions& options, const std::string& journal_path, std::uint64_t seen)
+      : target_(options), journal_(journal_path), seen_(seen) {
     target_.run("SET row_security = off; SET jit = off");
   }
 
@@ -46,11 +46,16 @@ class SeenTarget : public TargetLook {
     snapshot_.reset();
     snapshot_.emplace(target_, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
     const verify::XidSnapshot snapshot(target_.run("SELECT pg_catalog.pg_current_snapshot()").text(0, 0));
-    return verify::sees_applied(snapshot, journal_, sequence, recent);
+    for (; seen_ < sequence; ++seen_) {
+      const auto entry = journal_.next(seen_);
+      if (entry && entry->part.stamp && !snapshot.sees(entry->part.stamp->xid)) return false;
+    }
+    return true;
   }
 
   postgres::Connection target_;
   JournalReader journal_;
+  std::uint64_t seen_;
   std::optional<postgres::Transaction> snapshot_;
 };
 
@@ -71,7 +76,8 @@ std::set<std::string> followed_tables(postgres::Connection& target, const std::v
 struct MappedWayBack::Running {
   Running(LegacyFile& file, const MappedWayBack& of, const std::string& journal_path)
       : keys(std::make_shared<ReturnKeys>(file.database(), remembered_keys(of.settings_))),
-        target(connect_options(of.settings_, "tidegate way back rows"), journal_path),
+        target(connect_options(of.settings_, "tidegate way back rows"), journal_path,
+               file.position().sequence),
         rows(file, *keys, target, of.tables(), mapping_options(of.settings_, keys)) {}
 
   std::shared_ptr<ReturnKeys> keys;
