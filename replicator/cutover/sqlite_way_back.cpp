@@ -82,13 +82,14 @@ sqlite::Database SqliteWayBack::look_at_legacy() const {
   return legacy;
 }
 
+// A connection that fails is an Error, which run() outlives.
 std::vector<TablePlan> SqliteWayBack::plans() const {
-  auto target = connect_target(connect_options(settings_, "tidegate way back"));
+  postgres::Connection target(connect_options(settings_, "tidegate way back"));
   return recorded_plans(target, settings_.pipeline);
 }
 
 SqliteWayBack::Tables SqliteWayBack::look_at_tables(sqlite::Database& legacy) const {
-  auto target = connect_target(connect_options(settings_, "tidegate way back"));
+  postgres::Connection target(connect_options(settings_, "tidegate way back"));
   Tables tables;
   tables.plans = recorded_plans(target, settings_.pipeline);
   tables.followed = followed_tables(target, tables.plans);
@@ -98,7 +99,7 @@ SqliteWayBack::Tables SqliteWayBack::look_at_tables(sqlite::Database& legacy) co
 
 // A mapping may fill tables of others, which cannot be published; all others must be.
 void SqliteWayBack::prepare(std::stop_token stop) {
-  auto target = connect_target(connect_options(settings_, "tidegate way back"));
+  postgres::Connection target(connect_options(settings_, "tidegate way back"));
   std::set<std::string> names;
   const auto recorded = recorded_plans(target, settings_.pipeline);
   const auto followed = followed_tables(target, recorded);

@@ -61,7 +61,7 @@ class Proxy:
         self.port = int(re.search(r":(\d+)/", url).group(1))
         self.listener = socket.create_server((host, 0))
         self.url = re.sub(rf"@[^@/]*:{self.port}/", f"@{host}:{self.listener.getsockname()[1]}/", url)
-        self.links = []
+        self.links, self.blocked, self.waiting = [], None, []
 
     def __enter__(self):
         threading.Thread(target=self.serve, daemon=True).start()
@@ -70,7 +70,7 @@ class Proxy:
     def __exit__(self, *_):
         shut(self.listener)
         self.listener.close()
-        self.cut()
+        self.unblock()
 
     def serve(self):
         while True:
@@ -78,6 +78,12 @@ class Proxy:
                 client, _ = self.listener.accept()
             except OSError:
                 return
+            if self.blocked == "silent":
+                self.waiting.append(client)
+                continue
+            if self.blocked:
+                client.close()
+                continue
             try:
                 self.links.append(Link(client, self.port))
             except OSError:
@@ -102,6 +108,23 @@ class Proxy:
     def wait_muted(self):
         """Until the server has answered something that was dropped."""
         wait_until(lambda: any(link.dropped for link in self.links), "an answer of the server")
+
+    def block(self, silent):
+        """The network is away: what is sent vanishes without a sign, or connections end and new ones are refused. Until unblock()."""
+        self.blocked = "silent" if silent else "refused"
+        if silent:
+            self.hold()
+            self.mute()
+        else:
+            self.cut()
+
+    def unblock(self):
+        """Connections of before are gone; new ones come through."""
+        self.blocked = None
+        waiting, self.waiting = self.waiting, []
+        for client in waiting:
+            client.close()
+        self.cut()
 
     def cut(self):
         """Ends all connections, on both sides."""
