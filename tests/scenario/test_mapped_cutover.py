@@ -219,6 +219,27 @@ class MappedCutover(unittest.TestCase):
             time.sleep(0.1)
         self.dies(tide, "keys-before-flush", lambda: None)
 
+    def test_users_that_are_another_roles(self):
+        """As on Supabase: changes of auth.users cannot be followed, and what a row needs of them is read when the profile changes."""
+        tide = self.pipeline().start()
+        self.streaming(tide)
+        self.verified(tide)
+        with_way_back(tide)
+        self.reversed(tide)
+        (first, hashed), = self.legacy("SELECT id, password_hash FROM user ORDER BY id LIMIT 1")
+        dora = self.sign_up("dora")
+        self.target.query("UPDATE auth.users SET email = 'moved@new.test' WHERE id = %s", (self.uuid_of("user", first),))
+        self.target.query("UPDATE public.profiles SET email = 'moved@new.test', referred_by = %s WHERE id = %s", (dora, self.uuid_of("user", first)))
+        refused = rollback(tide, code=2)
+        self.assertIn("target-not-fenced", {finding["code"] for finding in refused["findings"] if finding["level"] == "block"})
+        self.assertEqual(rollback(tide, "--accept-loss")["outcome"], "done")
+        (number, email, password), = self.legacy("SELECT id, email, password_hash FROM user WHERE username = 'dora'")
+        self.assertEqual((email, password), ("dora@new.test", BCRYPT))
+        self.assertEqual(self.legacy("SELECT email, referred_by, password_hash FROM user WHERE id = ?", first), [("moved@new.test", number, hashed)])
+        self.born["user", number] = dora
+        self.streaming(tide)
+        self.judge()
+
     def goes_on_and_crosses_again(self, tide, ann):
         self.streaming(tide)
         self.legacy("UPDATE user SET username = 'Ann the Second' WHERE id = ?", ann)
