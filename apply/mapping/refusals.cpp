@@ -70,6 +70,16 @@ Refused key_reads_more(const std::string& where, const MapDefinition& map) {
       "make the key of the source's key, with uuid() or surrogate()");
 }
 
+Refused key_may_be_shared(const MapTarget& target, const MapDefinition& map) {
+  return Refused(
+      "map-key",
+      fmt::format("{}: two rows of {} could get one key of {}.{}, and the one would take the other's place",
+                  target.where, map.from, target.schema, target.table),
+      "let the key hold the table's own key, passed on or as an argument of uuid() or surrogate(), or "
+      "columns "
+      "that are UNIQUE and NOT NULL");
+}
+
 Refused no_source_key(const MapDefinition& map) {
   return Refused("map-key",
                  fmt::format("{}: changes of {} do not name their rows by a key", map.where, map.from),

@@ -9,6 +9,7 @@
 #include "apply/sqlite/encode_back.hpp"
 #include "apply/sqlite/meaning.hpp"
 #include "apply/sqlite/target_keys.hpp"
+#include "db/error.hpp"
 
 namespace tidegate {
 namespace {
@@ -343,12 +344,16 @@ bool ReturnedRows::says_the_same(const Column& column, const Row& part, const Ma
   });
 }
 
-Value ReturnedRows::given_value(const Column& column, const Row& part) {
+std::variant<Value, Misfit> ReturnedRows::given_value(const Column& column, const Row& part) {
   const auto& plan = table_.plans[column.source.output];
   Row bound = part, results;
   for (const std::size_t place : column.given.reads)
     bound[place] = bound_value(part[place], bound_type(type_of(plan.columns[place])));
-  parts_[column.source.output].engine->evaluate(bound, {column.given.expression}, results);
+  try {
+    parts_[column.source.output].engine->evaluate(bound, {column.given.expression}, results);
+  } catch (const Error&) {
+    return Misfit::expression_failed;
+  }
   const auto at = static_cast<std::size_t>(&column - columns_.data());
   return with_affinity(std::move(results.front()), layout_.columns[at].affinity);
 }
@@ -356,35 +361,42 @@ Value ReturnedRows::given_value(const Column& column, const Row& part) {
 // --- what linked outputs call the rows ---
 
 void ReturnedRows::pair_linked(postgres::Connection& target) {
-  for (std::size_t i = 0; i < parts_.size(); ++i) {
+  for (std::size_t i = 0; i < parts_.size() && !touched_.empty(); ++i) {
     if (table_.plan.outputs[i].link.empty()) continue;
-    for (const auto& [at, seen] : touched_) {
-      const auto key = seen.parts[table_.plan.anchor] ? legacy_key(seen.key, false) : std::nullopt;
+    for (const auto& [at, linked] : linked_keys(target, i)) {
+      const auto key = linked.size() == 1 ? legacy_key(touched_.at(at).key, false) : std::nullopt;
       const Row row = key ? whole_row(*key) : Row();
-      if (!row.empty()) pair(target, i, seen.key, row);
+      if (!row.empty()) pair(i, linked.front(), row);
     }
   }
 }
 
-// The one row that refers to this one and has the constants that the map gives it: its key is kept as what
-// the map's own would be.
-void ReturnedRows::pair(postgres::Connection& target, std::size_t output, const Row& anchor_key,
-                        const Row& legacy_row) {
+// For each row that was touched the keys of those that refer to it and have the constants that the map gives
+// them.
+std::map<std::string, std::vector<std::string>> ReturnedRows::linked_keys(postgres::Connection& target,
+                                                                          std::size_t output) const {
   const TablePlan& plan = table_.plans[output];
-  const std::size_t key_place = place_in(output, target_of(output).key.front());
-  TargetRowsByKey query{quoted_name(plan), {}, {}, {}};
-  query.key = {&plan.columns[place_in(output, table_.plan.outputs[output].link)]};
-  query.columns = {quoted(plan.columns[key_place].target)};
+  const ColumnPlan& link = plan.columns[place_in(output, table_.plan.outputs[output].link)];
+  TargetRowsByKey query{quoted_name(plan), {&link}, {}, {}};
+  query.columns = {quoted(link.target), quoted(target_of(output).key.front())};
   for (const MapColumn& column : target_of(output).columns)
     if (auto fixed = constant(column.expression.text))
       query.constants.emplace_back(quoted(column.target), *fixed);
-  const auto found = rows_by_key(target, query, {anchor_key});
-  if (found.size() != 1) return;
+  std::vector<Row> keys;
+  for (const auto& [at, seen] : touched_)
+    if (seen.parts[table_.plan.anchor]) keys.push_back(seen.key);
+  std::map<std::string, std::vector<std::string>> linked;
+  for (const Row& row : rows_by_key(target, query, keys))
+    linked[encode(Row{row.front()})].push_back(text_of_key(row.back()));
+  return linked;
+}
+
+// The key is kept as what the map's own would be.
+void ReturnedRows::pair(std::size_t output, const std::string& linked, const Row& legacy_row) {
   keys_.listen();
   const auto mapped = forward_key(map_forward(legacy_row), output);
-  const std::string there = text_of_key(found.front().front());
-  const auto name = keys_.asked_for(mapped ? text_of_key(*mapped) : there);
-  if (name && text_of_key(*mapped) != there) keys_.keep(*name, there);
+  const auto name = keys_.asked_for(mapped ? text_of_key(*mapped) : linked);
+  if (name && mapped && text_of_key(*mapped) != linked) keys_.keep(*name, linked);
 }
 
 }  // namespace tidegate

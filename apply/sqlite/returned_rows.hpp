@@ -87,8 +87,10 @@ class ReturnedRows {
                                        const Mapped& mapped);
   Value stays(std::size_t column, const LegacyWrite& write);
   bool says_the_same(const Column& column, const Row& part, const Mapped& mapped) const;
-  Value given_value(const Column& column, const Row& part);
-  void pair(postgres::Connection& target, std::size_t output, const Row& anchor_key, const Row& legacy_row);
+  std::variant<Value, Misfit> given_value(const Column& column, const Row& part);
+  std::map<std::string, std::vector<std::string>> linked_keys(postgres::Connection& target,
+                                                              std::size_t output) const;
+  void pair(std::size_t output, const std::string& linked, const Row& legacy_row);
 
   LegacyFile& file_;
   ReturnKeys& keys_;

@@ -132,6 +132,9 @@ std::vector<Shown> show(const Settings& s) {
                                    quoted_toml(target.schema + "." + target.table), columns_toml(target)),
                        target.where});
     }
+    for (const auto& back : map.reverse)
+      lines.push_back({"map.reverse", fmt::format("{} = {}", back.target, quoted_toml(back.expression.text)),
+                       back.expression.where});
   }
   add("apply.max_rows", fmt::format("{}", s.apply.max_rows));
   add("apply.max_bytes", quoted_toml(exact_size(s.apply.max_bytes)));

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "apply/mapping/functions/functions.hpp"
+#include "apply/mapping/key_form.hpp"
 #include "apply/mapping/keys/key_calls.hpp"
 #include "apply/mapping/keys/key_functions.hpp"
 #include "apply/mapping/keys/remembered_keys.hpp"
@@ -170,6 +171,9 @@ void plan_maps(PlannedPipeline& planned, const std::vector<FilledTable>& mapped,
                          relation_of(table.source, options.printed), options, 0);
     for (std::size_t i = 0; i < compiled.size(); ++i) {
       if (options.printed) check_key(compiled, i, table.source);
+      const MapOutput& output = compiled.output(i);
+      if (!output.target->contributor && !tells_rows_apart(*output.target, table.source))
+        throw key_may_be_shared(*output.target, *output.map);
       planned.tables.push_back(table.source);
       planned.measures.push_back(table.measure);
       planned.plans.push_back(mapped_plan(compiled.output(i), options.printed));
