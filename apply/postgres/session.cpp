@@ -3,6 +3,7 @@
 #include <array>
 
 #include "apply/postgres/control_schema.hpp"
+#include "apply/postgres/replica_mode.hpp"
 #include "db/error.hpp"
 #include "db/failpoint.hpp"
 
@@ -19,18 +20,6 @@ TargetPhase phase_named(std::string_view name) {
   throw Refused("target-newer",
                 "the target is in phase '" + std::string(name) + "', which this tidegate does not know",
                 "use the version of tidegate that filled it");
-}
-
-// False where the role may not.
-bool try_replica_mode(postgres::Connection& connection) {
-  try {
-    // Supabase allows the plain SET only; set_config() and start-up options are refused there.
-    connection.run("SET session_replication_role = replica");
-    return true;
-  } catch (const Error& error) {
-    if (error.code() != "42501") throw;
-    return false;
-  }
 }
 
 }  // namespace

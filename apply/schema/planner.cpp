@@ -115,12 +115,6 @@ std::string_view words_for(Misfit misfit) {
   return "a value that the target rejects";
 }
 
-std::string code_of(Misfit misfit) {
-  std::string code = "misfit-" + std::string(name_of(misfit));
-  std::replace(code.begin(), code.end(), '_', '-');
-  return code;
-}
-
 bool has_many_spellings(TargetType type) {
   return type == TargetType::timestamptz || type == TargetType::time || type == TargetType::jsonb;
 }
@@ -233,7 +227,7 @@ class Planner {
                              : can_rule ? rule_lines(table_, column.source, count.misfit,
                                                      usual_remedy(count.misfit, column.not_null))
                                         : "mend these rows at the source";
-    find(ruled ? Level::note : Level::warn, code_of(count.misfit), column.source,
+    find(ruled ? Level::note : Level::warn, finding_code(count.misfit), column.source,
          named(table_, column.source) + "(" + sql_type(column) + ") holds " +
              std::string(words_for(count.misfit)) + " in " + rows + ": they " +
              std::string(outcome_of(remedy)),
@@ -308,6 +302,12 @@ std::optional<TargetType> computed_type(const SourceColumn& column) {
 }
 
 }  // namespace
+
+std::string finding_code(Misfit misfit) {
+  std::string code = "misfit-" + std::string(name_of(misfit));
+  std::replace(code.begin(), code.end(), '_', '-');
+  return code;
+}
 
 PlannedTable plan_table(const SourceTable& table, const TableMeasure& measure, const PlanOptions& options) {
   return Planner(table, measure, options).planned();

@@ -41,6 +41,9 @@ struct PlannedTable {
 // `measure.columns` is as `table.columns`; an empty measure (no columns) stands for an empty table.
 PlannedTable plan_table(const SourceTable& table, const TableMeasure& measure, const PlanOptions& options);
 
+// The code of the finding that counts rows of which a value does not fit: "misfit-zero-date".
+std::string finding_code(Misfit misfit);
+
 // A column that the target computes itself: its type and its expression there. Nothing for a column that is
 // written, also where it is generated at the source but its expression has no translation. `plan` needs the
 // written columns only.

@@ -5,6 +5,7 @@
 
 #include "capture/sqlite/catalog.hpp"
 #include "capture/sqlite/key_sample.hpp"
+#include "capture/sqlite/live_read.hpp"
 #include "capture/sqlite/recorder.hpp"
 #include "capture/sqlite/schema_delta.hpp"
 #include "db/failpoint.hpp"
@@ -15,27 +16,16 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-// Waiting to read blocks nobody.
-constexpr milliseconds live_busy_timeout{5000};
 // How often the source is asked whether anything was committed: 1.6 µs each in WAL mode (measured); without
 // WAL each takes a read lock for a moment. While the chain of snapshots is let go, a reset of the WAL must
 // not come unseen.
 constexpr std::chrono::microseconds poll_with_wal{5000}, poll_without_wal{50000}, poll_between_snapshots{200};
 constexpr milliseconds shadow_busy_timeout{30000};
-// Without WAL a reader makes the app's commit wait, and fail after its own timeout; this is short beside any.
-constexpr milliseconds longest_read_lock_without_wal{100};
+using capture::longest_read_lock_without_wal;
 
 std::int64_t now_us() {
   using namespace std::chrono;
   return duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
-}
-
-sqlite::Database open_read_only(const std::string& path) {
-  // Read-write, since a reader of a WAL database takes its place in the -shm file; query_only keeps it from
-  // the rest.
-  sqlite::Database live(path, sqlite::Database::Mode::read_write, live_busy_timeout);
-  live.execute("PRAGMA query_only = ON; PRAGMA cache_size = -16384");
-  return live;
 }
 
 std::vector<SourceTable> tables_of(sqlite::Database& live, const CaptureOptions& options) {
@@ -108,14 +98,6 @@ sqlite_wal::SnapshotChain::Cut SqliteCapture::snapshot(sqlite::Database* twin) {
 
 namespace {
 
-Refused wal_needed(const std::string& path) {
-  return Refused(
-      "wal-needed",
-      "reading " + path +
-          " takes longer than the 100 ms for which tidegate may hold a read lock on a database without WAL",
-      "let tidegate switch it to WAL with --allow-wal");
-}
-
 // Ends a read lock however its scope is left, and says in words what an interrupted read means.
 template <typename Work>
 void within_snapshot(const std::string& path, sqlite_wal::SnapshotChain& chain, sqlite::Database& live,
@@ -126,7 +108,7 @@ void within_snapshot(const std::string& path, sqlite_wal::SnapshotChain& chain, 
     live.set_progress_check({});
     chain.release();
     if (error.code() != "SQLITE_INTERRUPT") throw;
-    throw wal_needed(path);
+    throw capture::wal_needed(path);
   } catch (...) {
     live.set_progress_check({});
     chain.release();
@@ -214,7 +196,7 @@ SqliteCapture::ReadTable SqliteCapture::read_table(sqlite::Database& live, Sourc
   TableScan scan(live, table);
   for (auto batch = scan.next(); !batch.empty(); batch = scan.next()) {
     read.batches.push_back(std::move(batch));
-    if (memory + scan.bytes() > max_memory) throw wal_needed(options_.path);
+    if (memory + scan.bytes() > max_memory) throw capture::wal_needed(options_.path);
   }
   memory += scan.bytes();
   return read;
@@ -411,7 +393,7 @@ SqliteCapture::Cut SqliteCapture::cut(HeldCut* held) {
 // Nobody else writes to the state database, so what stands in it after the cut is the cut.
 std::unique_ptr<HeldCut> SqliteCapture::cut_and_hold(Cut& into, int readers) {
   auto held = std::make_unique<HeldCut>();
-  held->live = std::make_unique<sqlite::Database>(open_read_only(options_.path));
+  held->live = std::make_unique<sqlite::Database>(capture::open_live(options_.path));
   into = cut(held.get());
   if (wal_ && !held->live) return nullptr;
   for (int i = 0; i < readers; ++i) {
@@ -489,18 +471,10 @@ std::vector<FilledTable> measure_all(sqlite::Database& live, const CaptureOption
 
 std::vector<FilledTable> measure_source(const CaptureOptions& options,
                                         const SqliteCapture::Progress& progress) {
-  sqlite::Database live = open_read_only(options.path);
-  if (live.text("PRAGMA journal_mode") != "wal") {
-    live.set_progress_check([began = steady_clock::now()] {
-      return steady_clock::now() - began > longest_read_lock_without_wal;
-    });
-  }
-  try {
-    return measure_all(live, options, progress);
-  } catch (const Error& error) {
-    if (error.code() != "SQLITE_INTERRUPT") throw;
-    throw wal_needed(options.path);
-  }
+  std::vector<FilledTable> measured;
+  capture::read_live(options.path,
+                     [&](sqlite::Database& live) { measured = measure_all(live, options, progress); });
+  return measured;
 }
 
 }  // namespace tidegate

@@ -126,6 +126,11 @@ Draft::~Draft() {
   if (!finished_) fs::remove_all(part_, ignored);
 }
 
+fs::path Draft::make_folder(const std::string& name) const {
+  make_private_folder(part_ / name);
+  return part_ / name;
+}
+
 Manifest Draft::finish(Manifest manifest) {
   manifest.id = id_;
   for (const auto& file : files_below(part_)) manifest.bytes += fs::file_size(file);

@@ -33,6 +33,7 @@ class Draft {
   const std::string& id() const { return id_; }
   std::filesystem::path data() const { return part_ / "data"; }  // to be made by the caller
   std::filesystem::path file(const std::string& name) const { return part_ / name; }
+  std::filesystem::path make_folder(const std::string& name) const;  // 0700
   // Durable when it returns, and then it is a backup. Fills in id and bytes. Throws Error.
   Manifest finish(Manifest manifest);
 

@@ -13,6 +13,13 @@ struct PublishedTable {
   bool operator==(const PublishedTable&) const = default;
 };
 
+// Rows of a table that another role owns. All names as SQL writes them.
+struct SavedRows {
+  std::string table;
+  std::vector<std::string> columns, key;
+  bool operator==(const SavedRows&) const = default;
+};
+
 struct Manifest {
   std::string id;
   std::string of;  // "target" or "source"
@@ -25,7 +32,8 @@ struct Manifest {
   std::vector<std::string> schemas;
   std::vector<std::string> not_covered;  // tables that the pipeline writes and the backup does not have
   std::vector<PublishedTable> published;
-  std::uint64_t bytes = 0;  // of the data
+  std::uint64_t bytes = 0;           // of the data
+  std::vector<SavedRows> rows = {};  // those of the table at place i are in the file rows/i
   bool operator==(const Manifest&) const = default;
 };
 

@@ -9,9 +9,11 @@
 #include <set>
 
 #include "apply/plan.hpp"
+#include "apply/postgres/replica_mode.hpp"
 #include "apply/postgres/target_tables.hpp"
 #include "capture/postgres/pg_dump.hpp"
 #include "db/failpoint.hpp"
+#include "replicator/backup/rows_of_others.hpp"
 #include "replicator/pipeline/coordination.hpp"
 #include "replicator/scratch_folder.hpp"
 #include "replicator/server_access.hpp"
@@ -94,6 +96,27 @@ std::vector<std::string> not_covered(postgres::Connection& target, const Setting
   return {missing.begin(), missing.end()};
 }
 
+fs::path rows_file(const fs::path& folder, std::size_t place) {
+  return folder / std::to_string(place);
+}
+
+// Of the tables that are not covered those whose rows our role may put back; the others stay named.
+void save_rows_of_others(postgres::Connection& target, Manifest& manifest, const Draft& draft) {
+  std::vector<std::string> left;
+  for (const auto& name : manifest.not_covered) {
+    const auto dot = name.find('.');
+    const auto rows = rows_to_save(target, name.substr(0, dot), name.substr(dot + 1));
+    if (!rows) {
+      left.push_back(name);
+      continue;
+    }
+    const fs::path folder = manifest.rows.empty() ? draft.make_folder("rows") : draft.file("rows");
+    save_rows(target, *rows, rows_file(folder, manifest.rows.size()));
+    manifest.rows.push_back(*rows);
+  }
+  manifest.not_covered = std::move(left);
+}
+
 // Runs one of PostgreSQL's programs to its end; what it prints and what it says go to files of ours. Its exit
 // code.
 int run_tool(std::vector<std::string> arguments, const postgres::Connection& target, const fs::path& out,
@@ -148,6 +171,7 @@ std::vector<std::string> dump_arguments(const std::string& program, const std::s
 Manifest create_of_target(const Settings& settings, const Order& order) {
   auto target = connect_target(connect_options(settings, "tidegate backup"));
   const auto program = capture::find_pg_dump(settings.source.postgres.pg_bin, target.server_version());
+  const bool replica_mode = may_set_replica_mode(target);
   const Lock lock(settings.state_dir);
   Draft draft(lock, settings.state_dir, "target");
   postgres::Transaction snapshot(target, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
@@ -177,6 +201,7 @@ Manifest create_of_target(const Settings& settings, const Order& order) {
                 Advice::stop);
   fs::remove(draft.file("pg_dump.out"));
   fs::remove(said);
+  if (replica_mode) save_rows_of_others(target, manifest, draft);
   return draft.finish(std::move(manifest));
 }
 
@@ -208,12 +233,19 @@ void refuse_other_pipelines(postgres::Connection& target, const std::string& pip
 // Tables that tidegate has made since: the backup does not have them, and would not drop them.
 void drop_ours(postgres::Connection& target) {
   if (!knows_us(target)) return;
-  postgres::Transaction transaction(target);
   auto plans = target.run("SELECT plan FROM tidegate.tables WHERE created_by_us");
   std::set<std::string> names;
   for (int i = 0; i < plans.rows(); ++i) names.insert(quoted_name(plan_from_json(plans.text(i, 0))));
   if (!names.empty()) target.run(fmt::format("DROP TABLE IF EXISTS {}", fmt::join(names, ", ")));
   target.run("DROP SCHEMA tidegate CASCADE");
+}
+
+// Before pg_restore makes the foreign keys that refer to these rows.
+void make_room(postgres::Connection& target, const Listed& backup) {
+  postgres::Transaction transaction(target);
+  drop_ours(target);
+  for (std::size_t i = 0; i < backup.manifest.rows.size(); ++i)
+    put_back(target, backup.manifest.rows[i], rows_file(backup.path / "rows", i));
   transaction.commit();
 }
 
@@ -285,7 +317,7 @@ void restore_target(const Settings& settings, const Listed& backup, const Order&
   if (run_tool({program, "--list", data}, target, all, said, order.stop) != 0)
     throw Refused("backup-broken", "pg_restore cannot read backup " + backup.manifest.id,
                   "what it says is in " + said.string());
-  drop_ours(target);
+  make_room(target, backup);
   failpoint("restore-dropped-ours");
   filter_list(all, chosen, existing_schemas(target));
   std::vector<std::string> arguments = {

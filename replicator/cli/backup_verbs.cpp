@@ -45,6 +45,8 @@ void print_created(const Invocation& invocation, const backup::Manifest& made) {
   if (invocation.json) return fmt::print("{}\n", to_json(made));
   fmt::print("backup {} of the {}: {}{}\n", made.id, made.of, format_size(made.bytes),
              made.position.empty() ? "" : ", at " + made.position);
+  for (const auto& rows : made.rows)
+    fmt::print("of {}, which is another role's, the rows are in it\n", rows.table);
   if (!made.not_covered.empty())
     fmt::print("not in it, since they are another role's: {}\n", fmt::join(made.not_covered, ", "));
 }

@@ -14,14 +14,13 @@ namespace {
 namespace json = boost::json;
 
 // An end that cannot be examined at all is a finding like the others: the rest is still worth knowing.
-std::vector<Finding> examined(const char* end, std::vector<Finding> (*examine)(const Settings&),
-                              const Settings& settings) {
+template <typename Examine>
+std::vector<Finding> examined(const char* code, Examine examine) {
   try {
-    return examine(settings);
+    return examine();
   } catch (const std::exception& failure) {
     Told what = told(failure);
-    return {{Finding::Level::block, what.code.empty() ? std::string(end) + "-unreachable" : what.code, "", "",
-             what.message, what.mend}};
+    return {{Finding::Level::block, what.code.empty() ? code : what.code, "", "", what.message, what.mend}};
   }
 }
 
@@ -39,16 +38,30 @@ void append(std::vector<Finding>& all, std::vector<Finding> more) {
 
 }  // namespace
 
-int doctor(const Invocation& invocation) {
-  Settings settings = settings_of(invocation, Purpose::run);
+namespace {
+
+std::vector<Finding> all_findings(const Settings& settings) {
   std::vector<Finding> findings;
-  append(findings, examined("source", examine_source, settings));
-  append(findings, examined("target", examine_target, settings));
-  if (std::none_of(findings.begin(), findings.end(), blocks_a_run))
-    append(findings, examined("target", examine_target_tables, settings));
-  if (std::none_of(findings.begin(), findings.end(), blocks_a_run))
-    append(findings, examined("mapping", examine_mapping, settings));
-  append(findings, examined("machine", examine_machine, settings));
+  std::optional<PlannedPipeline> planned;
+  const auto sound = [&] { return std::none_of(findings.begin(), findings.end(), blocks_a_run); };
+  append(findings, examined("source-unreachable", [&] { return examine_source(settings, planned); }));
+  append(findings, examined("target-unreachable", [&] { return examine_target(settings); }));
+  if (sound())
+    append(findings,
+           examined("target-unreachable", [&] { return examine_target_tables(settings, planned); }));
+  append(findings, examined("source-unreachable", [&] {
+           examine_rows(settings, std::move(planned), sound(), findings);
+           return std::vector<Finding>();
+         }));
+  if (sound()) append(findings, examined("mapping-not-examined", [&] { return examine_mapping(settings); }));
+  append(findings, examined("machine-not-examined", [&] { return examine_machine(settings); }));
+  return findings;
+}
+
+}  // namespace
+
+int doctor(const Invocation& invocation) {
+  const std::vector<Finding> findings = all_findings(settings_of(invocation, Purpose::run));
   auto count = [&](Finding::Level level) {
     return std::count_if(findings.begin(), findings.end(),
                          [&](const Finding& finding) { return finding.level == level; });

@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 
+#include "apply/mapping/target_draft.hpp"
 #include "replicator/cli/ask.hpp"
 #include "replicator/cli/plan_text.hpp"
 #include "replicator/cli/status_now.hpp"
@@ -11,7 +12,7 @@
 #include "replicator/control/store.hpp"
 #include "replicator/cutover/permitted.hpp"
 #include "replicator/failure.hpp"
-#include "replicator/pipeline/planning.hpp"
+#include "replicator/pipeline/mapping_setup.hpp"
 #include "replicator/schema/difference.hpp"
 #include "replicator/schema/history.hpp"
 #include "replicator/schema/target_drift.hpp"
@@ -30,14 +31,6 @@ fs::path folder_of(const Invocation& invocation, const Settings& settings) {
   return (settings.file.empty() ? invocation.folder : file.parent_path()) / "supabase" / "migrations";
 }
 
-void refuse_mapped(const Settings& settings) {
-  if (settings.maps.empty()) return;
-  throw Coded<Refused>(
-      "schema-mapped",
-      "the tables of a mapping's target are a model of their own, which the mapping does not describe",
-      "write their migrations by hand; `tidegate plan` checks that the mapping fits them");
-}
-
 schema::Difference new_of(const std::vector<schema::MigrationFile>& files, const PlannedPipeline& planned) {
   std::vector<std::string> made;
   for (const auto& file : files) {
@@ -46,10 +39,26 @@ schema::Difference new_of(const std::vector<schema::MigrationFile>& files, const
   return schema::difference(made, planned.ddl);
 }
 
+void append(std::vector<std::string>& into, std::vector<std::string> more) {
+  into.insert(into.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+}
+
+// A run makes no table that a map fills; here they are drafted.
+void add_drafts(PlannedPipeline& planned, const Settings& settings) {
+  if (settings.maps.empty()) return;
+  std::vector<MeasuredTable> sources;
+  for (std::size_t i = 0; i < planned.tables.size(); ++i)
+    sources.push_back({planned.tables[i], planned.measures[i]});
+  const bool printed = settings.source.end.kind == Endpoint::Kind::postgres;
+  Ddl drafts = draft_tables(maps_of(settings), sources, plan_options(settings), printed);
+  append(planned.ddl.before_load, std::move(drafts.before_load));
+  for (auto& object : drafts.after_load) planned.ddl.after_load.push_back(std::move(object));
+}
+
 PlannedPipeline planned_for(const Settings& settings) {
-  refuse_mapped(settings);
   PlannedPipeline planned = plan_from_source(settings);
   refuse_blocking(planned.findings);
+  add_drafts(planned, settings);
   return planned;
 }
 
@@ -96,7 +105,8 @@ int schema_make(const Invocation& invocation) {
   auto difference = new_of(there, planned);
   const auto files = new_files(folder, there, invocation.word, difference.files.size());
   for (std::size_t i = 0; i < files.size(); ++i)
-    schema::write_migration(files[i], schema::file_text(files[i].name, difference.files[i]));
+    schema::write_migration(files[i],
+                            schema::file_text(files[i].name, difference.files[i], difference.reverses));
   auto findings = planned.findings;
   findings.insert(findings.end(), difference.findings.begin(), difference.findings.end());
   print_made(invocation, files, findings);

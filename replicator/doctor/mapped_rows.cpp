@@ -14,6 +14,8 @@
 #include "replicator/doctor/doctor.hpp"
 #include "replicator/doctor/seen_values.hpp"
 #include "replicator/doctor/target_rules.hpp"
+#include "replicator/doctor/unique_probe.hpp"
+#include "replicator/pipeline/found_rows.hpp"
 #include "replicator/pipeline/mapping_setup.hpp"
 #include "replicator/pipeline/source_scan.hpp"
 #include "replicator/server_access.hpp"
@@ -23,28 +25,12 @@ namespace {
 
 using Level = Finding::Level;
 
-constexpr std::size_t rows_shown = 3;
-
 // A set of values that SeenValues keeps: columns of a table of the target, whichever map fills them.
 struct ValueSet {
   std::string table;
   std::vector<std::string> columns;
   bool operator==(const ValueSet&) const = default;
 };
-
-// Rows with one thing wrong.
-struct Wrong {
-  std::uint64_t rows = 0;
-  std::vector<std::string> first;
-  void add(const std::string& row) {
-    if (rows++ < rows_shown) first.push_back(row);
-  }
-};
-
-std::string rows_of(std::uint64_t count, const std::vector<std::string>& first) {
-  return fmt::format("{} (the first: {})", count == 1 ? "1 row" : format_count(count) + " rows",
-                     fmt::join(first, ", "));
-}
 
 // Some of the target's columns in each mapped row.
 struct Check {
@@ -56,13 +42,17 @@ struct Check {
 struct Output {
   const TablePlan* plan;
   std::vector<Check> checks;
+  std::vector<std::shared_ptr<UniqueProbe>> probes;
   std::vector<const std::set<std::string>*> labels;  // by plan column; null where it is no enum
 };
 
 class Examination {
  public:
   Examination(postgres::Connection& target, const Settings& settings, const PlannedPipeline& planned)
-      : settings_(settings), planned_(planned), options_(mapping_options(settings, nullptr)) {
+      : target_(target),
+        settings_(settings),
+        planned_(planned),
+        options_(mapping_options(settings, nullptr)) {
     for (const TablePlan& plan : planned.plans)
       if (!plan.from.empty()) rules_.try_emplace(shown_name(plan), read_rules(target, plan));
   }
@@ -126,16 +116,31 @@ class Examination {
     return number;
   }
 
-  Output output_of(const MapTarget& target, const TablePlan& plan) {
-    Output output{&plan, {}, std::vector<const std::set<std::string>*>(plan.columns.size())};
+  static ValueSet set_of(const std::string& table, const UniqueRule& rule) {
+    return {rule.plain ? table : table + " " + rule.name, rule.columns};
+  }
+
+  // What only the server can say of values, the server is asked.
+  void add_rule(Output& output, const MapTarget& target, const Relation& relation, const UniqueRule& rule) {
+    const ValueSet set = set_of(shown_name(*output.plan), rule);
+    if (rule.plain) return add_check(output, target, rule.columns, set);
+    const std::int64_t number = number_of(set);
+    if (places_of(target, *output.plan, rule.columns))
+      output.probes.push_back(
+          std::make_shared<UniqueProbe>(target_, *output.plan, relation, rule, seen_, number));
+    else
+      not_known_.insert(number);
+  }
+
+  Output output_of(const MapTarget& target, const TablePlan& plan, const Relation& relation) {
+    Output output{&plan, {}, {}, std::vector<const std::set<std::string>*>(plan.columns.size())};
     const std::string table = shown_name(plan);
     const TableRules& rules = rules_.at(table);
     for (std::size_t i = 0; i < plan.columns.size(); ++i)
       if (const auto labels = rules.labels.find(plan.columns[i].target); labels != rules.labels.end())
         output.labels[i] = &labels->second;
     if (plan.contributor) return output;
-    for (const UniqueRule& rule : rules.unique)
-      add_check(output, target, rule.columns, {table, rule.columns});
+    for (const UniqueRule& rule : rules.unique) add_rule(output, target, relation, rule);
     for (const auto& [child, its] : rules_)
       for (const ParentRule& rule : its.parents)
         if (rule.parent == table)
@@ -155,7 +160,7 @@ class Examination {
                        [&](const TablePlan& each) { return each.source == mapped.output(i).name; });
       outputs.push_back(plan == planned_.plans.end()
                             ? std::nullopt
-                            : std::optional(output_of(*mapped.output(i).target, *plan)));
+                            : std::optional(output_of(*mapped.output(i).target, *plan, mapped.relation(i))));
     }
     std::vector<std::optional<Row>> rows;
     each_source_row(settings_, relation, all_rows, [&](const Row& row) {
@@ -164,6 +169,8 @@ class Examination {
       for (std::size_t i = 0; i < rows.size(); ++i)
         if (outputs[i] && rows[i]) look_at(*outputs[i], mapped.relation(i), *rows[i], key);
     });
+    for (const auto& output : outputs)
+      for (std::size_t i = 0; output && i < output->probes.size(); ++i) output->probes[i]->finish();
   }
 
   void look_at(const Output& output, const Relation& relation, const Row& row, const std::string& key) {
@@ -181,7 +188,9 @@ class Examination {
         return note(plan, plan.columns[i].target, "enum", key);
       texts[i] = std::move(text);
     }
-    for (const Check& check : output.checks) keep(check, texts, plan.source_table() + " " + key);
+    const std::string name = plan.source_table() + " " + key;
+    for (const Check& check : output.checks) keep(check, texts, name);
+    for (const auto& probe : output.probes) probe->add(row, name);
   }
 
   void keep(const Check& check, const std::vector<std::optional<std::string>>& texts,
@@ -206,7 +215,7 @@ class Examination {
   void tell_wrong() {
     for (const auto& [where, wrong] : wrong_) {
       const auto& [table, column, what] = where;
-      const std::string rows = rows_of(wrong.rows, wrong.first);
+      const std::string rows = wrong.text();
       if (what == "enum")
         tell("map-enum", table, column,
              fmt::format("column {} of {} is an enum, and has no such value as {}", column, table, rows),
@@ -225,7 +234,7 @@ class Examination {
   void tell_repeated() {
     for (const auto& [table, rules] : rules_)
       for (const UniqueRule& rule : rules.unique) {
-        const auto set = known({table, rule.columns});
+        const auto set = known(set_of(table, rule));
         if (!set) continue;
         const auto found = seen_.repeated(*set);
         if (found.values == 0) continue;
@@ -248,14 +257,15 @@ class Examination {
         if (!child || !parent) continue;
         const auto found = seen_.without(*child, *parent);
         if (found.values == 0) continue;
-        tell(
-            "map-orphans", table, rule.columns.front(),
-            fmt::format("{} of {} refers to {}, and its parent does not exist for {}",
-                        fmt::join(rule.columns, ", "), table, rule.parent, rows_of(found.values, found.rows)),
-            "bring the parents, or leave the rows out with `where`");
+        tell("map-orphans", table, rule.columns.front(),
+             fmt::format("{} of {} refers to {}, and its parent does not exist for {}",
+                         fmt::join(rule.columns, ", "), table, rule.parent,
+                         FoundRows{found.values, found.rows}.text()),
+             "bring the parents, or leave the rows out with `where`");
       }
   }
 
+  postgres::Connection& target_;
   const Settings& settings_;
   const PlannedPipeline& planned_;
   MappingOptions options_;
@@ -263,7 +273,7 @@ class Examination {
   std::vector<ValueSet> sets_;
   std::set<std::int64_t> not_known_;
   SeenValues seen_;
-  std::map<std::tuple<std::string, std::string, std::string>, Wrong> wrong_;
+  std::map<std::tuple<std::string, std::string, std::string>, FoundRows> wrong_;
   std::vector<Finding> findings_;
 };
 

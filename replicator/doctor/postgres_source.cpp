@@ -9,6 +9,7 @@
 #include "capture/postgres/pg_dump.hpp"
 #include "db/error.hpp"
 #include "replicator/config/units.hpp"
+#include "replicator/doctor/server_link.hpp"
 #include "replicator/server_access.hpp"
 
 namespace tidegate {
@@ -262,6 +263,8 @@ std::vector<Finding> examine_postgres_source(const Settings& settings, const std
   auto source = connect_source(source_options(settings, "tidegate doctor"));
   auto facts = read_postgres_source(source, settings.tables, slot, publication);
   auto findings = findings_of(facts, {from.set_identity_full, from.accept_unbounded_wal});
+  for (auto& finding : findings_of(read_link(source, settings.source.end, from.ca_file), "source"))
+    findings.push_back(std::move(finding));
   const bool is_blocked = std::any_of(findings.begin(), findings.end(), [](const Finding& one) {
     return one.code == "table-not-readable" || one.code == "no-tables";
   });

@@ -8,11 +8,10 @@
 
 #include "db/digest.hpp"
 #include "db/error.hpp"
+#include "replicator/pipeline/found_rows.hpp"
 
 namespace tidegate {
 namespace {
-
-constexpr int rows_shown = 3;
 
 // Private, and without a name as soon as it is open: nothing is left of it, whatever happens.
 sqlite::Database open_nameless() {
@@ -51,7 +50,7 @@ SeenValues::Found SeenValues::read(const std::string& count_sql, const std::stri
   finish();
   Found found;
   found.values = static_cast<std::uint64_t>(database_.integer(count_sql));
-  auto rows = database_.prepare(fmt::format("{} LIMIT {}", rows_sql, rows_shown));
+  auto rows = database_.prepare(fmt::format("{} LIMIT {}", rows_sql, keys_shown));
   while (rows.step()) found.rows.push_back(rows.text(0));
   return found;
 }

@@ -4,6 +4,7 @@
 #include "capture/sqlite/file_checks.hpp"
 #include "replicator/config/units.hpp"
 #include "replicator/doctor/doctor.hpp"
+#include "replicator/doctor/hold_time.hpp"
 #include "replicator/doctor/postgres_source.hpp"
 #include "replicator/pipeline/daemon.hpp"
 
@@ -42,6 +43,28 @@ Finding owner_finding() {
           "run tidegate as the application's user"};
 }
 
+Finding writers_finding(const Settings& settings) {
+  const std::string waits = fmt::format("they are taken to wait {} for a lock ([source] busy_timeout)",
+                                        exact_duration(settings.source.busy_timeout));
+  if (settings.source.writers == Writers::upgrades)
+    return {Level::note,
+            "writers-upgrade",
+            "",
+            "",
+            "the application's transactions are taken to read first and write later ([source] writers = "
+            "\"upgrades\"); tidegate never makes its writers wait in normal running; " +
+                waits,
+            ""};
+  return {Level::note,
+          "writers-wait",
+          "",
+          "",
+          "the application's transactions are taken to ask for the write lock at once ([source] writers = "
+          "\"waits\"); " +
+              waits,
+          ""};
+}
+
 Finding not_carried(const capture::CatalogNote& note) {
   Level level = note.kind == "excluded table" || note.kind == "trigger" || note.kind == "view" ? Level::note
                                                                                                : Level::warn;
@@ -67,7 +90,7 @@ std::vector<Finding> catalogue_findings(const Settings& settings) {
 
 }  // namespace
 
-std::vector<Finding> examine_source(const Settings& settings) {
+std::vector<Finding> examine_source(const Settings& settings, std::optional<PlannedPipeline>& planned) {
   if (settings.source.end.kind == Endpoint::Kind::postgres)
     return examine_postgres_source(settings, slot_name(settings), publication_name(settings));
   std::vector<Finding> findings;
@@ -78,17 +101,15 @@ std::vector<Finding> examine_source(const Settings& settings) {
                       ""});
   if (!facts.is_wal()) findings.push_back(journal_mode_finding(settings));
   if (!facts.is_owner) findings.push_back(owner_finding());
-  if (settings.source.writers == Writers::upgrades) {
-    findings.push_back(
-        {Level::note, "writers-upgrade", "", "",
-         "the application's transactions are taken to read first and write later ([source] writers = "
-         "\"upgrades\"); tidegate never makes its writers wait in normal running",
-         ""});
-  }
+  findings.push_back(writers_finding(settings));
   auto catalogue = catalogue_findings(settings);
   findings.insert(findings.end(), catalogue.begin(), catalogue.end());
-  auto planned = plan_from_source(settings);
-  findings.insert(findings.end(), planned.findings.begin(), planned.findings.end());
+  planned = plan_from_source(settings);
+  findings.insert(findings.end(), planned->findings.begin(), planned->findings.end());
+  if (!facts.is_wal()) return findings;
+  const auto times = compare_times(settings, *planned);
+  for (auto& finding : hold_findings(times, settings.cutover.max_hold))
+    findings.push_back(std::move(finding));
   return findings;
 }
 

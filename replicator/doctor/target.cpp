@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
+#include "apply/postgres/replica_mode.hpp"
 #include "db/error.hpp"
 #include "db/postgres.hpp"
 #include "replicator/doctor/doctor.hpp"
+#include "replicator/doctor/server_link.hpp"
 #include "replicator/doctor/target_server.hpp"
 #include "replicator/pipeline/daemon.hpp"
 #include "replicator/server_access.hpp"
@@ -32,18 +34,8 @@ void check_rights(postgres::Connection& target, std::vector<Finding>& findings) 
   }
 }
 
-bool has_replica_mode(postgres::Connection& target) {
-  try {
-    target.run("SET session_replication_role = replica");
-    target.run("SET session_replication_role = origin");
-    return true;
-  } catch (const Error&) {
-    return false;
-  }
-}
-
 void check_replica_mode(postgres::Connection& target, std::vector<Finding>& findings) {
-  if (!has_replica_mode(target)) {
+  if (!may_set_replica_mode(target)) {
     findings.push_back(
         {Level::warn, "no-replica-mode", "", "",
          "the target's role may not set session_replication_role, so triggers and foreign keys of the target "
@@ -52,20 +44,9 @@ void check_replica_mode(postgres::Connection& target, std::vector<Finding>& find
   }
 }
 
-void check_tls(postgres::Connection& target, std::vector<Finding>& findings) {
-  auto row = target.run("SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid = pg_catalog.pg_backend_pid()");
-  bool local =
-      may(target,
-          "SELECT pg_catalog.inet_server_addr() IS NULL OR pg_catalog.inet_server_addr() << '127.0.0.0/8'"
-          " OR pg_catalog.inet_server_addr() = '::1'");
-  if (row.rows() == 1 && row.boolean(0, 0)) return;
-  findings.push_back({local ? Level::note : Level::block, "no-tls", "", "",
-                      "the connection to the target is not encrypted",
-                      "use sslmode=verify-full and the project's CA file ([target] ca_file)"});
-}
-
 // The tables that a first run would meet. Those of a pipeline that is here already are tidegate's own.
-void check_tables(postgres::Connection& target, const Settings& settings, std::vector<Finding>& findings) {
+void check_tables(postgres::Connection& target, const Settings& settings,
+                  const std::optional<PlannedPipeline>& measured, std::vector<Finding>& findings) {
   bool known = may(target, "SELECT pg_catalog.to_regclass('tidegate.pipelines') IS NOT NULL") &&
                may(target, "SELECT EXISTS (SELECT FROM tidegate.pipelines WHERE pipeline = " +
                                postgres::literal(settings.pipeline) + ")");
@@ -76,10 +57,9 @@ void check_tables(postgres::Connection& target, const Settings& settings, std::v
     return;
   }
   try {
-    bool existing = settings.target.schema == TargetSchema::existing || settings.adopt;
-    auto planned = existing ? plan_from_source(settings) : plan_from_catalogue(settings);
+    const auto planned = measured ? *measured : plan_from_catalogue(settings);
     for (auto& finding : fit_findings(target, planned, settings)) findings.push_back(std::move(finding));
-    for (auto& finding : find_what_acts(target, planned.plans, has_replica_mode(target)))
+    for (auto& finding : find_what_acts(target, planned.plans, may_set_replica_mode(target)))
       findings.push_back(std::move(finding));
   } catch (const Refused& refused) {
     findings.push_back({Level::block, refused.code(), "", "", refused.message(), refused.mend()});
@@ -88,10 +68,11 @@ void check_tables(postgres::Connection& target, const Settings& settings, std::v
 
 }  // namespace
 
-std::vector<Finding> examine_target_tables(const Settings& settings) {
+std::vector<Finding> examine_target_tables(const Settings& settings,
+                                           const std::optional<PlannedPipeline>& planned) {
   std::vector<Finding> findings;
   auto target = connect_target(connect_options(settings, "tidegate doctor"));
-  check_tables(target, settings, findings);
+  check_tables(target, settings, planned, findings);
   return findings;
 }
 
@@ -104,7 +85,8 @@ std::vector<Finding> examine_target(const Settings& settings) {
   }
   check_rights(target, findings);
   check_replica_mode(target, findings);
-  check_tls(target, findings);
+  for (auto& finding : findings_of(read_link(target, settings.target.end, settings.target.ca_file), "target"))
+    findings.push_back(std::move(finding));
   const bool wants_way_back = settings.source.end.kind == Endpoint::Kind::sqlite;
   for (auto& finding : findings_of(read_target_server(target, settings), wants_way_back))
     findings.push_back(std::move(finding));

@@ -13,8 +13,15 @@
 namespace tidegate {
 
 struct UniqueRule {
-  std::string name;  // of the index
-  std::vector<std::string> columns;
+  std::string name;                     // of the index
+  std::vector<std::string> columns;     // all that it reads
+  std::vector<std::string> types = {};  // of these, as SQL names them
+  // SQL over the columns: texts that are equal where the index takes two rows for the same, and which rows
+  // are in the index at all (empty: all).
+  std::vector<std::string> keys = {};
+  std::string condition = {};
+  bool plain =
+      true;  // equal if the columns' texts are: no expression, no condition, no type that folds texts
 };
 struct ParentRule {
   std::string name;  // of the constraint
@@ -28,8 +35,9 @@ struct TableRules {
   std::map<std::string, std::set<std::string>> labels;  // by column
 };
 
-// Of the plan's table, which must be there. Unique indexes over expressions, or with a condition, are left
-// out: all but that of auth.users' e-mail addresses, whose condition holds for each user who is mapped.
+// Of the plan's table, which must be there. The condition of auth.users' e-mail addresses is left out, since
+// it holds for each user who is mapped. Indexes under a collation that takes different texts for equal are
+// left out: their keys have no text that says so.
 TableRules read_rules(postgres::Connection& target, const TablePlan& plan);
 
 }  // namespace tidegate

@@ -2,24 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
-#include <cmath>
-
 #include "capture/postgres/pg_dump.hpp"
 #include "db/error.hpp"
+#include "replicator/config/units.hpp"
 
 namespace tidegate {
 namespace {
 
 using Level = Finding::Level;
 
-constexpr double clock_tolerance = 5;  // seconds; certificates, logins and "when" in two logs begin to suffer
-
 constexpr const char* facts_sql = R"(
 SELECT pg_catalog.pg_encoding_to_char(d.encoding),
-  (SELECT r.rolreplication OR r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user),
-  coalesce(pg_catalog.inet_server_addr() << '127.0.0.0/8' OR pg_catalog.inet_server_addr() = '::1', true),
-  pg_catalog.pg_backend_pid()
+  (SELECT r.rolreplication OR r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user)
 FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())";
 
 constexpr const char* acting_triggers_sql = R"(
@@ -28,25 +22,6 @@ JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 WHERE t.tgrelid = pg_catalog.to_regclass($1) AND NOT t.tgisinternal AND n.nspname <> 'tidegate'
   AND (t.tgenabled IN ('A', 'R') OR (t.tgenabled = 'O' AND NOT $2::boolean))
 ORDER BY 1)";
-
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
-// Half of the round trip is behind us when the server looks at its clock.
-double clock_ahead(postgres::Connection& target) {
-  const double before = seconds_now();
-  auto row = target.run("SELECT extract(epoch FROM pg_catalog.clock_timestamp())");
-  return std::stod(std::string(row.text(0, 0))) - (before + seconds_now()) / 2;
-}
-
-bool checks_certificate(const Settings& settings) {
-  std::string mode = settings.target.ca_file.empty() ? "" : "verify-full";
-  for (const auto& [name, value] : settings.target.end.parameters) {
-    if (name == "sslmode") mode = value;
-  }
-  return mode.empty() || mode == "verify-full";  // the default, to anything that is not here
-}
 
 std::string backup_obstacle(const Settings& settings, int server_version) {
   try {
@@ -66,21 +41,6 @@ class Judge {
       find(Level::block, "target-encoding",
            "the target's database has the encoding " + facts_.encoding + ": texts may not fit into it",
            "make a database with ENCODING 'UTF8'");
-    if (std::abs(facts_.clock_ahead) > clock_tolerance)
-      find(Level::warn, "clock-differs",
-           fmt::format("the target's clock is {:.0f} s {} this machine's", std::abs(facts_.clock_ahead),
-                       facts_.clock_ahead > 0 ? "ahead of" : "behind"),
-           "set the clocks (NTP); nothing of the copy depends on them, but times in logs and reports do");
-    if (facts_.behind_pooler)
-      find(Level::warn, "behind-pooler",
-           "the target is reached through a pooler: in session mode that works, in transaction mode it "
-           "breaks what a session holds, and a way "
-           "back needs a direct connection",
-           "take the direct connection, or make sure of session mode");
-    if (!facts_.is_local && !facts_.checks_certificate)
-      find(Level::warn, "tls-not-verified",
-           "the target's certificate is not checked in full: somebody between could read and change all",
-           "sslmode=verify-full with the project's CA file ([target] ca_file)");
     if (!facts_.backup_obstacle.empty())
       find(Level::warn, "no-backup-tool", "no backup of the target could be taken: " + facts_.backup_obstacle,
            fmt::format("install postgresql-client-{}, or say where it is ([source] pg_bin)",
@@ -101,8 +61,16 @@ class Judge {
     if (facts_.server.senders_free() < 1) why = "all of its WAL senders are taken";
     if (!facts_.may_replicate) why = "our role may not replicate from it";
     if (!why.empty())
-      find(Level::warn, "no-way-back-yet", "after a cutover the target could not stream back: " + why,
-           "mend that before the cutover, or cut over without a way back");
+      return find(Level::warn, "no-way-back-yet", "after a cutover the target could not stream back: " + why,
+                  "mend that before the cutover, or cut over without a way back");
+    const auto limit = facts_.server.max_slot_wal_keep_size;
+    find(Level::note, "way-back-slot-limit",
+         limit < 0
+             ? "after a cutover the target keeps WAL for the way back without limit, while tidegate is away"
+             : fmt::format("after a cutover the target keeps {} of WAL for the way back: away for longer, "
+                           "there is no rollback any more",
+                           format_size(static_cast<std::uint64_t>(limit))),
+         "");
   }
 
   const TargetServerFacts& facts_;
@@ -138,11 +106,6 @@ TargetServerFacts read_target_server(postgres::Connection& target, const Setting
   auto row = target.run(facts_sql);
   facts.encoding = row.text(0, 0);
   facts.may_replicate = row.boolean(0, 1);
-  facts.is_local = row.boolean(0, 2);
-  // A pooler makes up a pid of its own for its clients.
-  facts.behind_pooler = row.integer(0, 3) != target.backend_pid();
-  facts.clock_ahead = clock_ahead(target);
-  facts.checks_certificate = checks_certificate(settings);
   facts.backup_obstacle = backup_obstacle(settings, target.server_version());
   return facts;
 }

@@ -14,11 +14,7 @@ namespace tidegate {
 struct TargetServerFacts {
   capture::ServerFacts server;
   std::string encoding;
-  double clock_ahead = 0;  // seconds by which its clock is ahead of ours; the round trip is counted out
-  bool behind_pooler = false;
   bool may_replicate = false;
-  bool is_local = false;  // loopback or a Unix socket
-  bool checks_certificate = false;
   std::string backup_obstacle;  // why no backup could be taken; empty: pg_dump is there and new enough
 };
 

@@ -4,6 +4,7 @@
 #include "capture/sqlite/catalog.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/pipeline/mapping_setup.hpp"
+#include "replicator/pipeline/source_orphans.hpp"
 
 namespace tidegate {
 
@@ -65,11 +66,31 @@ PlannedPipeline plan_from_catalogue(const Settings& settings) {
   return plan_pipeline(tables, settings);
 }
 
+namespace {
+
+// The orphans of mapped tables are the mapping's own business: it says what becomes their parent.
+std::vector<Finding> orphans_without_map(const std::vector<FilledTable>& filled, const Settings& settings) {
+  const auto maps = maps_of(settings);
+  std::vector<SourceTable> tables;
+  for (const auto& table : filled) {
+    if (!is_mapped(maps, table.source.name)) tables.push_back(table.source);
+  }
+  return find_orphans(settings.source.end.path, tables, declared_references(tables));
+}
+
+PlannedPipeline plan_from_file(const Settings& settings) {
+  const auto tables = measure_source(capture_options(settings), [](const std::string&, std::uint64_t) {});
+  PlannedPipeline planned = plan_pipeline(tables, settings);
+  for (auto& finding : orphans_without_map(tables, settings)) planned.findings.push_back(std::move(finding));
+  return planned;
+}
+
+}  // namespace
+
 PlannedPipeline plan_from_source(const Settings& settings) {
   if (settings.source.end.kind == Endpoint::Kind::postgres) return plan_postgres(settings);
   try {
-    return plan_pipeline(measure_source(capture_options(settings), [](const std::string&, std::uint64_t) {}),
-                         settings);
+    return plan_from_file(settings);
   } catch (const Refused& refused) {
     if (refused.code() != "wal-needed") throw;
     PlannedPipeline planned = plan_from_catalogue(settings);

@@ -3,35 +3,47 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "apply/plan.hpp"
-#include "db/sqlite.hpp"
+#include "apply/schema/tokens.hpp"
+#include "capture/sqlite/live_read.hpp"
 #include "replicator/server_access.hpp"
 
 namespace tidegate {
 namespace {
 
-using namespace std::chrono_literals;
 using Give = std::function<void(const Row&)>;
 
 constexpr int fetched_at_once = 1000;  // rows that the client holds
 
+// Of a SQLite table none of whose columns has the name.
+std::string rowid_of(const Relation& relation) {
+  for (const char* name : {"rowid", "_rowid_", "oid"}) {
+    if (std::none_of(relation.columns.begin(), relation.columns.end(),
+                     [&](const std::string& column) { return ascii_lower(column) == name; }))
+      return name;
+  }
+  return {};
+}
+
 std::string select_sql(const Relation& relation, const std::string& table, std::int64_t count) {
   std::vector<std::string> columns;
   for (const auto& name : relation.columns)
-    columns.push_back(name == kRidSource ? "rowid" : tidegate::quoted(name));
+    columns.push_back(name == kRidSource ? rowid_of(relation) : tidegate::quoted(name));
   const std::string limit = count == all_rows ? "" : fmt::format(" LIMIT {}", count);
   return fmt::format("SELECT {} FROM {}{}", fmt::join(columns, ", "), table, limit);
 }
 
 void scan_file(const Settings& settings, const Relation& relation, std::int64_t count, const Give& give) {
-  sqlite::Database live(settings.source.end.path, sqlite::Database::Mode::read_write, 5000ms);
-  live.execute("PRAGMA query_only = ON");
-  auto found = live.prepare(select_sql(relation, sqlite::quoted(relation.table), count));
-  Row row;
-  while (found.step()) {
-    found.read_row(row, 0, found.columns());
-    give(row);
-  }
+  capture::read_live(settings.source.end.path, [&](sqlite::Database& live) {
+    auto found = live.prepare(select_sql(relation, sqlite::quoted(relation.table), count));
+    Row row;
+    while (found.step()) {
+      found.read_row(row, 0, found.columns());
+      give(row);
+    }
+  });
 }
 
 Row row_of(const postgres::Result& rows, int place) {

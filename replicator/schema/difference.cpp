@@ -8,6 +8,7 @@
 #include <set>
 
 #include "db/postgres.hpp"
+#include "replicator/schema/column_type.hpp"
 #include "replicator/schema/statement.hpp"
 
 namespace tidegate::schema {
@@ -31,9 +32,12 @@ std::string key_of(const Member& member) {
 
 // All that the files say of one table, type or other thing.
 struct Known {
-  std::string text;                            // of the statement that made it
-  std::map<std::string, std::string> members;  // of a table: key → plain text, later ADDs included
-  std::vector<std::string> labels;             // of an enum
+  std::string text;  // of the statement that made it
+  // Of a table: key → plain text, of a column without its type; later ADDs included, of which only the type
+  // is known.
+  std::map<std::string, std::string> members;
+  std::map<std::string, std::string> types;  // of its columns, as written
+  std::vector<std::string> labels;           // of an enum
 };
 
 class Comparison {
@@ -54,9 +58,14 @@ class Comparison {
  private:
   void learn(const std::string& statement) {
     texts_.insert(plain_text(statement));
+    learn_comments(statement);
     const Subject subject = subject_of(statement);
     if (subject.kind.empty()) return;
     if (subject.kind == "column" || subject.kind == "constraint") return learn_addition(subject, statement);
+    if (subject.kind == "column type") {
+      known_[{"table", subject.name, {}}].types["column " + subject.part] = type_of(statement);
+      return;
+    }
     if (subject.kind == "label") {
       known_[{"type", subject.name, {}}].labels.push_back(subject.part);
       return;
@@ -65,15 +74,36 @@ class Comparison {
     known.text = plain_text(statement);
     const auto members = members_of(statement);
     for (const Member& member : members) {
-      if (subject.kind == "table") known.members[key_of(member)] = plain_text(member.text);
+      if (subject.kind == "table") learn_member(known, member);
       if (subject.kind == "type" && member.tokens[0].kind == Token::Kind::text)
         known.labels.push_back(member.tokens[0].text);
     }
   }
 
+  static void learn_member(Known& known, const Member& member) {
+    const std::string key = key_of(member);
+    if (is_constraint(member)) {
+      known.members[key] = plain_text(member.text);
+      return;
+    }
+    const ColumnText column = column_in(member);
+    known.members[key] = column.rest;
+    known.types[key] = column.type;
+  }
+
+  // A statement that stands in a comment was told of already.
+  void learn_comments(const std::string& statement) {
+    for (const Token& token : native::tokens_of(statement)) {
+      if (token.kind == Token::Kind::comment) comments_.push_back(token.text);
+    }
+  }
+
   void learn_addition(const Subject& subject, const std::string& statement) {
-    known_[{"table", subject.name, {}}].members[subject.kind + " " + subject.part] = {};
+    Known& table = known_[{"table", subject.name, {}}];
+    const std::string key = subject.kind + " " + subject.part;
+    table.members[key] = {};
     if (subject.kind == "constraint") known_[subject].text = plain_text(statement);
+    if (subject.kind == "column") table.types[key] = column_in(column_of(statement)).type;
   }
 
   // Settings of the transaction and the signal to PostgREST go with whatever else there is.
@@ -107,14 +137,55 @@ class Comparison {
 
   void compare_table(const Subject& table, const Known& before, const std::string& statement) {
     for (const Member& member : members_of(statement)) {
-      const std::string key = key_of(member);
-      const auto there = before.members.find(key);
-      if (there == before.members.end()) {
+      const auto there = before.members.find(key_of(member));
+      if (there == before.members.end())
         add_member(table, member);
-      } else if (!there->second.empty() && there->second != plain_text(member.text)) {
-        tell(table, "its " + key + " is another one now", member.text);
-      }
+      else
+        compare_member(table, before, there->second, member);
     }
+  }
+
+  void compare_member(const Subject& table, const Known& before, const std::string& there,
+                      const Member& member) {
+    const std::string key = key_of(member);
+    std::string now = plain_text(member.text);
+    const auto type = before.types.find(key);
+    if (!is_constraint(member)) {
+      const ColumnText column = column_in(member);
+      now = column.rest;
+      if (type != before.types.end() && !same_type(type->second, column.type))
+        change_type(table, member.tokens[0].text, type->second, column.type);
+    }
+    if (!there.empty() && there != now) tell(table, "its " + key + " is another one now", member.text);
+  }
+
+  // Written where no row can be in the way; else a comment says what to look at before.
+  void change_type(const Subject& table, const std::string& column, const std::string& before,
+                   const std::string& now) {
+    const std::string name = qualified(table.name), value = tidegate::quoted(column);
+    const auto alter = [&](const std::string& type) {
+      return fmt::format("ALTER TABLE {} ALTER COLUMN {} TYPE {} USING {}::{}", name, value, type, value,
+                         type);
+    };
+    if (widens(before, now)) {
+      rest_.push_back(alter(now));
+      reverses_[rest_.back()] = alter(before);
+      return;
+    }
+    tell(table, fmt::format("its column {} was {} and is {} now", column, before, now), alter(now));
+    if (is_commented(alter(now))) return;
+    rest_.push_back(fmt::format(
+        "-- Not carried out: {0} of {1} was {2} and is {3} now, and rows that are there may not fit.\n"
+        "-- To do so, see that this counts none, without an error:\n"
+        "--   SELECT count(*) FROM {1} WHERE {0}::{3}::text IS DISTINCT FROM {0}::text;\n"
+        "-- and carry out\n--   {4};\n-- To take that back:\n--   {5};",
+        value, name, before, now, alter(now), alter(before)));
+  }
+
+  bool is_commented(const std::string& statement) const {
+    return std::any_of(comments_.begin(), comments_.end(), [&](const std::string& comment) {
+      return comment.find(statement) != std::string::npos;
+    });
   }
 
   void add_member(const Subject& table, const Member& member) {
@@ -155,9 +226,10 @@ class Comparison {
   void tell(const Subject& subject, const std::string& what, const std::string& now) {
     const std::string part = subject.part.empty() ? "" : " " + subject.part;
     const std::string name = subject.name.first + "." + subject.name.second;
-    found_.push_back({Finding::Level::warn, "migrations-differ", name, "",
-                      fmt::format("{}{} of {}: {}, and that is not written", subject.kind, part, name, what),
-                      "write a migration of your own; now it is: " + now});
+    found_.push_back(
+        {Finding::Level::warn, "migrations-differ", name, "",
+         fmt::format("{}{} of {}: {}, and that is not carried out", subject.kind, part, name, what),
+         "write a migration of your own; now it is: " + now});
   }
 
   Difference result() {
@@ -165,6 +237,7 @@ class Comparison {
     if (!labels_.empty()) difference.files.push_back(labels_);
     if (!rest_.empty()) difference.files.push_back(framed());
     for (auto& one : alone_) difference.files.push_back(std::move(one));
+    difference.reverses = std::move(reverses_);
     difference.findings = std::move(found_);
     return difference;
   }
@@ -181,7 +254,8 @@ class Comparison {
 
   std::set<std::string> texts_;
   std::map<Subject, Known> known_;
-  std::vector<std::string> frame_, labels_, rest_;
+  std::vector<std::string> frame_, labels_, rest_, comments_;
+  std::map<std::string, std::string> reverses_;
   std::vector<std::vector<std::string>> alone_;
   std::vector<Finding> found_;
 };
@@ -192,7 +266,7 @@ bool is_foreign_key(const std::string& statement) {
 
 // The statement makes what its subject names, not a part of it.
 bool makes_the_named(const Subject& subject) {
-  constexpr std::array parts{"column", "constraint", "index", "policy", "trigger", "label"};
+  constexpr std::array parts{"column", "column type", "constraint", "index", "policy", "trigger", "label"};
   return !subject.kind.empty() && std::find(parts.begin(), parts.end(), subject.kind) == parts.end();
 }
 
@@ -207,7 +281,8 @@ Difference difference(const std::vector<std::string>& made, const Ddl& wanted) {
   return Comparison(made).run(wanted);
 }
 
-std::vector<std::string> undo(const std::vector<std::string>& statements) {
+std::vector<std::string> undo(const std::vector<std::string>& statements,
+                              const std::map<std::string, std::string>& reverses) {
   std::set<QualifiedName> made;
   std::vector<std::string> lines, sequences;  // a table's default holds its sequence, or takes it along
   for (const auto& statement : statements) {
@@ -215,7 +290,8 @@ std::vector<std::string> undo(const std::vector<std::string>& statements) {
     const bool makes = makes_the_named(subject);
     if (!makes && !is_foreign_key(statement) && made.contains(first_name(statement, subject))) continue;
     if (makes) made.insert(subject.name);
-    std::string reverse = reverse_of(statement);
+    const auto given = reverses.find(statement);
+    std::string reverse = given == reverses.end() ? reverse_of(statement) : given->second;
     if (subject.kind == "label") reverse = "-- a label of an enum cannot be dropped: " + subject.part;
     if (subject.kind == "sequence") {
       sequences.push_back("DROP SEQUENCE IF EXISTS " + qualified(subject.name));

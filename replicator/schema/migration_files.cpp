@@ -48,6 +48,11 @@ std::string text_of(const fs::path& path) {
   return text.str();
 }
 
+bool is_comment(const std::string& statement) {
+  const auto pieces = native::pieces_of(statement);
+  return std::all_of(pieces.begin(), pieces.end(), [](const auto& piece) { return piece.comment; });
+}
+
 }  // namespace
 
 // Comments behind the last statement stand as one of their own.
@@ -122,16 +127,17 @@ bool is_migration_name(std::string_view name) {
   });
 }
 
-std::string file_text(const std::string& name, const std::vector<std::string>& statements) {
+std::string file_text(const std::string& name, const std::vector<std::string>& statements,
+                      const std::map<std::string, std::string>& reverses) {
   std::string text = "-- tidegate schema make " + name + "\n";
-  const auto lines = undo(statements);
+  const auto lines = undo(statements, reverses);
   if (!lines.empty()) text += "-- To take it back (with the rows of what is dropped):\n";
   for (const auto& line : lines) text += "--   " + line + (line.starts_with("--") ? "\n" : ";\n");
   bool spaced = false;  // a statement of several lines stands apart
   for (const auto& statement : statements) {
     const bool is_long = statement.find('\n') != statement.npos;
     if (is_long || !spaced) text += "\n";
-    text += statement + ";\n";
+    text += statement + (is_comment(statement) ? "\n" : ";\n");
     spaced = !is_long;
   }
   return text;

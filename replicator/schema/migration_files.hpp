@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,8 +35,9 @@ std::string version_now();
 // [a-z0-9_]{1,60}: it is part of a file's name.
 bool is_migration_name(std::string_view name);
 
-// The text of a file. Pure.
-std::string file_text(const std::string& name, const std::vector<std::string>& statements);
+// The text of a file. `reverses`: as difference() gave them. Pure.
+std::string file_text(const std::string& name, const std::vector<std::string>& statements,
+                      const std::map<std::string, std::string>& reverses = {});
 
 // Makes the folder too. Durable when it returns; a crash leaves the whole file or none. Throws Error.
 void write_migration(const MigrationFile& file, const std::string& text);

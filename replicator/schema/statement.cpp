@@ -112,10 +112,20 @@ Subject created(Reader& reader) {
   return {};
 }
 
+// Behind ALTER TABLE … ALTER.
+Subject typed(Reader& reader, QualifiedName table) {
+  reader.word("column");
+  std::string column = reader.name();
+  reader.words({"set", "data"});
+  if (!reader.word("type")) return {};
+  return {"column type", std::move(table), std::move(column)};
+}
+
 Subject added_to_table(Reader& reader) {
   reader.words({"if", "exists"});
   reader.word("only");
   QualifiedName table = reader.qualified_name();
+  if (reader.word("alter")) return typed(reader, std::move(table));
   if (!reader.word("add")) return {};
   if (reader.word("constraint")) return {"constraint", std::move(table), reader.name()};
   if (!reader.word("column")) return {};
@@ -193,7 +203,8 @@ std::string reverse_of(std::string_view statement) {
   const Tokens tokens = code_of(statement);
   if (!tokens.empty() && tokens[0].is_word("grant")) return reverse_grant(statement, tokens);
   const Subject subject = subject_of(statement);
-  return subject.kind.empty() || subject.kind == "label" ? std::string() : dropped(subject);
+  const bool stays = subject.kind.empty() || subject.kind == "label" || subject.kind == "column type";
+  return stays ? std::string() : dropped(subject);
 }
 
 bool fits_transaction(std::string_view statement) {
@@ -226,6 +237,31 @@ std::vector<Member> members_of(std::string_view statement) {
     depth += opens;
   }
   return members;
+}
+
+Member column_of(std::string_view statement) {
+  const Tokens tokens = code_of(statement);
+  Reader reader(tokens);
+  reader.find("add");
+  reader.find("column");
+  reader.words({"if", "not", "exists"});
+  std::string text(reader.done() ? std::string_view() : statement.substr(reader.here().begin));
+  Tokens own = code_of(text);
+  return {std::move(text), std::move(own)};
+}
+
+std::string type_of(std::string_view statement) {
+  const Tokens tokens = code_of(statement);
+  Reader reader(tokens);
+  reader.find("alter");
+  reader.find("alter");
+  if (!reader.find("type") || reader.done()) return {};
+  const std::size_t begin = reader.here().begin;
+  std::size_t end = begin;
+  for (; !reader.done() && !reader.here().is_word("using") && !reader.here().is_word("collate");
+       reader.pass())
+    end = reader.here().end;
+  return std::string(statement.substr(begin, end - begin));
 }
 
 }  // namespace tidegate::schema

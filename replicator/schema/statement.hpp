@@ -12,8 +12,8 @@ namespace tidegate::schema {
 using native::QualifiedName;
 
 // What a statement makes. `kind` is the word after CREATE ("table", "index", "type", ...), "column" or
-// "constraint" of an ALTER TABLE ... ADD, "label" of an ALTER TYPE ... ADD VALUE; empty: nothing that has a
-// name of its own.
+// "constraint" of an ALTER TABLE ... ADD, "column type" of an ALTER COLUMN ... TYPE, "label" of an ALTER TYPE
+// ... ADD VALUE; empty: nothing that has a name of its own.
 struct Subject {
   std::string kind;
   QualifiedName name;  // of a column, constraint, index or policy: its table; of a label: its type. Schema
@@ -42,6 +42,9 @@ struct Member {
   std::vector<native::Token> tokens;  // places are those of `text`
 };
 std::vector<Member> members_of(std::string_view statement);
+// Of a statement whose subject is a "column": its definition. Of a "column type": the type alone.
+Member column_of(std::string_view statement);
+std::string type_of(std::string_view statement);
 
 std::string qualified(const QualifiedName& name);  // quoted for Postgres
 

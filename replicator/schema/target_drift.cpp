@@ -10,18 +10,20 @@ WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attname = $2 AND a.attnum > 
 
 constexpr const char* mend = "`tidegate schema apply`, or a migration of your own";
 
-std::string planned_type(const ColumnPlan& column) {
-  return column.type == TargetType::native ? column.existing_type : sql_type(column);
+// Of a mapped column: what the mapping says; empty where it says nothing.
+std::string planned_type(const TablePlan& plan, const ColumnPlan& column) {
+  const bool asked = column.type == TargetType::native || !plan.from.empty();
+  return asked ? column.existing_type : sql_type(column);
 }
 
 void look_at_columns(postgres::Connection& target, const TablePlan& plan, std::vector<Finding>& findings) {
   for (const ColumnPlan& column : plan.columns) {
-    const std::string name = shown_name(plan) + "." + column.target, type = planned_type(column);
-    auto there = target.run(column_sql, {quoted_name(plan), column.target, type});
+    const std::string name = shown_name(plan) + "." + column.target, type = planned_type(plan, column);
+    auto there = target.run(column_sql, {quoted_name(plan), column.target, type.empty() ? "text" : type});
     if (there.rows() == 0) {
       findings.push_back({Finding::Level::warn, "target-lacks-column", shown_name(plan), column.target,
                           "the target has no column " + name, mend});
-    } else if (there.is_null(0, 1) || !there.boolean(0, 1)) {
+    } else if (!type.empty() && (there.is_null(0, 1) || !there.boolean(0, 1))) {
       findings.push_back(
           {Finding::Level::warn, "target-other-type", shown_name(plan), column.target,
            "the target has " + name + " as " + std::string(there.text(0, 0)) + ", the plan as " + type,

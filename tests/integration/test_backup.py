@@ -4,18 +4,17 @@ import contextlib
 import json
 import os
 import pathlib
-import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
 import unittest
+import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from support.pgsource import Database               # noqa: E402
-from support.target import PAST_THE_FENCE, Target   # noqa: E402
+from support.grounds import OneServer               # noqa: E402
+from support.target import PAST_THE_FENCE           # noqa: E402
 from support.tidegate import BIN, Tidegate, built   # noqa: E402
 
 FAILED, REFUSED, DIFFERENCES, USAGE = 1, 2, 3, 4
@@ -39,32 +38,35 @@ INSERT INTO "Odd one"."it's" SELECT id FROM public.visit WHERE id % 7 = 0;
 ALTER PUBLICATION supabase_realtime ADD TABLE public.visit;
 """
 DUMP = "/usr/lib/postgresql/15/bin/pg_dump"
+USERS = """
+PRAGMA journal_mode = WAL;
+CREATE TABLE user (id INTEGER PRIMARY KEY, email TEXT, password_hash TEXT);
+INSERT INTO user VALUES (1, 'ann@example.org', NULL), (2, 'ben@example.org', NULL);
+"""
+OF_USERS = """
+[target]
+schema = "existing"
+[[map]]
+from = "user"
+preset = "supabase-auth"
+email = "email"
+password = "password_hash"
+"""
+# Somebody who was there before, with a session.
+OLD, NEW = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
+SIGN_UP = "INSERT INTO auth.users (id, email, created_at) VALUES ('{0}', '{0}@example.org', now()); INSERT INTO auth.sessions (id, user_id) VALUES ('{0}', '{0}')"
 
 
 @unittest.skipUnless(built(), "the binaries are not built")
-class Backup(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = cls.enterClassContext(Target())
-        cls.made = 0
-
+class Backup(OneServer):
     def setUp(self):
-        type(self).made += 1
-        self.target = Database(self.server, f"kept{self.made}", template="postgres")
-        self.addCleanup(self.target.drop)
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-backup-"))
-        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
-        self.source = self.dir / "app.db"
+        super().setUp()
         self.write(APP)
-        self.tide = Tidegate(self.source, self.target.url)
+        self.tide = Tidegate(self.file, self.target.url)
         self.addCleanup(self.tide.__exit__)
 
-    def write(self, script):
-        with contextlib.closing(sqlite3.connect(self.source, timeout=20)) as connection:
-            connection.executescript(script)
-
     def said(self, *arguments, code=0):
-        done = self.tide.verb("backup", *arguments, *(["--source", self.source] if arguments[0] in ("create", "restore") else []))
+        done = self.tide.verb("backup", *arguments, *(["--source", self.file] if arguments[0] in ("create", "restore") else []))
         self.assertEqual(done.code, code, done)
         self.assertNotIn(HIDDEN, done.out + done.err)
         return done
@@ -106,6 +108,36 @@ class Backup(unittest.TestCase):
         self.assertEqual(self.everything(), before)
         self.assertIsNone(self.target.execute("SELECT to_regclass('public.person')")[0][0])
 
+    def test_rows_of_tables_that_others_own(self):
+        """auth.users cannot be made again by our role; its rows come back, and what hangs on rows that stay is not touched."""
+        self.target.execute(SIGN_UP.format(OLD))
+        self.write("DROP TABLE person; " + USERS)
+        (self.tide.base / "tidegate.toml").write_text(OF_USERS)
+        before = self.everything()
+        made = self.create()
+        self.assertEqual((made["not_covered"], [one["table"] for one in made["rows"]]), ([], ["auth.identities", "auth.users"]))
+        self.tide.start(flags=["--no-backup", "--adopt"]).wait_phase("streaming")
+        self.tide.sync()
+        self.tide.stop()
+        self.assertEqual(self.target.execute("SELECT count(*) FROM auth.users"), [(3,)])
+        self.target.execute(SIGN_UP.format(NEW) + f"; UPDATE auth.users SET email = 'other@example.org' WHERE id = '{OLD}'")
+        self.said("verify")
+        self.said("restore", made["id"], "--confirm", self.pipeline)
+        self.assertEqual(self.everything(), before)
+        rows = self.folder / made["id"] / "rows" / "1"
+        rows.write_bytes(rows.read_bytes() + b" ")
+        self.said("restore", made["id"], "--confirm", self.pipeline, code=REFUSED)
+
+    def test_rows_that_our_role_may_not_write_stay_named(self):
+        self.write("DROP TABLE person; " + USERS)
+        (self.tide.base / "tidegate.toml").write_text(OF_USERS)
+        name = f"reader{self.made}"
+        self.target.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'reader'; GRANT CREATE ON DATABASE {self.target.name} TO {name}; "
+                            f"GRANT ALL ON SCHEMA public TO {name}; GRANT USAGE ON SCHEMA auth TO {name}; GRANT SELECT ON auth.users TO {name}")
+        parts = urllib.parse.urlsplit(self.target.url)
+        self.tide.target_url = parts._replace(netloc=f"{name}:reader@{parts.hostname}:{parts.port}").geturl()
+        self.assertEqual(self.create()["not_covered"], ["auth.identities", "auth.users"])
+
     def test_the_stream_goes_on_from_a_restored_position(self):
         self.tide.start().wait_phase("streaming")
         self.tide.sync()
@@ -142,14 +174,14 @@ class Backup(unittest.TestCase):
     def test_without_pg_dump_the_run_is_refused(self):
         self.target.execute(OTHERS)
         (self.tide.base / "tidegate.toml").write_text(f'[source]\npg_bin = "{self.dir}"\n')
-        done = self.tide.verb("run", "--source", self.source, "--yes")
+        done = self.tide.verb("run", "--source", self.file, "--yes")
         self.assertEqual(done.code, REFUSED, done)
         self.assertIn("--no-backup", done.err)
         self.assertIsNone(self.target.execute("SELECT to_regclass('tidegate.pipelines')")[0][0])
 
     def test_a_kill_leaves_no_half_backup(self):
         self.target.execute(OTHERS)
-        create = [BIN / "tidegate-fault", "backup", "create", "--state", self.tide.state, "--source", self.source]
+        create = [BIN / "tidegate-fault", "backup", "create", "--state", self.tide.state, "--source", self.file]
         for point, whole in (("backup-data-there", 0), ("backup-before-rename", 0), ("backup-after-rename", 1)):
             done = subprocess.run(create, env=self.tide.env(point), cwd=self.tide.base, capture_output=True, check=False)
             self.assertEqual(done.returncode, -9, done)
@@ -165,7 +197,7 @@ class Backup(unittest.TestCase):
         made = self.create()
         self.tide.start(flags=["--no-backup"]).wait_phase("streaming")
         self.tide.stop()
-        restore = [BIN / "tidegate-fault", "backup", "restore", made["id"], "--confirm", self.pipeline, "--state", self.tide.state, "--source", self.source]
+        restore = [BIN / "tidegate-fault", "backup", "restore", made["id"], "--confirm", self.pipeline, "--state", self.tide.state, "--source", self.file]
         for point in ("restore-dropped-ours", "restore-done"):
             done = subprocess.run(restore, env=self.tide.env(point), cwd=self.tide.base, capture_output=True, check=False)
             self.assertEqual(done.returncode, -9, done)
@@ -223,7 +255,7 @@ class Backup(unittest.TestCase):
         over, failed = threading.Event(), []
 
         def move():
-            connection = sqlite3.connect(self.source, timeout=20, isolation_level=None)
+            connection = sqlite3.connect(self.file, timeout=20, isolation_level=None)
             while not over.is_set():
                 try:
                     connection.executescript("BEGIN IMMEDIATE; UPDATE account SET cents = cents - 1 WHERE id = 1; UPDATE account SET cents = cents + 1 WHERE id = 2; COMMIT")
@@ -231,7 +263,7 @@ class Backup(unittest.TestCase):
                     failed.append(error)
             connection.close()
         for mode in ("wal", "delete"):
-            with contextlib.closing(sqlite3.connect(self.source)) as connection:
+            with contextlib.closing(sqlite3.connect(self.file)) as connection:
                 self.assertEqual(connection.execute(f"PRAGMA journal_mode = {mode}").fetchone(), (mode,))
             over.clear()
             writer = threading.Thread(target=move) if mode == "wal" else None

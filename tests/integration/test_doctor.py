@@ -1,12 +1,10 @@
 #!/usr/bin/python3
 """doctor: what it says of the target's server, of this machine, and of what would act on the rows. Other findings have their tests beside
 what they are about: test_newcomer, test_existing, test_credentials, postgres_source_test."""
-import contextlib
 import json
 import pathlib
 import shutil
 import socket
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -17,40 +15,34 @@ import urllib.parse
 import psycopg2
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support.grounds import OneServer             # noqa: E402
 from support.guard import guard                   # noqa: E402
-from support.pgsource import Database             # noqa: E402
 from support.target import Target                 # noqa: E402
 from support.tidegate import Tidegate, built      # noqa: E402
 
 NEW = {"target-encoding", "clock-differs", "behind-pooler", "tls-not-verified", "no-backup-tool", "no-way-back-yet", "target-trigger-fires",
-       "target-row-security", "time-zone", "max-hold-too-long", "hooks-missing", "hook-not-executable"}
+       "target-row-security", "time-zone", "max-hold-too-long", "hooks-missing", "hook-not-executable", "orphans", "target-unique-clash",
+       "table-too-big-for-hold", "misfit-not-a-number", "misfit-not-a-time"}
 PGBOUNCER = "/usr/sbin/pgbouncer"
 
 
 @unittest.skipUnless(built(), "the binaries are not built")
-class Doctor(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = cls.enterClassContext(Target())
-        cls.made = 0
-
+class Doctor(OneServer):
     def setUp(self):
-        type(self).made += 1
-        self.target = Database(self.server, f"looked{self.made}", template="postgres")
-        self.addCleanup(self.target.drop)
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-doctor-"))
-        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
-        with contextlib.closing(sqlite3.connect(self.dir / "app.db")) as connection:
-            connection.executescript("PRAGMA journal_mode = WAL; CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT)")
+        super().setUp()
+        self.write("PRAGMA journal_mode = WAL; CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT)")
 
     def found(self, url=None, config="", **env):
         """{code: finding} of those that this file is about."""
-        tide = Tidegate(self.dir / "app.db", url or self.target.url, env={"TZ": "UTC", **env})
+        return {one["code"]: one for one in self.all_found(url, config, **env) if one["code"] in NEW}
+
+    def all_found(self, url=None, config="", **env):
+        tide = Tidegate(self.file, url or self.target.url, env={"TZ": "UTC", **env})
         self.addCleanup(tide.__exit__)
         (tide.base / "tidegate.toml").write_text(config)
-        done = tide.verb("doctor", "--source", self.dir / "app.db", "--json")
+        done = tide.verb("doctor", "--source", self.file, "--json")
         self.assertIn(done.code, (0, 2), done)
-        return {one["code"]: one for one in json.loads(done.out)["findings"] if one["code"] in NEW}
+        return json.loads(done.out)["findings"]
 
     def test_nothing_of_a_sound_one(self):
         self.assertEqual(self.found(), {})
@@ -91,6 +83,39 @@ class Doctor(unittest.TestCase):
         found = self.found(url, config='[target]\nschema = "existing"\n')
         self.assertEqual(found["target-row-security"]["level"], "blocks")
         self.assertIn("no-way-back-yet", found)   # it may not replicate either
+
+    def test_rows_that_the_targets_own_rules_refuse(self):
+        """What is one value to lower() and citext, parents by a foreign key that only the target has, texts that are no number there."""
+        self.write("""ALTER TABLE person ADD COLUMN nick TEXT; ALTER TABLE person ADD COLUMN boss INTEGER; ALTER TABLE person ADD COLUMN age INTEGER;
+            INSERT INTO person VALUES (1, 'Äda', 'a', NULL, '7'), (2, 'Ben', 'A', 1, '8'), (3, 'äda', 'b', 9, 'nine'), (4, NULL, NULL, 9, NULL),
+                                      (5, 'BEN', 'c', 2, '10'), (6, 'äDA', 'd', NULL, '11')""")
+        self.target.execute("""CREATE EXTENSION IF NOT EXISTS citext SCHEMA extensions;
+            CREATE TABLE public.person (id bigint PRIMARY KEY, name text, nick extensions.citext UNIQUE, boss bigint REFERENCES public.person, age integer);
+            CREATE UNIQUE INDEX one_name ON public.person (lower(name)) WHERE id < 6""")
+        config = '[target]\nschema = "existing"\n'
+        findings = self.all_found(config=config)
+        by_citext, by_lower = sorted((one["message"] for one in findings if one["code"] == "target-unique-clash"), key=lambda text: "one_name" in text)
+        self.assertIn("1 value comes more than once (the first: [1], [2])", by_citext)
+        self.assertIn("one_name takes rows of table person for the same: 1 value comes more than once (the first: [2], [5])", by_lower,
+                      "3 does not fit, and 6 is not in the index")
+        said = {one["code"]: one["message"] for one in findings if one["code"] in NEW}
+        self.assertEqual(set(said), {"target-unique-clash", "orphans", "misfit-not-a-number"})
+        self.assertIn("2 rows (the first: [3], [4])", said["orphans"])
+        self.assertIn("in 1 row: they go to the quarantine (the first: [3])", said["misfit-not-a-number"])
+        for value in ("nine", "äda", "Ben"):
+            self.assertNotIn(value, json.dumps(findings, ensure_ascii=False))
+
+    def test_the_first_ten_keys(self):
+        self.write("CREATE TABLE day (id INTEGER PRIMARY KEY, at DATE); INSERT INTO day SELECT id, 'x' FROM (" +
+                   " UNION ALL ".join(f"SELECT {n} AS id" for n in range(1, 13)) + ")")
+        self.assertIn("in 12 rows: they go to the quarantine (the first: [1], [2], [3], [4], [5], [6], [7], [8], [9], [10])",
+                      self.found()["misfit-not-a-time"]["message"])
+
+    def test_a_table_that_is_too_big_for_the_hold(self):
+        self.write("""CREATE TABLE visit (a TEXT, n INTEGER, body TEXT, PRIMARY KEY (a, n)) WITHOUT ROWID;
+            WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 200000) INSERT INTO visit SELECT 'v' || n % 100, n, 'body ' || n FROM c""")
+        self.assertEqual(self.found(config='[cutover]\nmax_hold = "2s"\n'), {})
+        self.assertIn("200,000 rows", self.found(config='[cutover]\nmax_hold = "50ms"\n')["table-too-big-for-hold"]["message"])
 
     def test_an_encoding_that_loses_texts(self):
         name = f"ascii{self.made}"

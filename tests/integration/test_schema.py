@@ -4,14 +4,13 @@ import json
 import pathlib
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
-import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from support.pgsource import Pair, differences      # noqa: E402
+from support.grounds import TwoServers              # noqa: E402
+from support.pgsource import differences            # noqa: E402
 from support.supabase_cli import SupabaseCli        # noqa: E402
 from support.tidegate import BIN, Tidegate, built   # noqa: E402
 
@@ -53,19 +52,7 @@ CREATE FUNCTION public.touch() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN 
 
 
 @unittest.skipUnless(built(), "the binaries are not built")
-class Schema(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.pair = Pair()
-        cls.addClassCleanup(cls.pair.close)
-
-    def setUp(self):
-        self.source, self.target = self.pair.databases()
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-schema-"))
-        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
-        self.file = self.dir / "app.db"
-        self.tide = None
-
+class Schema(TwoServers):
     def from_file(self, script=FILE_SCHEMA):
         self.write(script)
         return self.pipeline(self.file, ["--source", self.file])
@@ -79,11 +66,6 @@ class Schema(unittest.TestCase):
         self.addCleanup(self.tide.__exit__)
         self.folder = self.tide.base / "supabase" / "migrations"
         return self.tide
-
-    def write(self, script):
-        connection = sqlite3.connect(self.file, timeout=10)
-        connection.executescript(script)
-        connection.close()
 
     def said(self, *arguments, code=0):
         done = self.tide.verb("schema", *arguments, *self.words)
@@ -252,21 +234,74 @@ class Schema(unittest.TestCase):
         begun.unlink()
         self.assertIn("not here", self.said("apply", "--yes", code=REFUSED).err)
 
-    def test_a_mapping_is_refused(self):
-        self.from_file()
-        (self.tide.base / "tidegate.toml").write_text(
-            '[target]\nschema = "existing"\n[[map]]\nfrom = "person"\n[[map.to]]\ntable = "public.people"\ncolumns = { id = "id" }\n')
-        self.assertIn("migrations by hand", self.said("make", "begin", code=REFUSED).err)
+    def test_a_mapping_is_drafted_and_filled(self):
+        """Enum, key, types of passed columns; and tidegate fills what it drafted."""
+        self.from_file("""CREATE TABLE person (id INTEGER PRIMARY KEY, name VARCHAR(40) NOT NULL, role TEXT CHECK (role IN ('pupil', 'teacher')), born DATE);
+            CREATE TABLE note (id INTEGER PRIMARY KEY, person_id INTEGER REFERENCES person(id), body TEXT);
+            INSERT INTO person VALUES (1, 'Ann', 'pupil', '2015-02-03'), (2, 'Ben', 'teacher', NULL); INSERT INTO note VALUES (7, 1, 'x');""")
+        (self.tide.base / "tidegate.toml").write_text("""
+[target]
+schema = "existing"
+[[map]]
+from = "person"
+[[map.to]]
+table = "public.people"
+types = { role = "public.role", size = "public.size" }
+columns = { id = "uuid('person', id)", legacy_id = "id", name = "name", role = "role", born = "born", shout = "upper(name)", initial = "substr(name, 1, 1) || '.'", size = "case when length(name) > 9 then 'long' else 'short' end" }
+""")
+        begun, = self.make("begin")
+        text = begun.read_text()
+        self.assertIn("CREATE TYPE \"public\".\"role\" AS ENUM ('pupil', 'teacher')", text)
+        self.assertIn("-- text, since nothing says what this gives: substr(name, 1, 1) || '.'", text)
+        self.said("apply", "--yes")
+        self.assertIn("no difference", self.said("diff").out)
+        self.assertEqual(self.make("nothing"), [])
+        types = "SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute WHERE attrelid = 'public.people'::regclass AND attnum > 0 ORDER BY attnum"
+        self.assertEqual(self.target.execute(types), [("id", "uuid", True), ("legacy_id", "bigint", False), ("name", "character varying(40)", True),
+                                                      ("role", "role", False), ("born", "date", False), ("shout", "text", False),
+                                                      ("initial", "text", False), ("size", "size", False)])
+        self.tide.start().wait_phase("streaming")
+        self.tide.sync()
+        self.assertEqual(self.target.execute("SELECT legacy_id, name, role::text, born::text, shout, initial, size::text FROM public.people ORDER BY 1"),
+                         [(1, "Ann", "pupil", "2015-02-03", "ANN", "A.", "short"), (2, "Ben", "teacher", None, "BEN", "B.", "short")])
+        self.assertEqual(self.target.execute("SELECT relrowsecurity FROM pg_class WHERE oid = 'public.people'::regclass"), [(True,)])
 
-    def test_a_changed_type_is_told(self):
+    def test_a_wider_type_is_written(self):
         self.from_file("CREATE TABLE person (id INTEGER PRIMARY KEY, name VARCHAR(40))")
         self.make("begin")
         self.said("apply", "--yes")
+        before = self.dump(self.target)
         self.write("INSERT INTO person VALUES (1, hex(zeroblob(50)))")   # does not fit varchar(40) any more
         found = json.loads(self.said("diff", "--json", code=DIFFERENCES).out)
-        self.assertEqual([one["code"] for one in found["changed"]], ["migrations-differ"])
         self.assertEqual([(one["code"], one["column"]) for one in found["target"]], [("target-other-type", "name")])
-        self.assertEqual(self.make("more"), [])
+        wider, = self.make("wider")
+        self.said("apply", "--yes")
+        self.assertIn("no difference", self.said("diff").out)
+        self.assertEqual(self.make("nothing"), [])
+        self.take_back(wider.read_text(), before)
+
+    def test_a_type_that_rows_may_not_fit_stands_in_a_comment(self):
+        self.from_file("CREATE TABLE person (id INTEGER PRIMARY KEY, age TEXT)")
+        self.make("begin")
+        self.said("apply", "--yes")
+        self.target.execute("INSERT INTO public.person VALUES (1, '7'), (2, 'old')")
+        self.write("DROP TABLE person; CREATE TABLE person (id INTEGER PRIMARY KEY, age INTEGER)")
+        narrow, = self.make("narrow")
+        text = narrow.read_text()
+        self.assertEqual([one["code"] for one in json.loads(self.said("diff", "--json", code=DIFFERENCES).out)["changed"]], ["migrations-differ"])
+        self.said("apply", "--yes")
+        self.assertEqual(self.target.execute("SELECT age FROM public.person ORDER BY id"), [("7",), ("old",)])
+        self.assertEqual(self.make("nothing"), [], "it is told, and not written twice")
+        count, change, back = re.findall(r"^--   (.*;)$", text, re.M)
+        with self.assertRaises(Exception, msg="the comment's own check sees the row that does not fit"):
+            self.target.execute(count)
+        self.target.execute("UPDATE public.person SET age = '8' WHERE id = 2")
+        self.assertEqual(self.target.execute(count), [(0,)])
+        (self.folder / "29990101000000_by_hand.sql").write_text(change)
+        self.said("apply", "--yes")
+        self.assertIn("no difference", self.said("diff").out)
+        self.target.execute(back)
+        self.assertEqual(self.target.execute("SELECT age FROM public.person ORDER BY id"), [("7",), ("8",)])
 
 
 if __name__ == "__main__":

@@ -4,20 +4,18 @@ import contextlib
 import json
 import os
 import pathlib
-import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
 import tarfile
-import tempfile
 import threading
 import time
 import unittest
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from support.pgsource import Pair                   # noqa: E402
+from support.grounds import TwoServers              # noqa: E402
 from support.target import PAST_THE_FENCE           # noqa: E402
 from support.tidegate import BIN, Tidegate, built   # noqa: E402
 
@@ -79,16 +77,9 @@ class ProcessTitles:
 
 
 @unittest.skipUnless(built(), "the binaries are not built")
-class Secrets(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.pair = Pair()
-        cls.addClassCleanup(cls.pair.close)
-
+class Secrets(TwoServers):
     def setUp(self):
-        self.source, self.target = self.pair.databases()
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-secrets-"))
-        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
+        super().setUp()
         self.said, self.verbs = [], set()   # (where, text); verbs that were run
         self.words = [PLANTED, PLANTED.encode().hex(), SECRET, *self.passwords()]
 
@@ -208,11 +199,10 @@ class Secrets(unittest.TestCase):
         self.run_verb("credentials", "export")
 
     def test_of_a_file(self):
-        path = self.dir / "app.db"
-        self.write(path, [FILE])
-        self.pipeline(path, '[source]\nwriters = "waits"\n[[check]]\ntable = "person"\nmust = "n > 5"\n')
-        self.full_run(lambda statements: self.write(path, statements))
-        self.switched(path)
+        self.write(FILE)
+        self.pipeline(self.file, '[source]\nwriters = "waits"\n[[check]]\ntable = "person"\nmust = "n > 5"\n')
+        self.full_run(lambda statements: self.write(*statements))
+        self.switched(self.file)
 
     def switched(self, path):
         """A cutover of another pipeline of the same file."""
@@ -235,11 +225,6 @@ class Secrets(unittest.TestCase):
                 self.run_verb(*words)
             self.assertEqual(self.tide.status()["live"], "source", [text for where, text in self.said if where.startswith("rollback --confirm")])
         self.nothing_came_out(titles)
-
-    def write(self, path, statements):
-        with contextlib.closing(sqlite3.connect(path, timeout=20)) as connection:
-            for statement in statements:
-                connection.executescript(statement)
 
     def test_of_a_server(self):
         self.source.execute(SERVER)

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""The value table of facts/sqlite.md, row by row: what arrives, what is quarantined and why, what `plan` said before,
-what a [[rule]] changes; then the quarantine's verbs. A value that does not fit is shown nowhere."""
+"""The value table of facts/sqlite.md, row by row: what `doctor` and `plan` said before, what arrives, what is quarantined
+and why, what a [[rule]] changes; then the quarantine's verbs. A value that does not fit is shown nowhere."""
 import json
 import pathlib
+import re
 import sqlite3
 import sys
 import tempfile
@@ -30,6 +31,7 @@ class Case:
 # name: (declared type, SQL of a value that fits, SQL of the value under test, ...). `arrives` and what a rule gives are as
 # Postgres prints them; a rule of which nothing is expected leaves the row in quarantine.
 CASES = {
+    "bool_0": Case("BOOLEAN NOT NULL", "1", "0", arrives="false", kind="boolean"),
     "bool_2": Case("BOOLEAN NOT NULL", "1", "2", "not_a_boolean", rules=[("not_a_boolean", "convert", "true")]),
     "bool_yes": Case("BOOLEAN", "1", "'yes'", "not_a_boolean", rules=[("not_a_boolean", "convert", "true"), ("not_a_boolean", "null", None)]),
     "bool_text": Case("BOOLEAN", "1", f"'{MARKER}'", "not_a_boolean", rules=[("not_a_boolean", "null", None), ("not_a_boolean", "text", MARKER)]),
@@ -116,12 +118,18 @@ class ValuesTest(unittest.TestCase):
             (tidegate.base / "tidegate.toml").write_text(rules)
         self.tidegate = tidegate
         self.plan = json.loads(tidegate.verb("plan", "--source", self.path, "--json").out)
+        self.doctor = json.loads(tidegate.verb("doctor", "--source", self.path, "--allow-wal", "--json").out)
         tidegate.start().wait_phase("streaming")
         tidegate.sync()
         return tidegate
 
-    def findings(self, table):
-        return {it["code"]: it for it in self.plan["findings"] if it["table"] == table}
+    def findings(self, table, said=None):
+        return {it["code"]: it for it in (said or self.plan)["findings"] if it["table"] == table}
+
+    def planned_type(self, table):
+        """The type that the plan's DDL gives column v."""
+        written = re.search(rf'CREATE TABLE "public"."{table}" \(\n.*?"v" ([^\n]*?)(?: NOT NULL)?(?:,|\n)', self.plan["ddl"], re.DOTALL)[1]
+        return self.target.query("SELECT format_type(to_regtype(%s), NULL)", [re.sub(r"\(.*", "", written)])[0][0]
 
     def in_target(self, table):
         connection = self.target.connect(options="-c timezone=UTC")
@@ -143,7 +151,8 @@ class ValuesTest(unittest.TestCase):
     def assert_shown_nowhere(self, *also):
         places = {"the log": self.tidegate.log, "the quarantine": str(self.target.query("SELECT to_jsonb(q) - 'key_bytes', convert_from(key_bytes, 'LATIN1') FROM tidegate.quarantine q")),
                   "checkpoints": str(self.target.query("SELECT to_jsonb(c) FROM tidegate.migration_checkpoints c"))}
-        for arguments in [("status",), ("status", "--json"), ("quarantine", "list"), ("events",), ("plan", "--source", self.path, "--json"), *also]:
+        for arguments in [("status",), ("status", "--json"), ("quarantine", "list"), ("events",), ("plan", "--source", self.path, "--json"),
+                          ("doctor", "--source", self.path, "--json"), *also]:
             done = self.tidegate.verb(*arguments)
             places[" ".join(map(str, arguments))] = done.out + done.err
         for place, text in places.items():
@@ -157,8 +166,11 @@ class ValuesTest(unittest.TestCase):
             with self.subTest(name):
                 rows = self.in_target(name)
                 self.assertEqual({1, 3} - set(rows), set(), "the rest of the table arrived")
+                planned, looked = self.findings(name), self.findings(name, self.doctor)
+                self.assertEqual({code: one["level"] for code, one in looked.items()}, {code: one["level"] for code, one in planned.items()})
                 if case.finding:
-                    self.assertIn(case.finding, self.findings(name))
+                    self.assertIn(case.finding, looked)
+                self.assertEqual(self.type_of(name), self.planned_type(name))
                 if case.kind:
                     self.assertEqual(self.type_of(name), case.kind)
                 if case.reason:
@@ -166,6 +178,7 @@ class ValuesTest(unittest.TestCase):
                     entry = held[name, "[2]"]
                     self.assertEqual((entry["column"], entry["reason"], entry["holds"]), ("v", case.reason, "nothing"))
                     self.assertIn("1 row", self.findings(name)[case.finding]["message"])
+                    self.assertIn("(the first: [2])", self.findings(name, self.doctor)[case.finding]["message"])
                 else:
                     self.assertEqual(rows[2], case.arrives)
         self.assertEqual(set(held), {(name, "[2]") for name, case in CASES.items() if case.reason})
@@ -227,9 +240,16 @@ class ValuesTest(unittest.TestCase):
         self.assertEqual(query("SELECT id FROM owned ORDER BY 1"), [(1,), (2,)])
         self.assertEqual(query("SELECT k FROM nullkey"), [("a",)])
         self.assertEqual([(table, it["reason"]) for (table, _), it in self.held().items()], [("nullkey", "null_key")])
-        self.assertIn("misfit-null-key", self.findings("nullkey"))
-        self.assertIn("generated-translated", self.findings("computed"))
-        self.assertIn("generated-carried", self.findings("computed"))
+        for said in (self.plan, self.doctor):
+            self.assertIn("misfit-null-key", self.findings("nullkey", said))
+            self.assertIn("generated-translated", self.findings("computed", said))
+            self.assertIn("generated-carried", self.findings("computed", said))
+            self.assertIn("1 row (the first: [2])", self.findings("owned", said)["orphans"]["message"])
+            self.assertIn("NOT VALID", self.findings("owned", said)["orphans"]["message"])
+        self.assertIn("(the first: [2])", self.findings("nullkey", self.doctor)["misfit-null-key"]["message"])
+        for written in ('lower("name" COLLATE "C")', "GENERATED BY DEFAULT AS IDENTITY", "CHECK (", "DEFAULT now()", 'WHERE "a" > 3', '(("a" + 1))',
+                        "REFERENCES"):
+            self.assertIn(written, self.plan["ddl"])
         self.assert_shown_nowhere()
 
     def test_mend_delete_retry_accept(self):

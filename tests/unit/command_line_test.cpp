@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "apply/schema/planner.hpp"
 #include "replicator/cli/draft.hpp"
 #include "replicator/cli/explain.hpp"
 #include "replicator/failure.hpp"
@@ -146,6 +147,15 @@ TEST(Explain, KnowsItsCodesWithoutCase) {
   EXPECT_EQ(explanation_of("no-such-code"), nullptr);
   const auto codes = explained_codes();
   EXPECT_EQ(std::set<std::string>(codes.begin(), codes.end()).size(), codes.size());
+}
+
+TEST(Explain, KnowsWhyRowsDoNotFit) {
+  for (int i = 0; i <= static_cast<int>(Misfit::rejected); ++i) {
+    const auto misfit = static_cast<Misfit>(i);
+    const auto* explanation = explanation_of(finding_code(misfit));
+    ASSERT_NE(explanation, nullptr) << finding_code(misfit);
+    EXPECT_EQ(explanation->code, name_of(misfit));
+  }
 }
 
 TEST(Init, DraftsAFileThatIsReadWithoutComplaint) {

@@ -4,6 +4,8 @@
 
 #include <fstream>
 
+#include "replicator/doctor/hold_time.hpp"
+#include "replicator/doctor/server_link.hpp"
 #include "replicator/doctor/target_server.hpp"
 #include "replicator/doctor/volume.hpp"
 #include "support/scratch.hpp"
@@ -21,7 +23,6 @@ TargetServerFacts sound() {
   facts.server.slots_max = facts.server.senders_max = 5;
   facts.encoding = "UTF8";
   facts.may_replicate = true;
-  facts.checks_certificate = true;
   return facts;
 }
 
@@ -32,21 +33,69 @@ std::vector<std::string> codes(const TargetServerFacts& facts, bool wants_way_ba
 }
 
 TEST(TargetServer, ASoundOneHasNoFinding) {
-  EXPECT_THAT(codes(sound()), IsEmpty());
+  EXPECT_THAT(codes(sound()), ElementsAre("way-back-slot-limit"));
+  EXPECT_THAT(codes(sound(), false), IsEmpty());
 }
 
 TEST(TargetServer, EachFaultIsTold) {
   auto facts = sound();
   facts.encoding = "SQL_ASCII";
-  facts.clock_ahead = -30;
-  facts.behind_pooler = true;
-  facts.checks_certificate = false;
   facts.backup_obstacle = "there is none";
-  EXPECT_THAT(codes(facts), ElementsAre("target-encoding", "clock-differs", "behind-pooler",
-                                        "tls-not-verified", "no-backup-tool"));
-  facts.is_local = true;
-  facts.clock_ahead = 4;
-  EXPECT_THAT(codes(facts), ElementsAre("target-encoding", "behind-pooler", "no-backup-tool"));
+  EXPECT_THAT(codes(facts, false), ElementsAre("target-encoding", "no-backup-tool"));
+}
+
+std::vector<std::string> codes(const ServerLink& link) {
+  std::vector<std::string> codes;
+  for (const auto& finding : findings_of(link, "source")) codes.push_back(finding.code);
+  return codes;
+}
+
+TEST(Link, EachFaultIsTold) {
+  ServerLink link;
+  link.encrypted = link.checks_certificate = true;
+  EXPECT_THAT(codes(link), IsEmpty());
+  link.clock_ahead = -30;
+  link.behind_pooler = true;
+  link.checks_certificate = false;
+  EXPECT_THAT(codes(link), ElementsAre("clock-differs", "behind-pooler", "tls-not-verified"));
+  link.encrypted = false;
+  EXPECT_THAT(codes(link), ElementsAre("no-tls", "clock-differs", "behind-pooler"));
+  EXPECT_EQ(findings_of(link, "source").front().level, Finding::Level::block);
+  link.is_local = true;
+  link.clock_ahead = 4;
+  EXPECT_THAT(codes(link), ElementsAre("no-tls", "behind-pooler"));
+  EXPECT_EQ(findings_of(link, "source").front().level, Finding::Level::note);
+}
+
+CompareTime compare_of(std::uint64_t rows, double seconds, bool whole) {
+  CompareTime time;
+  time.table = "visit";
+  time.rows = rows;
+  time.took = std::chrono::duration<double>(seconds);
+  time.whole = whole;
+  return time;
+}
+
+TEST(HoldTime, ATableWithoutRowidMustFitIntoHalfOfTheHold) {
+  const auto codes = [](const std::vector<CompareTime>& times) {
+    std::vector<std::string> codes;
+    for (const auto& finding : hold_findings(times, std::chrono::milliseconds(500)))
+      codes.push_back(finding.code);
+    return codes;
+  };
+  EXPECT_THAT(codes({}), IsEmpty());
+  EXPECT_THAT(codes({compare_of(9'000'000, 9, false)}), ElementsAre("hold-compare"));
+  EXPECT_THAT(codes({compare_of(200'000, 0.24, true)}), ElementsAre("hold-compare"));
+  EXPECT_THAT(codes({compare_of(300'000, 0.26, true)}),
+              ElementsAre("table-too-big-for-hold", "hold-compare"));
+}
+
+TEST(HoldTime, WhereTheCompareIsMadeIsSaid) {
+  const auto said = [](double seconds) {
+    return hold_findings({compare_of(9, seconds, false)}, std::chrono::milliseconds(500)).front().message;
+  };
+  EXPECT_THAT(said(0.12), testing::HasSubstr("while the application's writers wait"));
+  EXPECT_THAT(said(0.13), testing::HasSubstr("just before they wait"));
 }
 
 TEST(TargetServer, TheWayBackAsksForMore) {

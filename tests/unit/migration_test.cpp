@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "db/error.hpp"
+#include "replicator/schema/column_type.hpp"
 #include "replicator/schema/difference.hpp"
 #include "replicator/schema/history.hpp"
 #include "replicator/schema/statement.hpp"
@@ -110,12 +111,80 @@ TEST(MigrationDifference, ALabelAndAnIndexOnAnOlderTableStandAlone) {
                                           "CREATE INDEX CONCURRENTLY i ON pet USING btree (n)"));
 }
 
-TEST(MigrationDifference, WhatChangedIsToldAndNotWritten) {
+TEST(MigrationDifference, AWiderTypeIsWrittenWithItsReverse) {
+  const std::vector<std::string> made = {"CREATE TABLE pet (id bigint, name varchar(40) NOT NULL)",
+                                         "ALTER TABLE pet ADD COLUMN price numeric(6,2)"};
+  const auto wanted = ddl({"CREATE TABLE pet (id bigint, name text NOT NULL, price numeric)"});
+  const auto found = difference(made, wanted);
+  EXPECT_THAT(found.findings, IsEmpty());
+  ASSERT_THAT(found.files, SizeIs(1));
+  const std::string alter = "ALTER TABLE \"public\".\"pet\" ALTER COLUMN ";
+  EXPECT_THAT(found.files[0],
+              ElementsAre(alter + "\"name\" TYPE text USING \"name\"::text",
+                          alter + "\"price\" TYPE numeric USING \"price\"::numeric", HasSubstr("NOTIFY")));
+  EXPECT_THAT(undo(found.files[0], found.reverses),
+              ElementsAre(alter + "\"price\" TYPE numeric(6,2) USING \"price\"::numeric(6,2)",
+                          alter + "\"name\" TYPE varchar(40) USING \"name\"::varchar(40)"));
+  auto all = made;
+  all.insert(all.end(), found.files[0].begin(), found.files[0].end());
+  EXPECT_THAT(difference(all, wanted).files, IsEmpty());
+}
+
+TEST(MigrationDifference, ATypeThatMayRefuseRowsStandsInACommentOnce) {
+  std::vector<std::string> made = {"CREATE TABLE pet (id bigint, age text DEFAULT '1')"};
+  const auto wanted = ddl({"CREATE TABLE pet (id bigint, age bigint DEFAULT '1')"});
+  const auto found = difference(made, wanted);
+  ASSERT_THAT(found.findings, SizeIs(1));
+  EXPECT_THAT(found.findings[0].message, HasSubstr("its column age was text and is bigint now"));
+  ASSERT_THAT(found.files, SizeIs(1));
+  EXPECT_THAT(found.files[0][0],
+              HasSubstr("--   SELECT count(*) FROM \"public\".\"pet\" WHERE \"age\"::bigint::text"));
+  const std::string text = file_text("other", found.files[0], found.reverses);
+  EXPECT_THAT(statements_in(text), ElementsAre(HasSubstr("NOTIFY"))) << text;
+  made.push_back(statements_in(text)[0]);
+  const auto again = difference(made, wanted);
+  EXPECT_THAT(again.files, IsEmpty());
+  EXPECT_THAT(again.findings, SizeIs(1)) << "it is told until it is done";
+  made.push_back("ALTER TABLE pet ALTER age SET DATA TYPE int8 USING age::int8");
+  EXPECT_THAT(difference(made, wanted).findings, IsEmpty());
+}
+
+TEST(MigrationDifference, WhatElseChangedIsTold) {
   const auto found = difference({"CREATE TABLE pet (id bigint, name text, gone int)"},
-                                ddl({"CREATE TABLE pet (id bigint, name bytea)"}));
+                                ddl({"CREATE TABLE pet (id bigint, name text DEFAULT 'x')"}));
   EXPECT_THAT(found.files, IsEmpty());
   ASSERT_THAT(found.findings, SizeIs(1));
   EXPECT_THAT(found.findings[0].message, HasSubstr("column name"));
+}
+
+TEST(ColumnType, KnowsWhatWidens) {
+  for (const auto& [from, to] :
+       std::vector<std::pair<const char*, const char*>>{{"varchar(40)", "text"},
+                                                        {"character varying(3)", "varchar(4)"},
+                                                        {"varchar(3)", "varchar"},
+                                                        {"int", "bigint"},
+                                                        {"smallint", "numeric"},
+                                                        {"numeric(6,2)", "numeric(9,3)"},
+                                                        {"numeric(6,2)", "decimal"},
+                                                        {"real", "float8"}}) {
+    EXPECT_TRUE(widens(from, to)) << from << " " << to;
+    EXPECT_FALSE(widens(to, from)) << to << " " << from;
+  }
+  for (const auto& [from, to] :
+       std::vector<std::pair<const char*, const char*>>{{"text", "jsonb"},
+                                                        {"varchar", "varchar(9)"},
+                                                        {"numeric(6,2)", "numeric(7,4)"},
+                                                        {"int[]", "bigint[]"},
+                                                        {"bigint", "real"},
+                                                        {"date", "timestamptz"},
+                                                        {"integer", "numeric(4,2)"},
+                                                        {"boolean", "text"},
+                                                        {"mood", "text"},
+                                                        {"\"varchar\"", "text"}})
+    EXPECT_FALSE(widens(from, to)) << from << " " << to;
+  EXPECT_TRUE(same_type("timestamp with time zone", "timestamptz"));
+  EXPECT_TRUE(same_type("\"public\".\"tier\"", "public.tier"));
+  EXPECT_FALSE(same_type("varchar(3)", "varchar(4)"));
 }
 
 TEST(MigrationUndo, IsInOrderAndLeavesOutWhatGoesAlong) {

@@ -194,13 +194,10 @@ constexpr Explanation explanations[] = {
     // Migration files.
     {"migrations-differ",
      "The migrations make something that the plan now makes otherwise: a column of another type, another "
-     "function. "
-     "`schema make` writes what is new, and leaves what is to become of rows that are there to you.",
-     "Write a migration of your own for it, if the target is to follow."},
-    {"schema-mapped",
-     "With a [[map]] the target's tables are a model of their own, which the mapping fills and does not "
-     "describe.",
-     "Write their migrations by hand; `tidegate plan` checks that the mapping fits them."},
+     "function. `schema make` writes what no row can be in the way of; of another type that rows may not fit "
+     "it "
+     "writes a comment, with what to look at first.",
+     "Carry the comment's statements out in a migration of your own, if the target is to follow."},
     {"schema-history-differs",
      "The target's supabase_migrations.schema_migrations names a version that supabase/migrations here does "
      "not have.",

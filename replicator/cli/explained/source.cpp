@@ -5,6 +5,13 @@ namespace {
 
 constexpr Explanation explanations[] = {
     // What doctor and plan find about the source.
+    {"source-unreachable", "The source cannot be reached or read; the sentence says why.",
+     "Mend what it says; `tidegate config show` says which source is meant."},
+    {"mapping-not-examined",
+     "The rows that the mapping would make could not be looked at; the sentence says why.",
+     "Mend what it says, and run doctor again."},
+    {"machine-not-examined", "This machine could not be looked at; the sentence says why.",
+     "Mend what it says, and run doctor again."},
     {"no-such-source", "The source's file does not exist.",
      "Check the path; a relative one is from the folder where the command was typed, in tidegate.toml from "
      "the file's own."},
@@ -32,6 +39,23 @@ constexpr Explanation explanations[] = {
      "The application's transactions are taken to read first and write later; such a one fails at once where "
      "another writer holds the lock.",
      "If all of its transactions begin with a write, set [source] writers = \"waits\"."},
+    {"writers-wait",
+     "The application's transactions are taken to ask for the write lock at once, so that they wait where "
+     "another holds it.",
+     "If some of them read first and write later, set [source] writers = \"upgrades\"."},
+    {"orphans",
+     "Rows refer to a row that does not exist; SQLite keeps to its foreign keys only where each connection "
+     "asks for it. The rows are copied, and the target's foreign key stays NOT VALID.",
+     "Bring the parents back, or clear the references, in the source; then VALIDATE CONSTRAINT on the "
+     "target."},
+    {"hold-compare", "What a full compare of the source takes, measured from a sample of its rows.",
+     "Nothing: where it is too long for the hold it is made just before."},
+    {"table-too-big-for-hold",
+     "Pages do not tell which rows of a table WITHOUT ROWID changed, so that all of them are compared after "
+     "any "
+     "change; that takes longer than a cutover may make writers wait.",
+     "Cut over while nothing writes to it, or raise [cutover] max_hold (to less than half of the "
+     "application's busy timeout)."},
     {"not-carried",
      "Something in the source has no counterpart on the target: a trigger, a view, a virtual table.",
      "Make its counterpart in the target's own migrations, if it is needed there."},

@@ -86,17 +86,17 @@ constexpr Explanation explanations[] = {
      "The target's database is not in UTF-8, so that texts of the source may not fit into it.",
      "Make a database with ENCODING 'UTF8'; Supabase's are."},
     {"clock-differs",
-     "The clocks of this machine and of the target differ. Positions and order do not depend on clocks; "
+     "The clocks of this machine and of a server differ. Positions and order do not depend on clocks; "
      "times in logs, audit and reports do.",
      "Let both machines keep their clocks by NTP."},
     {"behind-pooler",
-     "A pooler stands between tidegate and the target. Its session mode is enough to write; transaction mode "
-     "is not, and a way back needs a "
+     "A pooler stands between tidegate and a server. Its session mode is enough to write; transaction mode "
+     "is not, and a change stream (of a source, or of the way back) needs a "
      "direct connection.",
      "Take the direct connection (db.PROJECT.supabase.co:5432), or make sure of session mode."},
     {"tls-not-verified",
-     "The connection to the target is encrypted, but nobody checks that it is the target that answers.",
-     "sslmode=verify-full with the project's CA file in [target] ca_file."},
+     "The connection to a server is encrypted, but nobody checks that it is this server that answers.",
+     "sslmode=verify-full with the server's CA file in ca_file, of [source] or [target]."},
     {"no-backup-tool",
      "There is no pg_dump here that is new enough for the target, so `tidegate backup` cannot work.",
      "Install postgresql-client of the target's version, or name its folder in [source] pg_bin."},
@@ -118,8 +118,17 @@ constexpr Explanation explanations[] = {
      "SQLite's times have no zone mostly; they are taken as UTC. This machine's zone is another one, so the "
      "application may write local time.",
      "Look at a time that you know; let the application write UTC, or convert the column by a [[map]]."},
-    {"no-tls", "The connection to the target is not encrypted.",
-     "Take sslmode=verify-full, with the project's CA file in [target] ca_file."},
+    {"no-tls", "The connection to a server is not encrypted.",
+     "Take sslmode=verify-full, with the server's CA file in ca_file, of [source] or [target]."},
+    {"way-back-slot-limit",
+     "After a cutover the target keeps WAL for the way back, up to its max_slot_wal_keep_size; what is not "
+     "read by then is lost, and with it the rollback.",
+     "Keep tidegate running until finalize; a managed target has its own limit."},
+    {"target-unique-clash",
+     "A unique index of the target, over lower(), citext or another expression say, takes rows for the same "
+     "that "
+     "the source tells apart. The first to come is written, the others go to the quarantine.",
+     "Decide in the source which row is right, or change the index with a migration."},
     {"server-too-old", "The target is older than PostgreSQL 14.", "Upgrade it."},
     {"state-disk", "The file system of the state directory has little room for the copy and the journal.",
      "Put it on a larger one with --state DIR."},

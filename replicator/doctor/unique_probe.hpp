@@ -1,0 +1,46 @@
+// What a unique index of the target would take for the same: asked of its server, since only that knows what
+// lower(), citext or another expression make of a value. Writes nothing.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apply/mapping/row_mapper.hpp"
+#include "db/postgres.hpp"
+#include "replicator/doctor/seen_values.hpp"
+#include "replicator/doctor/target_rules.hpp"
+
+namespace tidegate {
+
+class UniqueProbe {
+ public:
+  // `plan` has all of the rule's columns. The keys are added to `set` of `seen`. What is referred to must
+  // outlive the probe.
+  UniqueProbe(postgres::Connection& target, const TablePlan& plan, const Relation& relation,
+              const UniqueRule& rule, SeenValues& seen, std::int64_t set);
+
+  // A row that fits the plan, and its name as people are shown it. One that the server's types refuse is
+  // passed over.
+  void add(const Row& row, const std::string& name);
+  void finish();
+
+ private:
+  struct Kept {
+    Row row;  // of all the relation's columns: what the index does not read is NULL
+    std::string name;
+  };
+  void ask(std::size_t first, std::size_t last);
+  void take(const postgres::Result& keys, std::size_t first);
+
+  postgres::Connection& target_;
+  TablePlan plan_;  // of the rule's columns only
+  RowMapper mapper_;
+  SeenValues& seen_;
+  std::int64_t set_;
+  std::string sql_;
+  std::vector<std::size_t> read_;  // places in a row
+  std::vector<Kept> kept_;
+  std::size_t refused_ = 0;
+};
+
+}  // namespace tidegate
