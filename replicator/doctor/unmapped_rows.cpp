@@ -134,8 +134,8 @@ class Examination {
 
   void add_misfits(std::vector<Finding>& counted) const {
     for (const auto& [where, rows] : misfits_) {
-      const auto& [table, column, reason] = where;
-      const std::string code = finding_code(*misfit_named(reason));
+      const std::string &table = std::get<0>(where), &column = std::get<1>(where);
+      const std::string code = finding_code(*misfit_named(std::get<2>(where)));
       const auto there = std::find_if(counted.begin(), counted.end(), [&](const Finding& each) {
         return each.code == code && each.table == table && each.column == column;
       });
