@@ -239,21 +239,23 @@ END $$;
 
 }  // namespace
 
+std::string control_schema_sql(postgres::Connection& look) {
+  bool there = look.run("SELECT pg_catalog.to_regclass('tidegate.version') IS NOT NULL").boolean(0, 0);
+  auto version = there ? look.run("SELECT max(number) FROM tidegate.version").integer(0, 0) : 1;
+  if (version > schema_version) {
+    throw Refused("target-newer", "the schema tidegate was made by a newer tidegate", "use that version");
+  }
+  std::string sql = there ? "" : first_version;
+  if (version < schema_version)
+    sql += std::string(second_version) + closed_to_the_api + "INSERT INTO tidegate.version VALUES (" +
+           std::to_string(schema_version) + ");\n";
+  return sql;
+}
+
 void install_control_schema(postgres::Connection& target) {
   postgres::Transaction transaction(target);
   target.run(lock_schema);
-  bool there = target.run("SELECT pg_catalog.to_regclass('tidegate.version') IS NOT NULL").boolean(0, 0);
-  if (!there) target.run(first_version);
-  auto version = there ? target.run("SELECT max(number) FROM tidegate.version").integer(0, 0) : 1;
-  if (version > schema_version) {
-    throw Refused("target-newer", "the target's schema tidegate was made by a newer tidegate",
-                  "use that version");
-  }
-  if (version < schema_version) {
-    target.run(second_version);
-    target.run(closed_to_the_api);
-    target.run("INSERT INTO tidegate.version VALUES (" + std::to_string(schema_version) + ")");
-  }
+  if (auto sql = control_schema_sql(target); !sql.empty()) target.run(sql);
   transaction.commit();
 }
 

@@ -23,4 +23,14 @@ void lift_sequence(postgres::Connection& target, const std::string& schema, cons
        std::to_string(margin_steps), std::to_string(renewed_at_steps)});
 }
 
+void set_sequences_exactly(postgres::Connection& target, const std::vector<SequenceEnd>& ends) {
+  std::vector<postgres::Command> commands;
+  for (const auto& end : ends)
+    commands.push_back(
+        {"SELECT pg_catalog.setval(q.s, $2::bigint) FROM (SELECT "
+         "pg_catalog.to_regclass($1) AS s) AS q WHERE q.s IS NOT NULL",
+         {quoted(end.schema) + "." + quoted(end.name), std::to_string(end.last)}});
+  if (!commands.empty()) target.pipeline(commands);
+}
+
 }  // namespace tidegate

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "db/postgres.hpp"
 
@@ -13,5 +14,13 @@ namespace tidegate {
 // back here.
 void lift_sequence(postgres::Connection& target, const std::string& schema, const std::string& name,
                    std::int64_t reached, std::int64_t increment);
+
+struct SequenceEnd {
+  std::string schema, name;
+  std::int64_t last = 0;  // what was given out last
+};
+// While nobody draws from any of them: they go on exactly behind these, forwards or backwards. Those that are
+// not there are passed over.
+void set_sequences_exactly(postgres::Connection& target, const std::vector<SequenceEnd>& ends);
 
 }  // namespace tidegate

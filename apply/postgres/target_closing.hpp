@@ -11,9 +11,10 @@
 
 namespace tidegate {
 
-// For the first statements of a transaction: no other hold of the pipeline is open any more, and nobody
-// writes to its tables until the transaction ends. All tables are locked by one statement.
-std::string hold_target_sql(const std::string& pipeline, const std::vector<TablePlan>& plans);
+// What a hold's transaction begins with, as the process that holds understands it
+// (replicator/cutover/holder): a statement that waits until no other hold of the pipeline is open, then the
+// tables' quoted names, each behind a NUL.
+std::string hold_request(const std::string& pipeline, const std::vector<TablePlan>& plans);
 
 // Within that transaction: the fence, the live side (the source, by this run), and that forward batches are
 // taken again. `look` is another connection, which only reads.
@@ -25,10 +26,12 @@ std::string close_target_sql(postgres::Connection& look, const std::string& pipe
 TargetLiveSide settle_target(postgres::Connection& target, const std::string& pipeline,
                              std::chrono::milliseconds wait);
 
-// Transactions that have written to the pipeline's tables, or maintain them, for longer than this: a hold
-// would wait for them. "pid 71 (psql) since 12 s", the oldest first.
+// Transactions, prepared ones too, that have written to the pipeline's tables, or maintain them, for longer
+// than this: a hold would wait for them. `readers`: also those that have read, for which taking triggers away
+// would wait. "pid 71 (psql) since 12 s", the oldest first. Waits that long where the server does not let our
+// role see since when another role's transaction has been open.
 std::vector<std::string> in_the_way_of_a_hold(postgres::Connection& target,
                                               const std::vector<TablePlan>& plans,
-                                              std::chrono::milliseconds longer_than);
+                                              std::chrono::milliseconds longer_than, bool readers = false);
 
 }  // namespace tidegate

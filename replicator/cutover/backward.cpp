@@ -4,7 +4,6 @@
 
 #include "apply/postgres/target_closing.hpp"
 #include "apply/postgres/target_tables.hpp"
-#include "capture/sqlite/fence.hpp"
 #include "db/failpoint.hpp"
 #include "replicator/cutover/guard_back.hpp"
 #include "replicator/journal/journal.hpp"
@@ -16,7 +15,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto settle_time = 30s;  // for an earlier hold to end, and for the legacy file's write lock
+constexpr auto settle_time = 30s;  // for an earlier hold to end
 
 }  // namespace
 
@@ -42,7 +41,7 @@ Hold::Options Backward::what_to_hold() {
   Hold::Options options;
   options.kind = Hold::Options::Kind::postgres;
   options.where = connect_options(parts_.settings, "").url;
-  options.lock_sql = hold_target_sql(parts_.settings.pipeline, plans_);
+  options.lock_sql = hold_request(parts_.settings.pipeline, plans_);
   return options;
 }
 
@@ -53,25 +52,32 @@ bool Backward::drain(Clock::time_point until) {
   return reached.has_value();
 }
 
-// The forward stream goes on where it stood when the target became live.
+// The forward stream goes on where it stood when the target became live: what it holds behind that is no row.
+// A row would be a write that got past the legacy database's fence.
 std::string Backward::target_against() {
   JournalReader journal(parts_.state_path);
-  const auto end = journal.end();
   auto row = target_->run("SELECT sequence, digest FROM tidegate.pipelines WHERE pipeline = $1",
                           {parts_.settings.pipeline});
   if (row.rows() != 1) return "the target does not know the pipeline";
-  if (row.integer(0, 0) == static_cast<std::int64_t>(end) &&
-      row.text(0, 1) == journal.digest_at(end).value_or(""))
-    return "";
-  return fmt::format("the target's position is {}, and the forward journal ends at {}", row.integer(0, 0),
-                     end);
+  const auto there = static_cast<std::uint64_t>(row.integer(0, 0));
+  if (journal.digest_at(there).value_or("") != row.text(0, 1))
+    return fmt::format("the target's position is {}, and the forward journal ends at {}", there,
+                       journal.end());
+  for (auto entry = journal.next(there); entry; entry = journal.next(entry->sequence)) {
+    if (!entry->part.changes.empty())
+      return fmt::format(
+          "somebody has written to the legacy database past its fence, in the transaction at "
+          "position {} of the journal (tidegate events)",
+          entry->sequence);
+  }
+  return "";
 }
 
 std::optional<std::string> Backward::prove(Clock::time_point until) {
   std::string against = parts_.way_back.prove(drained_);
   const auto rejects = parts_.way_back.rejects();
   if (against.empty() && rejects > 0 && !order_.accept_loss)
-    against = fmt::format("{} rows did not fit into the legacy file", rejects);
+    against = fmt::format("{} rows did not fit into the legacy database", rejects);
   if (against.empty()) against = target_against();
   failpoint("rollback-proven");
   return Clock::now() < until ? std::optional(against) : std::nullopt;
@@ -80,7 +86,8 @@ std::optional<std::string> Backward::prove(Clock::time_point until) {
 void Backward::record_start(Run& /*run*/, Clock::time_point until) {
   auto took = parts_.source.absorb(fits_into_a_hold(full_compare_, order_), until);
   failpoint("rollback-absorbed");
-  if (!took) throw Error("the last compare of the legacy file did not end in time", "", Advice::retry);
+  if (!took) throw Error("the last look at the legacy database did not end in time", "", Advice::retry);
+  if (auto against = target_against(); !against.empty()) throw Error(against, "", Advice::stop);
 }
 
 std::string Backward::fence(const Run& run) {
@@ -98,7 +105,7 @@ std::optional<std::string> Backward::settle() {
 bool Backward::open(const Run& run) {
   failpoint("rollback-before-open");
   parts_.back.stop();
-  capture::open_legacy(legacy(), run.id, settle_time);
+  parts_.legacy.open(run.id);
   parts_.source.look_everywhere();
   parts_.apply.at_rest([](SourceView&, const TargetScene& scene) { scene.session.look_whether_open(); });
   parts_.coordination.park(false);

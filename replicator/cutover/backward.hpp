@@ -1,4 +1,4 @@
-// A rollback's steps: from the target to the legacy SQLite file, which has followed it by the way back.
+// A rollback's steps: from the target to the legacy database, which has followed it by the way back.
 #pragma once
 
 #include "db/postgres.hpp"
@@ -18,7 +18,7 @@ class Backward : public Passage {
   Hold::Options what_to_hold() override;
   bool drain(Clock::time_point until) override;
   std::optional<std::string> prove(Clock::time_point until) override;
-  // The forward stream's start is the shadow as it is now: all that the legacy file gets later is captured.
+  // The forward stream's start: all that the legacy database gets later is captured, and nothing of before.
   void record_start(Run& run, Clock::time_point until) override;
   std::string fence(const Run& run) override;
   void stand_still() override {}  // it does, since the cutover
@@ -27,14 +27,13 @@ class Backward : public Passage {
   bool open(const Run& run) override;
 
  private:
-  const std::string& legacy() const { return parts_.settings.source.end.path; }
   std::string target_against();
 
   Parts& parts_;
   const Order& order_;
   std::unique_ptr<postgres::Connection> target_;  // reads beside the hold; there from PREPARE on
   std::vector<TablePlan> plans_;
-  std::chrono::microseconds full_compare_{0};  // of the legacy file with the shadow
+  std::chrono::microseconds full_compare_{0};  // of a legacy file with the shadow
   std::uint64_t drained_ = 0;                  // the reverse journal's end within the hold
 };
 

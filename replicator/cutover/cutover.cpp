@@ -2,14 +2,11 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <random>
 #include <utility>
 
-#include "capture/sqlite/fence.hpp"
-#include "capture/sqlite/users_of_file.hpp"
 #include "db/failpoint.hpp"
 #include "replicator/cutover/executor.hpp"
 #include "replicator/cutover/permitted.hpp"
@@ -36,15 +33,16 @@ std::string new_run_id() {
 Cutover::Cutover(const Settings& settings, const std::filesystem::path& state_dir,
                  const std::string& state_path, Coordination& coordination, ControlStore& store,
                  SourceWorker& source, ApplyWorker& apply, std::unique_ptr<WayBack> way_back)
-    : way_back_(std::move(way_back)),
+    : legacy_(make_legacy(settings)),
+      way_back_(std::move(way_back)),
       back_(*way_back_, coordination),
       journal_(std::make_unique<RunJournal>((state_dir / "control.db").string())),
       hooks_(settings.hooks,
              [&store](const std::string& what, const std::string& outcome) {
                store.audit(what, "tidegate", "", outcome);
              }),
-      parts_{settings, state_path, coordination, store, source, apply, *journal_, *way_back_, back_, hooks_} {
-}
+      parts_{settings,  state_path, coordination, store, source, apply,
+             *journal_, *legacy_,   *way_back_,   back_, hooks_} {}
 
 Cutover::~Cutover() {
   stop();
@@ -64,7 +62,6 @@ Order Cutover::usual_order() const {
 // --- after a start ---
 
 void Cutover::look_back() {
-  if (parts_.settings.source.end.kind != Endpoint::Kind::sqlite) return;
   auto found = look_at_both(parts_);
   const bool goes_on = found.decision.kind == Decision::Kind::go_on;
   if (goes_on)
@@ -99,7 +96,7 @@ void Cutover::settle_on(const std::optional<Run>& settled) {
   }
   parts_.coordination.park(is_target_live());
   if (!is_target_live()) return;
-  mend_fence(settled->id);
+  legacy_->mend_fence(settled->id);
   back_.start(settled->way_back_start);
 }
 
@@ -215,47 +212,28 @@ bool Cutover::make_move(Run& run, const Move& move, Executor& executor, std::sto
 
 // --- while the target is live ---
 
-// SQLite cannot say how often it refused a write; it can be seen who still has the file open, and whether the
-// fence is whole.
+// Who could still write to the old side, and whether the fence is whole.
 void Cutover::look_at_leftovers() {
-  const std::string& path = parts_.settings.source.end.path;
-  std::vector<std::string> users;
-  for (const auto& user : capture::users_of_file(path))
-    users.push_back(fmt::format("{} (pid {})", user.program, user.pid));
-  {
-    std::lock_guard lock(mutex_);
-    shown_.source_open_by = std::move(users);
-  }
   try {
+    auto users = legacy_->users(0);
+    {
+      std::lock_guard lock(mutex_);
+      shown_.source_open_by = std::move(users);
+    }
     const auto rejects = way_back_->rejects();
     {
       std::lock_guard lock(mutex_);
       rejects_ = rejects;
     }
-    sqlite::Database live(path, sqlite::Database::Mode::read_write, 1000ms);
-    live.execute("PRAGMA query_only = ON");
+    const auto open = legacy_->unfenced();
     parts_.coordination.clear_report("fence-broken");
-    for (const auto& table : capture::unfenced_tables(live))
+    for (const auto& table : open)
       parts_.coordination.report(
           "fence-broken", "the application can write to the old database: table " + table + " has no fence",
           table);
-  } catch (const Error& failure) {
+  } catch (const std::exception& failure) {
     log_debug("looking at the fence: {}", failure.what());
   }
-}
-
-// Tables that were made past the fence get one, and triggers that somebody dropped come back. What was
-// written meanwhile has been reported.
-void Cutover::mend_fence(const std::string& run) {
-  const std::string& path = parts_.settings.source.end.path;
-  sqlite::Database live(path, sqlite::Database::Mode::read_write, 5000ms);
-  live.set_triggers_enabled(false);
-  const auto open = capture::unfenced_tables(live);
-  if (open.empty() || capture::fenced_by(live) != run) return;
-  log_warn("the fence of the old database is mended: {}", fmt::join(open, ", "));
-  sqlite::Transaction transaction(live, sqlite::Transaction::Kind::immediate);
-  live.execute(capture::fence_sql(live, run));
-  transaction.commit();
 }
 
 // --- what is asked of it ---

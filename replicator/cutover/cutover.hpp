@@ -62,12 +62,12 @@ class Cutover {
   std::optional<Waiting> next_order(std::stop_token stop);
   void settle_on(const std::optional<Run>& settled);
   void look_at_leftovers();
-  void mend_fence(const std::string& run);
   void show_run(Status& status) const;
   void show_reversed(Status& status);
   void give_up_after_crash(Run run);
   void wait(std::chrono::milliseconds time, std::stop_token stop);
 
+  std::unique_ptr<Legacy> legacy_;
   std::unique_ptr<WayBack> way_back_;
   BackStream back_;
   std::unique_ptr<RunJournal> journal_;

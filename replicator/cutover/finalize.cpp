@@ -4,14 +4,14 @@
 
 #include "apply/postgres/target_cleaning.hpp"
 #include "apply/postgres/target_fence.hpp"
-#include "capture/sqlite/fence.hpp"
-#include "capture/sqlite/users_of_file.hpp"
-#include "capture/sqlite/write_lock.hpp"
 #include "db/error.hpp"
 #include "db/failpoint.hpp"
+#include "db/sqlite.hpp"
 #include "replicator/backup/folder.hpp"
 #include "replicator/control/status.hpp"
 #include "replicator/control/store.hpp"
+#include "replicator/cutover/legacy.hpp"
+#include "replicator/cutover/postgres_way_back.hpp"
 #include "replicator/cutover/run_journal.hpp"
 #include "replicator/cutover/sqlite_way_back.hpp"
 #include "replicator/failure.hpp"
@@ -29,7 +29,9 @@ constexpr auto file_timeout = 5000ms;
 class End {
  public:
   explicit End(const Settings& settings)
-      : settings_(settings), store_((settings.state_dir / "control.db").string()) {}
+      : settings_(settings),
+        store_((settings.state_dir / "control.db").string()),
+        legacy_(make_legacy(settings)) {}
 
   bool has_begun() { return store_.fact(begun_fact).has_value(); }
 
@@ -40,14 +42,10 @@ class End {
       sides();
     }
     const auto daemon = lock_holder(settings_.state_dir);
-    for (const auto& user : capture::users_of_file(legacy())) {
-      if (daemon && daemon->pid == user.pid) continue;
+    for (const auto& user : legacy_->users(daemon ? daemon->pid : 0))
       find(Finding::Level::block, "source-open-by",
-           fmt::format(
-               "{} (pid {}) has the legacy database open, which takes writes again once its fence is gone",
-               user.program, user.pid),
+           user + " has the legacy database open, which takes writes again once its fence is gone",
            "end it, or let it use the target");
-    }
     find(Finding::Level::note, "finalize-will",
          "the way back ends; slot, publication, fences, hidden columns and the schema tidegate go; row data "
          "in "
@@ -61,13 +59,13 @@ class End {
     auto target = connect_target(connect_options(settings_, "tidegate finalize"));
     export_account(target, said);
     begin(by, reason);
-    SqliteWayBack(settings_, file("back.db")).remove();
+    remove_way_back();
     said("the way back's slot, publication and tables are gone");
     failpoint("finalize-way-back-gone");
     clean_target(target, settings_.pipeline);
     said("the target has nothing of tidegate any more");
     failpoint("finalize-target-clean");
-    clean_legacy(said);
+    legacy_->clean(store_.fact(mode_fact).value_or("wal"), said);
     delete_rows();
     said("row data in the state directory is deleted; the audit and migration_checkpoints.json stay");
     failpoint("finalize-rows-deleted");
@@ -76,7 +74,12 @@ class End {
   }
 
  private:
-  const std::string& legacy() const { return settings_.source.end.path; }
+  void remove_way_back() {
+    if (settings_.source.end.kind == Endpoint::Kind::postgres)
+      PostgresWayBack(settings_, file("back.db")).remove();
+    else
+      SqliteWayBack(settings_, file("back.db")).remove();
+  }
   std::string file(const char* name) const { return (settings_.state_dir / name).string(); }
   void find(Finding::Level level, const char* code, std::string message, std::string mend) {
     findings_.push_back({level, code, "", "", std::move(message), std::move(mend)});
@@ -97,11 +100,10 @@ class End {
     if (!settled || live_after(settled) != Side::target || !is_end(last->step))
       return find(Finding::Level::block, "wrong-phase", "finalize follows a cutover that came through",
                   "`tidegate status` shows the phase and what to do next");
-    sqlite::Database live(legacy(), sqlite::Database::Mode::read_write, file_timeout);
-    live.execute("PRAGMA query_only = ON");
+    const Says there = legacy_->says(false);
     auto target = connect_target(connect_options(settings_, "tidegate look"));
     const auto says = ask_target(target, settings_.pipeline);
-    if (capture::fenced_by(live) != settled->id || !says.is_live || says.run != settled->id)
+    if (there.is_live || there.run != settled->id || !says.is_live || says.run != settled->id)
       find(
           Finding::Level::block, "half-done", "the databases do not say what the journal of cutovers says",
           "change nothing; `tidegate explain half-done` says how to find out which side has the newest rows");
@@ -121,25 +123,6 @@ class End {
     store_.audit("finalize", by, reason, "");
     store_.set_fact(begun_fact, "begun");
     failpoint("finalize-begun");
-  }
-
-  void clean_legacy(const Said& said) {
-    sqlite::Database live(legacy(), sqlite::Database::Mode::read_write, file_timeout);
-    live.execute("PRAGMA synchronous = FULL");
-    {
-      sqlite::Transaction transaction(live, sqlite::Transaction::Kind::immediate);
-      live.execute(capture::unfence_sql(live));
-      failpoint("finalize-before-legacy-commit");
-      transaction.commit();
-    }
-    failpoint("finalize-legacy-clean");
-    const std::string found = store_.fact(mode_fact).value_or("wal");
-    if (live.text("PRAGMA journal_mode = " + found) != found)
-      throw Coded<Refused>(
-          "journal-mode-not-restored",
-          "the legacy database could not go back to journal mode " + found + ": another program has it open",
-          "end that program, and give the command again");
-    said("the legacy database has no fence any more, and its journal mode is " + found + " as it was found");
   }
 
   void delete_rows() {
@@ -163,24 +146,17 @@ class End {
 
   const Settings& settings_;
   ControlStore store_;
+  std::unique_ptr<Legacy> legacy_;
   std::vector<Finding> findings_;
 };
-
-void require_sqlite(const Settings& settings) {
-  if (settings.source.end.kind == Endpoint::Kind::sqlite) return;
-  throw Coded<Refused>("cutover-postgres", "the cutover of a Postgres source is not in this release",
-                       "wait for it");
-}
 
 }  // namespace
 
 std::vector<Finding> examine_end(const Settings& settings) {
-  require_sqlite(settings);
   return End(settings).examine();
 }
 
 void finalize(const Settings& settings, const std::string& by, const std::string& reason, const Said& said) {
-  require_sqlite(settings);
   for (const auto& finding : End(settings).examine())
     if (finding.level == Finding::Level::block)
       throw Coded<Refused>(finding.code, finding.message, finding.mend);

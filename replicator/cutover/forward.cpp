@@ -1,7 +1,6 @@
 #include "replicator/cutover/forward.hpp"
 
 #include "apply/postgres/target_fence.hpp"
-#include "capture/sqlite/fence.hpp"
 #include "db/failpoint.hpp"
 #include "replicator/cutover/guard.hpp"
 #include "replicator/cutover/proof.hpp"
@@ -11,7 +10,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto settle_time = 30s;  // for the write lock, against a busy application
 constexpr auto open_time = 1min;
 
 }  // namespace
@@ -21,25 +19,22 @@ std::vector<Finding> Forward::examine(std::chrono::milliseconds calm, std::stop_
 }
 
 bool Forward::prepare(Clock::time_point until) {
-  auto trip = round_trip(parts_.coordination, true, until);
+  parts_.legacy.prepare(parts_);
+  auto trip = round_trip(parts_.coordination, parts_.legacy.has_shadow(), until);
   if (trip) full_compare_ = trip->took;
   return trip.has_value();
 }
 
-Hold::Options Forward::what_to_hold() {
-  Hold::Options options;
-  options.where = source();
-  return options;
-}
-
 bool Forward::drain(Clock::time_point until) {
-  auto trip = round_trip(parts_.coordination, fits_into_a_hold(full_compare_, order_), until);
+  const bool everything = parts_.legacy.has_shadow() && fits_into_a_hold(full_compare_, order_);
+  auto trip = round_trip(parts_.coordination, everything, until);
   failpoint("cutover-drained");
   if (trip) drained_ = trip->sequence;
   return trip.has_value();
 }
 
 std::optional<std::string> Forward::prove(Clock::time_point until) {
+  parts_.legacy.require_same_schema();
   auto proof = prove_target(parts_, drained_, until);
   failpoint("cutover-proven");
   return proof ? std::optional(proof->contradiction) : std::nullopt;
@@ -49,14 +44,9 @@ void Forward::record_start(Run& run, Clock::time_point until) {
   if (!order_.no_way_back) run.way_back_start = parts_.way_back.record_start(until);
 }
 
-std::string Forward::fence(const Run& run) {
-  sqlite::Database live(source(), sqlite::Database::Mode::read_write, 0ms);
-  live.execute("PRAGMA query_only = ON");
-  return capture::fence_sql(live, run.id);
-}
-
 std::optional<std::string> Forward::settle() {
-  return capture::settle_fence(source(), settle_time);
+  const Says says = parts_.legacy.says(true);
+  return says.is_live ? std::nullopt : std::optional(says.run);
 }
 
 bool Forward::open(const Run& run) {

@@ -9,8 +9,6 @@
 #include <thread>
 
 #include "apply/postgres/target_fence.hpp"
-#include "capture/sqlite/fence.hpp"
-#include "capture/sqlite/users_of_file.hpp"
 #include "replicator/backup/folder.hpp"
 #include "replicator/config/units.hpp"
 #include "replicator/failure.hpp"
@@ -60,48 +58,10 @@ class Guard {
   }
 
   void source() {
-    const auto& settings = parts_.settings;
-    if (settings.source.end.kind != Endpoint::Kind::sqlite)
-      return block("cutover-postgres", "the cutover of a Postgres source is not in this release",
-                   "wait for it");
-    if (!settings.maps.empty())
+    if (!parts_.settings.maps.empty())
       block("cutover-mapped", "the cutover of a pipeline with [[map]] has not been proven in this release",
             "wait for it");
-    const std::string& path = settings.source.end.path;
-    sqlite::Database live(path, sqlite::Database::Mode::read_write, 1000ms);
-    live.execute("PRAGMA query_only = ON");
-    if (live.text("PRAGMA journal_mode") != "wal")
-      block("cutover-needs-wal",
-            "the source is not in WAL mode: what reads it would keep the fence from being committed",
-            "start tidegate with --allow-wal");
-    if (auto run = capture::fenced_by(live))
-      block(
-          "half-done", "the source is fenced by run " + *run + ", and no cutover says so",
-          "change nothing; `tidegate explain half-done` says how to find out which side has the newest rows");
-    if (order_.max_hold * 2 > settings.source.busy_timeout)
-      block("max-hold-too-long",
-            fmt::format("max-hold is {} ms, and the application's writers wait for {} ms only",
-                        order_.max_hold.count(), settings.source.busy_timeout.count()),
-            "give a --max-hold of less than half of the application's busy timeout ([source] busy_timeout)");
-    writers();
-    for (const auto& user : capture::users_of_file(path))
-      find(Finding::Level::note, "source-open-by",
-           fmt::format("{} (pid {}) has the source open", user.program, user.pid),
-           "after the cutover it must use the target");
-  }
-
-  // Such transactions fail at once when they meet any lock, whatever their timeout.
-  void writers() {
-    if (parts_.settings.source.writers == Writers::waits || order_.accept_failed_writes ||
-        parts_.hooks.has("on-hold"))
-      return;
-    block(
-        "hold-fails-writers",
-        "the application's transactions may read first and write later ([source] writers): those that do so "
-        "during the hold would fail, not wait",
-        "let requests wait in a proxy by a hook on-hold, or set writers = \"waits\" if they take the write "
-        "lock at "
-        "once, or accept it with --accept-failed-writes after a rehearsal");
+    for (auto& finding : parts_.legacy.examine(parts_, order_)) findings_.push_back(std::move(finding));
   }
 
   // False: there is no stream that the rest could be asked of.

@@ -8,7 +8,6 @@
 
 #include "apply/postgres/target_closing.hpp"
 #include "apply/postgres/target_tables.hpp"
-#include "capture/sqlite/fence.hpp"
 #include "replicator/cutover/guard.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/server_access.hpp"
@@ -22,7 +21,6 @@ using std::chrono::milliseconds;
 constexpr auto between_round_trips = 200ms;
 constexpr int least_round_trips = 3;
 constexpr auto long_transaction = 2s;
-constexpr std::chrono::milliseconds look_timeout{1000};
 
 class GuardBack {
  public:
@@ -49,15 +47,20 @@ class GuardBack {
 
   // What got past the fence is known to neither stream.
   void legacy() {
-    sqlite::Database live(parts_.settings.source.end.path, sqlite::Database::Mode::read_write, look_timeout);
-    live.execute("PRAGMA query_only = ON");
-    const auto open = capture::unfenced_tables(live);
-    if (!open.empty())
-      block("fence-broken",
-            fmt::format("the legacy database's tables {} took writes while the target was live",
-                        fmt::join(open, ", ")),
-            "see what was written there and bring it to the target by hand, drop tables that are new, and "
-            "restart tidegate, which mends the fence");
+    try {
+      const auto open = parts_.legacy.unfenced();
+      if (!open.empty())
+        block("fence-broken",
+              fmt::format("the legacy database's tables {} took writes while the target was live",
+                          fmt::join(open, ", ")),
+              "see what was written there and bring it to the target by hand, drop tables that are new, and "
+              "restart tidegate, which mends the fence");
+      for (const auto& one : parts_.legacy.in_the_way_of_opening())
+        block("source-held", "a transaction of the source would keep its fence from being taken away: " + one,
+              "let it end, or end it: SELECT pg_terminate_backend(PID), ROLLBACK PREPARED");
+    } catch (const std::exception& failure) {
+      block("source-unreachable", told(failure).message, "look at `tidegate status`");
+    }
   }
 
   void target() {

@@ -18,7 +18,7 @@ class Hold {
     enum class Kind { sqlite, postgres } kind = Kind::sqlite;
     std::string where;     // the file's path, or how libpq connects: given to the process by a pipe, since it
                            // may hold a password
-    std::string lock_sql;  // of Postgres: what takes the locks
+    std::string lock_sql;  // of Postgres: what is locked, as holder.hpp says
     std::chrono::milliseconds max_hold{0};
     std::string hook;                           // run by the watchdog where the daemon dies; may be empty
     std::vector<std::string> hook_environment;  // all of it

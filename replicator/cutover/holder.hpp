@@ -12,18 +12,19 @@ class Holder {
  public:
   virtual ~Holder() = default;
   // Begins; false where the lock was not to be had in time. Throws Error for all else.
-  virtual bool lock(const std::string& sql, std::chrono::milliseconds wait) = 0;
+  virtual bool lock(const std::string& request, std::chrono::milliseconds wait) = 0;
   // Within the hold. Throws Error.
   virtual void run(const std::string& sql) = 0;
   // Durable when it returns. Throws Error; then it may be committed or not.
   virtual void commit() = 0;
 };
 
-// BEGIN IMMEDIATE on a SQLite file; takes no statements for that.
+// BEGIN IMMEDIATE on a SQLite file; needs no request for that.
 std::unique_ptr<Holder> hold_file(const std::string& path);
 
-// A transaction of a Postgres server, whose first statements take the locks. The server itself ends it where
-// no statement comes for `max_hold`, so that a stopped or cut-off process keeps nobody waiting.
+// A transaction of a Postgres server that locks tables against writers. The request is a statement, and the
+// tables' names, each behind a NUL. The server itself ends the transaction where no statement comes for
+// `max_hold`, so that a stopped or cut-off process keeps nobody waiting.
 std::unique_ptr<Holder> hold_tables(const std::string& url, std::chrono::milliseconds max_hold);
 
 }  // namespace tidegate::cutover

@@ -9,6 +9,7 @@
 #include "replicator/control/store.hpp"
 #include "replicator/cutover/back_stream.hpp"
 #include "replicator/cutover/hooks.hpp"
+#include "replicator/cutover/legacy.hpp"
 #include "replicator/cutover/machine.hpp"
 #include "replicator/cutover/run_journal.hpp"
 #include "replicator/cutover/way_back.hpp"
@@ -29,6 +30,7 @@ struct Parts {
   SourceWorker& source;
   ApplyWorker& apply;
   RunJournal& journal;
+  Legacy& legacy;
   WayBack& way_back;
   BackStream& back;
   const Hooks& hooks;

@@ -2,41 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <map>
 #include <memory>
 
 #include "replicator/journal/journal.hpp"
 
 namespace tidegate::cutover {
 namespace {
-
-using namespace std::chrono_literals;
-
-// What AUTOINCREMENT has given out, as of now: deleted rows count.
-std::map<std::string, std::int64_t> given_out(const std::string& path) {
-  sqlite::Database live(path, sqlite::Database::Mode::read_write, 0ms);
-  live.execute("PRAGMA query_only = ON");
-  std::map<std::string, std::int64_t> highest;
-  if (live.integer("SELECT count(*) FROM main.sqlite_schema WHERE name = 'sqlite_sequence'") == 0)
-    return highest;
-  auto rows = live.prepare("SELECT name, seq FROM main.sqlite_sequence");
-  while (rows.step()) highest[rows.text(0)] = rows.integer(1);
-  return highest;
-}
-
-void set_sequences(SourceView& view, const TargetScene& scene,
-                   const std::map<std::string, std::int64_t>& given) {
-  std::vector<SourceTable> sources;
-  std::vector<TablePlan> plans;
-  for (auto& table : view.tables()) {
-    auto plan = scene.plans.find(table.name);
-    if (plan == scene.plans.end()) continue;
-    if (auto found = given.find(table.name); found != given.end()) table.last_sequence = found->second;
-    sources.push_back(std::move(table));
-    plans.push_back(plan->second);
-  }
-  scene.tables.set_sequences(sources, plans);
-}
 
 std::string contradiction(const TargetScene& scene, std::uint64_t sequence, const std::string& digest) {
   auto row = scene.session.connection().run(
@@ -56,11 +27,9 @@ std::string contradiction(const TargetScene& scene, std::uint64_t sequence, cons
 std::optional<Proof> prove_target(Parts& parts, std::uint64_t sequence, Clock::time_point until) {
   JournalReader journal(parts.state_path);
   const std::string digest = journal.digest_at(sequence).value_or("");
-  auto given =
-      std::make_shared<std::map<std::string, std::int64_t>>(given_out(parts.settings.source.end.path));
   auto proof = std::make_shared<Proof>();
-  auto work = [=](SourceView& view, const TargetScene& scene) {
-    set_sequences(view, scene, *given);
+  auto work = [=, &legacy = parts.legacy](SourceView& view, const TargetScene& scene) {
+    legacy.hand_over_ids(view, scene);
     proof->contradiction = contradiction(scene, sequence, digest);
   };
   if (!on_target(parts, work, until)) return std::nullopt;

@@ -65,8 +65,4 @@ class WayBack {
   virtual void remove() = 0;
 };
 
-// Blocks GUARD with "way-back-not-configured": `cutover --no-way-back` goes on without, and then a rollback
-// loses all that is written to the target.
-std::unique_ptr<WayBack> no_way_back();
-
 }  // namespace tidegate::cutover

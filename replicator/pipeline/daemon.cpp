@@ -12,6 +12,7 @@
 #include "replicator/control/store.hpp"
 #include "replicator/cutover/cutover.hpp"
 #include "replicator/cutover/finalize.hpp"
+#include "replicator/cutover/postgres_way_back.hpp"
 #include "replicator/cutover/sqlite_way_back.hpp"
 #include "replicator/doctor/doctor.hpp"
 #include "replicator/failure.hpp"
@@ -189,7 +190,8 @@ std::unique_ptr<SourceWorker> make_source(const Settings& settings, const std::s
 }
 
 std::unique_ptr<cutover::WayBack> make_way_back(const Settings& settings, const StateDir& state_dir) {
-  if (settings.source.end.kind != Endpoint::Kind::sqlite) return cutover::no_way_back();
+  if (settings.source.end.kind == Endpoint::Kind::postgres)
+    return std::make_unique<cutover::PostgresWayBack>(settings, state_dir.file("back.db"));
   return std::make_unique<cutover::SqliteWayBack>(settings, state_dir.file("back.db"));
 }
 

@@ -18,6 +18,7 @@
 #include "replicator/pipeline/new_shape.hpp"
 #include "replicator/pipeline/planning.hpp"
 #include "replicator/pipeline/postgres_snapshot.hpp"
+#include "replicator/pipeline/schema_drift.hpp"
 #include "replicator/pipeline/source_rows.hpp"
 #include "replicator/server_access.hpp"
 
@@ -204,6 +205,21 @@ bool PostgresView::retry(const QuarantineEntry& entry, TargetApplier& applier, c
     return applier.retry(entry, relation, std::move(row));
   }
   return false;
+}
+
+std::string PostgresView::schema_difference(const TargetScene& scene) {
+  std::vector<std::string> names;
+  for (const auto& [name, plan] : scene.plans) names.push_back(plan.source_table());
+  const auto now = capture::read_catalog(source(), names, {});
+  for (const auto& name : names) {
+    const auto known = source_.schema->known(name);
+    const auto there =
+        std::find_if(now.begin(), now.end(), [&](const auto& table) { return table.source == name; });
+    if (!known || there == now.end()) return "table " + name + " is not the one that was copied";
+    if (standing(*known, &*there).kind != Standing::Kind::same)
+      return "table " + name + " was altered, and the target has not followed";
+  }
+  return "";
 }
 
 // The change may not have reached the stream yet; what the watch knew of the table before is what the target

@@ -36,6 +36,7 @@ class PostgresView : public SourceView {
     return source_.settings.source.on_schema_change == OnSchemaChange::carry;
   }
   bool in_doubt(const std::string& table) override { return source_.schema->in_doubt(table); }
+  std::string schema_difference(const TargetScene& scene) override;
   NewShape shape_now(const TargetScene& scene, const TablePlan& plan) override;
   std::vector<std::string> new_tables() override { return source_.schema->new_tables(); }
   NewTable new_table(const TargetScene& scene, const std::string& table) override;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "apply/postgres/session.hpp"
 #include "capture/postgres/publication.hpp"
 #include "capture/postgres/slot.hpp"
 #include "replicator/log.hpp"
@@ -107,6 +108,7 @@ PostgresCaptureOptions PostgresWorker::capture_options() const {
   options.connection = source_options(settings_, "tidegate capture " + settings_.pipeline);
   options.slot = slot_name(settings_);
   options.publication = publication_name(settings_);
+  options.skip_marked = mark_of(settings_.pipeline);  // what the way back writes
   options.spool_directory = (std::filesystem::path(state_path_).parent_path() / "spool").string();
   return options;
 }
@@ -247,6 +249,14 @@ void PostgresWorker::run() {
       pause = std::min(pause * 2, std::chrono::milliseconds(longest_pause));
     }
   }
+}
+
+std::optional<std::chrono::microseconds> PostgresWorker::absorb(bool,
+                                                                std::chrono::steady_clock::time_point until) {
+  const auto began = std::chrono::steady_clock::now();
+  if (!coordination_.wait_for_cut(coordination_.want_cut(), until, coordination_.stop_token()))
+    return std::nullopt;
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - began);
 }
 
 std::unique_ptr<verify::Prover> PostgresWorker::prover(ApplyHold& hold) {

@@ -26,6 +26,8 @@ class PostgresWorker : public SourceWorker {
   void prepare() override;
   void run() override;
   std::unique_ptr<SourceView> view() override;
+  std::optional<std::chrono::microseconds> absorb(bool everything,
+                                                  std::chrono::steady_clock::time_point until) override;
   std::unique_ptr<verify::Prover> prover(ApplyHold& hold) override;
 
  private:

@@ -64,6 +64,9 @@ class SourceView {
   virtual bool copies_by_itself() const { return false; }
   // Did the table's schema change in a way of which the stream will tell only later?
   virtual bool in_doubt(const std::string&) { return false; }
+  // The first replicated table whose schema at the source is now another than the target has followed, in
+  // words; empty: there is none.
+  virtual std::string schema_difference(const TargetScene&) { return ""; }
   // What the table is at the source now, for a copy that begins after this: its plan, and what makes a table
   // like the target's into one of that shape. Throws Refused where the target cannot follow.
   virtual NewShape shape_now(const TargetScene&, const TablePlan& plan) { return {plan, {}, {}}; }

@@ -32,18 +32,13 @@ class SourceWorker {
   // What capture keeps of the source is compared with all of it at the next cut.
   virtual void look_everywhere() {}
   // While the cutover has the word (Coordination::park), the source is fenced and the way back writes to it:
-  // what capture keeps of the source takes over what that wrote, so that none of it comes forward. Done on
-  // the capture thread; absent where the time came first, and then it is not done later. Throws what it
-  // threw.
+  // capture gets past what that wrote without taking it for a change (a SQLite source's shadow takes it over,
+  // a Postgres source's stream leaves marked transactions out). What it took; absent where the time came
+  // first, and then nothing of it is done later. Throws what failed.
   virtual std::optional<std::chrono::microseconds> absorb(bool everything,
-                                                          std::chrono::steady_clock::time_point until);
+                                                          std::chrono::steady_clock::time_point until) = 0;
   // For verify, on threads of its own. Throws Error where the source is away.
   virtual std::unique_ptr<verify::Prover> prover(ApplyHold& hold) = 0;
 };
-
-inline std::optional<std::chrono::microseconds> SourceWorker::absorb(bool,
-                                                                     std::chrono::steady_clock::time_point) {
-  throw Refused("rollback-postgres", "a rollback to a Postgres source is not in this release", "wait for it");
-}
 
 }  // namespace tidegate

@@ -27,7 +27,7 @@ MAPPED_ONLY = r"^apply/mapping/|^apply/postgres/reset|^replicator/pipeline/seeds
 WAY_BACK = r"|^apply/sqlite/|^replicator/cutover/(reverse_capture|sqlite_way_back)"   # in test_way_back
 POSTGRES_ONLY = re.compile(MAPPED_ONLY + r"^capture/postgres/|^apply/postgres/(native/|chunk_copier|chunk_ledger)|^replicator/(pipeline|verify)/postgres_|^replicator/pipeline/resync" + WAY_BACK)
 SQLITE_ONLY = re.compile(MAPPED_ONLY + r"^capture/sqlite/|^apply/postgres/(chunk_loader|batch_writer)|^replicator/pipeline/(capture_worker|sqlite_)|^replicator/verify/sqlite_" + WAY_BACK)
-CUTOVER = re.compile(r"^replicator/cutover/(?!reverse_capture|sqlite_way_back)|^capture/sqlite/fence|^apply/postgres/target_(fence|cleaning|closing)")   # test_cutover_kills, test_rollback_kills and test_finalize have these
+CUTOVER = re.compile(r"^replicator/cutover/(?!reverse_capture|sqlite_way_back)|^capture/sqlite/fence|^apply/postgres/(target_(fence|cleaning|closing)|legacy_side)")   # test_cutover_kills, test_rollback_kills and test_finalize have these
 COMMANDS = re.compile(r"^replicator/(schema|backup)/")   # of commands, not of the daemon: test_schema, test_backup
 SOURCES = ["db", "capture", "apply", "replicator"]
 LONG = os.environ.get("TIDEGATE_LONG") == "1"

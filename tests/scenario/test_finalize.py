@@ -16,7 +16,7 @@ import subprocess                                                               
 
 def failpoints():
     names = set()
-    for path in [ROOT / "replicator/cutover/finalize.cpp", ROOT / "apply/postgres/target_cleaning.cpp"]:
+    for path in [ROOT / "replicator/cutover/finalize.cpp", ROOT / "replicator/cutover/sqlite_legacy.cpp", ROOT / "apply/postgres/target_cleaning.cpp"]:
         names.update(re.findall(r'\bfailpoint\("([^"]+)"\)', path.read_text()))
     return sorted(names) + ["back-after-slot-dropped", "back-before-removed"]
 

@@ -16,8 +16,8 @@ backup_max_age = "0s"
 """
 
 
-def configure(pipeline, hooks=None, hook_more=""):
-    """Gives the pipeline a configuration file, and hooks by name (scripts)."""
+def configure(pipeline, hooks=None, hook_more="", consent="--allow-wal"):
+    """Gives the pipeline a configuration file, and hooks by name (scripts). `consent`: what a first run must be allowed."""
     folder = pathlib.Path(pipeline.base)
     text = CONFIG
     if hooks:
@@ -28,7 +28,7 @@ def configure(pipeline, hooks=None, hook_more=""):
             file.chmod(0o755)
         text += '[hooks]\ndir = "hooks"\ntimeout = "10s"\n' + hook_more
     (folder / "tidegate.toml").write_text(text)
-    pipeline.flags = ["--allow-wal", "--config", str(folder / "tidegate.toml")]
+    pipeline.flags = [consent, "--config", str(folder / "tidegate.toml")]
     return pipeline
 
 

@@ -15,14 +15,14 @@ constexpr Explanation explanations[] = {
     {"way-back-rejects",
      "Rows of the target do not fit into the legacy database: it keeps the old row, or none. They are named "
      "in "
-     "the legacy file's table _tidegate_rejects by table, key, column and reason.",
+     "the legacy file's table _tidegate_rejects (a Postgres database's tidegate.quarantine) by table, key, "
+     "column and reason.",
      "Change them on the target so that they fit, which takes them out; or give them up with `tidegate "
      "rollback "
      "--accept-loss`."},
     {"rollback-lag",
      "What is committed on the target takes longer to the legacy database than --max-lag allows.",
      "Wait until the way back has caught up (`tidegate status`), or for a quieter time."},
-    {"rollback-postgres", "The rollback to a Postgres source is not in this release.", "Wait for it."},
     {"target-held",
      "A transaction of the target has held its tables for seconds, or maintains them (VACUUM, CREATE INDEX): "
      "a "
@@ -47,11 +47,22 @@ constexpr Explanation explanations[] = {
      "The journal of cutovers, the fence in the source and what the target says of itself contradict each "
      "other: a "
      "database was restored or replaced, or a state directory was lost.",
-     "Change nothing. Look at the table _tidegate_fence in the source and at tidegate.live_side in the "
-     "target: the side "
+     "Change nothing. Look at the table _tidegate_fence in a SQLite source, and at tidegate.live_side in a "
+     "Postgres "
+     "source and in the target: the side "
      "that took writes last is the one to keep."},
     {"cutover-journal", "The journal of cutovers was written by a newer tidegate.", "Use that version."},
-    {"cutover-postgres", "The cutover of a Postgres source is not in this release.", "Wait for it."},
+    {"source-held",
+     "A transaction of the source, maybe a prepared one, has held its tables for seconds, or maintains them "
+     "(VACUUM, CREATE INDEX): a hold would wait for it, and before a rollback the fence's end.",
+     "Let it end, or end it: SELECT pg_terminate_backend(PID), ROLLBACK PREPARED 'NAME'."},
+    {"source-not-fenceable",
+     "tidegate could not fence the source: that needs the tables' owner, and the right to make a schema.",
+     "GRANT owner TO role; GRANT CREATE ON DATABASE name TO role."},
+    {"legacy-trigger-always",
+     "A trigger of the source is ENABLE ALWAYS or ENABLE REPLICA: it would fire for rows that come back from "
+     "the target, where its work was done already.",
+     "ALTER TABLE … ENABLE TRIGGER …; for the application that is the same."},
     {"cutover-mapped",
      "With [[map]], the target's sequences and the way back depend on the mapping, which the cutover does "
      "not look at yet.",
@@ -109,8 +120,6 @@ constexpr Explanation explanations[] = {
     {"quarantine-not-empty", "Rows that did not fit would be missing after the cutover.",
      "`tidegate quarantine list`; mend and retry them, or accept that they stay out."},
     {"quarantine-accepted", "Rows were left out of the target on purpose.", "Nothing."},
-    {"way-back-not-configured", "Nothing would bring the target's writes back to the legacy database.",
-     "--no-way-back goes on without: a rollback then loses all that was written after the cutover."},
     {"way-back-failed", "The way back could not be made ready, or has stopped.",
      "Mend what the message says; before a cutover it blocks, after it the rollback's possible loss grows."},
     {"no-way-back", "The way back was given up with --no-way-back.",
@@ -139,7 +148,8 @@ constexpr Explanation explanations[] = {
      "database is live.",
      "Find and stop the writer, let `tidegate verify` say what differs, and mend it with `tidegate repair`."},
     {"legacy-not-writable", "The legacy database would not take what comes back after a cutover.",
-     "See that tidegate's user may write to the file and its folder, and that nobody holds its lock."},
+     "See that tidegate's user may write to the file and its folder, and that nobody holds its lock; of a "
+     "Postgres database that its role may write to the tables and set session_replication_role."},
     {"way-back-schema-changed",
      "A table was altered so that its rows cannot go back to the legacy database. Nothing is lost: the way "
      "back waits.",

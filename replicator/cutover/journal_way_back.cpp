@@ -1,0 +1,170 @@
+#include "replicator/cutover/journal_way_back.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <set>
+#include <thread>
+
+#include "replicator/log.hpp"
+
+namespace tidegate::cutover {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto longest_idle = 200ms, pulse_interval = 1000ms, trial_time = 5000ms;
+constexpr auto first_pause = 100ms, longest_pause = 5000ms;
+constexpr std::size_t most_named = 5;  // tables in one sentence
+
+Finding blocked(std::string code, std::string message, std::string mend) {
+  return {Finding::Level::block, std::move(code), "", "", std::move(message), std::move(mend)};
+}
+
+}  // namespace
+
+std::string start_text(const Position& start) {
+  return fmt::format("{} {} {}", start.incarnation, start.sequence, start.digest);
+}
+
+Position parse_start(const std::string& text) {
+  Position start;
+  const std::size_t first = text.find(' '), second = text.find(' ', first + 1);
+  if (first != text.npos && second != text.npos) {
+    start.incarnation = text.substr(0, first);
+    start.digest = text.substr(second + 1);
+    const auto read = std::from_chars(text.data() + first + 1, text.data() + second, start.sequence);
+    if (read.ec == std::errc() && read.ptr == text.data() + second) return start;
+  }
+  throw Error("the journalled start of the way back cannot be read: " + text, "", Advice::stop);
+}
+
+void JournalWayBack::find_stream_trouble(std::vector<Finding>& findings) {
+  std::string why = "no marker came through it in time";
+  try {
+    if (capture_.wait_for(capture_.mark(), Clock::now() + trial_time, {})) return;
+    if (auto trouble = capture_.state().trouble; !trouble.empty()) why = trouble;
+  } catch (const Error& error) {
+    why = error.what();
+  }
+  findings.push_back(
+      blocked("way-back-not-streaming", "the stream from the target back is not there: " + why,
+              "see `tidegate status`; what it waits for is in the target's pg_replication_slots"));
+}
+
+void JournalWayBack::find_foreign_writers(std::uint64_t known, std::vector<Finding>& findings) const {
+  JournalReader journal(capture_.journal_path());
+  const std::uint64_t from = std::max(journal.first() - 1, known);
+  std::set<std::string> tables;
+  for (auto entry = journal.next(from); entry; entry = journal.next(entry->sequence)) {
+    for (const Relation& relation : entry->part.relations) tables.insert(relation.table);
+    if (tables.size() > most_named) break;
+  }
+  if (tables.empty()) return;
+  std::string named;
+  for (const auto& table : tables) named += (named.empty() ? "" : ", ") + table;
+  findings.push_back(blocked("foreign-writer",
+                             "somebody else than tidegate has written to the target: " + named,
+                             "find who it is and stop it, let `tidegate verify` say what differs and mend "
+                             "that with `tidegate repair`"));
+}
+
+std::string JournalWayBack::record_start(Clock::time_point until) {
+  const auto sequence = capture_.wait_for(capture_.mark(), until, {});
+  if (!sequence) throw Error("the stream from the target back did not answer in time", "", Advice::retry);
+  JournalReader journal(capture_.journal_path());
+  return start_text({journal.incarnation(), *sequence, journal.digest_at(*sequence).value_or("")});
+}
+
+void JournalWayBack::follow(Applier& applier, const Sink& sink, const std::function<std::size_t()>& rejects,
+                            const std::stop_token& stop) {
+  applied(sink.position().sequence);
+  {
+    std::lock_guard lock(mutex_);
+    running_ = true;
+  }
+  while (!stop.stop_requested()) {
+    capture_.rethrow();
+    BatchOutcome outcome;
+    const auto before = rejects();
+    const bool moved = applier.step(outcome);
+    if (moved || outcome.changes > 0) log_debug("way back: {} changes", outcome.changes);
+    if (rejects() > before) log_warn("way back: {} rows do not fit into the legacy database", rejects());
+    applied(sink.position().sequence);
+    if (!moved) capture_.wait_for_work(sink.position().sequence, longest_idle, stop);
+  }
+}
+
+void JournalWayBack::applied(std::uint64_t sequence) {
+  capture_.applied(sequence);
+  std::lock_guard lock(mutex_);
+  applied_ = sequence;
+  moved_.notify_all();
+}
+
+// A marker a second, so that the lag is known though nobody writes.
+void JournalWayBack::pulse(const std::stop_token& stop) {
+  std::mutex alone;
+  std::condition_variable_any never;
+  while (!stop.stop_requested()) {
+    try {
+      capture_.mark();
+    } catch (const Error& error) {
+      log_debug("way back: {}", error.what());
+    }
+    std::unique_lock lock(alone);
+    never.wait_for(lock, stop, pulse_interval, [] { return false; });
+  }
+}
+
+void JournalWayBack::run(const std::string& text, std::stop_token stop) {
+  const Position start = parse_start(text);
+  capture_.start();
+  std::jthread pulsing([this](const std::stop_token& own) { pulse(own); });
+  auto pause = std::chrono::milliseconds(first_pause);
+  while (!stop.stop_requested()) {
+    try {
+      work(start, stop);
+    } catch (const Error& error) {
+      const bool passes = error.advice() != Advice::stop || error.code() == "SQLITE_FULL" ||
+                          error.code() == "SQLITE_CANTOPEN";
+      if (!passes) throw;
+      log_warn("way back: {}", error.what());
+      std::unique_lock lock(mutex_);
+      moved_.wait_for(lock, stop, pause, [] { return false; });
+      pause = std::min(pause * 2, std::chrono::milliseconds(longest_pause));
+    }
+  }
+}
+
+Lag JournalWayBack::lag() {
+  std::uint64_t from = 0;
+  {
+    std::lock_guard lock(mutex_);
+    if (!running_) return {};
+    from = applied_;
+  }
+  const auto state = capture_.state();
+  Lag lag;
+  lag.seconds = state.lag_seconds;
+  const auto backlog = JournalReader(capture_.journal_path()).backlog_after(from);
+  lag.bytes = state.bytes_behind + backlog.bytes;
+  lag.transactions = backlog.transactions;
+  return lag;
+}
+
+std::optional<std::uint64_t> JournalWayBack::caught_up(Clock::time_point until, std::stop_token stop) {
+  const auto sequence = capture_.wait_for(capture_.mark(), until, stop);
+  std::unique_lock lock(mutex_);
+  if (!sequence || !moved_.wait_until(lock, stop, until, [&] { return applied_ >= *sequence; }))
+    return std::nullopt;
+  return sequence;
+}
+
+void JournalWayBack::resume() {
+  if (std::filesystem::exists(capture_.journal_path())) capture_.start();
+}
+
+}  // namespace tidegate::cutover

@@ -1,0 +1,64 @@
+// What every way back has in common: the target's stream in a journal of its own, its lag, its markers, and
+// the thread that brings what it holds into the legacy database.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "replicator/cutover/reverse_capture.hpp"
+#include "replicator/cutover/way_back.hpp"
+#include "replicator/pipeline/applier.hpp"
+
+namespace tidegate::cutover {
+
+class JournalWayBack : public WayBack {
+ public:
+  // `journal_path`: back.db in the state directory. Changes nothing anywhere.
+  JournalWayBack(const Settings& settings, const std::string& journal_path)
+      : settings_(settings), capture_(settings, journal_path) {}
+
+  std::string record_start(Clock::time_point until) override;
+  void run(const std::string& start, std::stop_token stop) override;
+  Lag lag() override;
+  std::optional<std::uint64_t> caught_up(Clock::time_point until, std::stop_token stop) override;
+  void resume() override;
+
+ protected:
+  // Brings what the journal holds behind `start` into the legacy database, until the stop or a failure.
+  virtual void work(const Position& start, const std::stop_token& stop) = 0;
+  // For work(), once the legacy database is ready: batch after batch until the stop. `rejects`: how many rows
+  // did not fit until now.
+  void follow(Applier& applier, const Sink& sink, const std::function<std::size_t()>& rejects,
+              const std::stop_token& stop);
+
+  void find_stream_trouble(std::vector<Finding>& findings);
+  // All that is journalled before the point of no return was written by others, but for what an earlier way
+  // back has brought into the legacy database, up to `known`.
+  void find_foreign_writers(std::uint64_t known, std::vector<Finding>& findings) const;
+
+  const Settings& settings_;
+  ReverseCapture capture_;
+
+ private:
+  void applied(std::uint64_t sequence);
+  void pulse(const std::stop_token& stop);
+
+  std::mutex mutex_;
+  std::condition_variable_any moved_;
+  std::uint64_t applied_ = 0;
+  bool running_ = false;  // it has been, in this process
+};
+
+// About 20 ms of the legacy database's locks.
+inline constexpr BatchLimits batches_back{2000, 4 << 20};
+
+// The start of the stream as the cutover's journal keeps it. parse_start throws Error (stop).
+std::string start_text(const Position& start);
+Position parse_start(const std::string& text);
+
+}  // namespace tidegate::cutover

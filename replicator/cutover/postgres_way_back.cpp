@@ -1,0 +1,259 @@
+#include "replicator/cutover/postgres_way_back.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apply/postgres/legacy_side.hpp"
+#include "apply/postgres/native/native_sink.hpp"
+#include "apply/postgres/quarantine.hpp"
+#include "apply/postgres/sequences.hpp"
+#include "apply/postgres/target_fence.hpp"
+#include "apply/postgres/target_tables.hpp"
+#include "capture/postgres/publication.hpp"
+#include "capture/postgres/watch.hpp"
+#include "db/failpoint.hpp"
+#include "replicator/failure.hpp"
+#include "replicator/log.hpp"
+
+namespace tidegate::cutover {
+namespace {
+
+using Level = Finding::Level;
+
+std::vector<std::string> names_of(const std::vector<TablePlan>& back) {
+  std::vector<std::string> names;
+  for (const auto& plan : back) names.push_back(plan.source);
+  return names;
+}
+
+// Of one row of each table, in a transaction that is rolled back; rows that somebody holds are passed over.
+void try_to_write(postgres::Connection& legacy, const std::vector<TablePlan>& back) {
+  postgres::Transaction canary(legacy);
+  for (const auto& plan : back) {
+    const auto column = std::find_if(plan.columns.begin(), plan.columns.end(),
+                                     [](const ColumnPlan& each) { return !each.identity; });
+    if (column == plan.columns.end()) continue;
+    const std::string name = quoted_name(plan), value = tidegate::quoted(column->target);
+    legacy.run(
+        fmt::format("UPDATE {0} SET {1} = {1} WHERE (tableoid, ctid) = (SELECT tableoid, ctid FROM {0} "
+                    "LIMIT 1 FOR UPDATE SKIP LOCKED)",
+                    name, value));
+  }
+}
+
+// Triggers of the application that fire in replica mode too would do their work twice.
+std::vector<std::string> always_triggers(postgres::Connection& legacy, const std::vector<TablePlan>& back) {
+  std::vector<std::string> found;
+  for (const auto& plan : back) {
+    auto rows = legacy.run(
+        "SELECT tgname FROM pg_catalog.pg_trigger WHERE tgrelid = pg_catalog.to_regclass($1) AND NOT "
+        "tgisinternal AND tgenabled IN ('A', 'R')",
+        {quoted_name(plan)});
+    for (int i = 0; i < rows.rows(); ++i)
+      found.push_back(shown_name(plan) + "." + std::string(rows.text(i, 0)));
+  }
+  return found;
+}
+
+Finding blocked(std::string code, std::string message, std::string mend) {
+  return {Level::block, std::move(code), "", "", std::move(message), std::move(mend)};
+}
+
+// A table without a key is published with whole rows. The source's role was asked before its own table was
+// changed so; these are tidegate's, and nobody uses them yet.
+void send_whole_rows(postgres::Connection& target, const std::string& pipeline,
+                     const std::vector<capture::PostgresTable>& tables) {
+  for (const auto& table : tables) {
+    if (table.usable_identity()) continue;
+    const auto ours = target.run(
+        "SELECT EXISTS (SELECT FROM tidegate.tables WHERE pipeline = $1 AND target_table = $2 AND "
+        "created_by_us)",
+        {pipeline, table.source});
+    if (!ours.boolean(0, 0)) continue;  // the publication says what its owner has to do
+    postgres::Transaction transaction(target);
+    for (const auto& statement : capture::identity_full_statements(table)) target.run(statement);
+    transaction.commit();
+  }
+}
+
+struct There {
+  std::string incarnation, digest;
+  std::uint64_t sequence = 0;
+};
+
+// How far the legacy database says that it has followed; absent where it was never fenced.
+std::optional<There> followed(postgres::Connection& legacy, const std::string& pipeline) {
+  if (!legacy.run("SELECT pg_catalog.to_regclass('tidegate.live_side') IS NOT NULL").boolean(0, 0))
+    return std::nullopt;
+  auto row = legacy.run("SELECT incarnation, digest, sequence FROM tidegate.pipelines WHERE pipeline = $1",
+                        {pipeline});
+  if (row.rows() == 0) return std::nullopt;
+  return There{std::string(row.text(0, 0)), std::string(row.text(0, 1)),
+               static_cast<std::uint64_t>(row.integer(0, 2))};
+}
+
+}  // namespace
+
+std::vector<TablePlan> plans_back(postgres::Connection& target, const Settings& settings) {
+  const auto forward = recorded_plans(target, settings.pipeline);
+  std::vector<std::string> names;
+  for (const auto& plan : forward) {
+    if (!plan.from.empty() || plan.contributor)
+      throw Refused("way-back-not-reversible",
+                    "the rows of table " + plan.source_table() + " are mapped to " + shown_name(plan) +
+                        ", and mapped rows cannot be brought back to a Postgres database",
+                    "leave the mapping out");
+    names.push_back(shown_name(plan));
+  }
+  std::vector<TablePlan> back;
+  const auto tables = capture::read_catalog(target, names, {});
+  for (const auto& plan : forward) {
+    const auto table = std::find_if(tables.begin(), tables.end(),
+                                    [&](const auto& each) { return each.source == shown_name(plan); });
+    if (table == tables.end())
+      throw Refused("way-back-schema-changed", "the target has no table " + shown_name(plan) + " any more",
+                    "restore the table");
+    back.push_back(plan_back(plan, table->identity));
+  }
+  return back;
+}
+
+void PostgresWayBack::prepare(std::stop_token stop) {
+  auto target = connect_target(connect_options(settings_, "tidegate way back"));
+  const auto names = names_of(plans_back(target, settings_));
+  send_whole_rows(target, settings_.pipeline, capture::read_catalog(target, names, {}));
+  capture_.make(names, stop);
+  if (!stop.stop_requested()) capture_.start();
+}
+
+std::uint64_t PostgresWayBack::known_position() {
+  const auto there =
+      look_([&](postgres::Connection& legacy) { return followed(legacy, settings_.pipeline); });
+  return there ? there->sequence : 0;
+}
+
+std::vector<Finding> PostgresWayBack::ready() {
+  std::vector<Finding> findings;
+  find_stream_trouble(findings);
+  if (findings.empty()) find_foreign_writers(known_position(), findings);
+  find_legacy_trouble(findings);
+  return findings;
+}
+
+void PostgresWayBack::find_legacy_trouble(std::vector<Finding>& findings) {
+  try {
+    auto target = connect_target(connect_options(settings_, "tidegate way back"));
+    const auto back = plans_back(target, settings_);
+    auto legacy = connect_source(source_options(settings_, "tidegate way back"));
+    for (const auto& trigger : always_triggers(legacy, back))
+      findings.push_back(
+          blocked("legacy-trigger-always",
+                  "trigger " + trigger +
+                      " of the source fires for what comes back as well, so its work is done twice",
+                  "ALTER TABLE … ENABLE TRIGGER …, which leaves it as it is for the application"));
+    legacy.run("SET lock_timeout = '1s'; SET session_replication_role = replica");
+    try_to_write(legacy, back);
+  } catch (const Error& failure) {
+    const bool no_replica_mode = failure.code() == "42501";
+    findings.push_back(blocked(
+        "legacy-not-writable",
+        std::string("the legacy database does not take what comes back: ") + failure.what(),
+        no_replica_mode
+            ? "let tidegate's role pass the fence and the application's triggers: GRANT SET ON PARAMETER "
+              "session_replication_role TO role (PostgreSQL 15 and later; before that a superuser)"
+            : "see that tidegate's role may write to the source's tables"));
+  } catch (const std::exception& failure) {
+    findings.push_back(blocked("legacy-not-writable", told(failure).message, told(failure).mend));
+  }
+}
+
+void PostgresWayBack::work(const Position&, const std::stop_token& stop) {
+  JournalReader journal(capture_.journal_path());
+  TargetOptions options;
+  options.connect = source_options(settings_, "tidegate way back " + settings_.pipeline);
+  options.pipeline = settings_.pipeline;
+  options.filled_before = true;
+  TargetSession legacy(options, journal.incarnation());
+  const Position& position = legacy.position();
+  if (legacy.is_open() || journal.digest_at(position.sequence) != position.digest)
+    throw Refused(
+        "way-back-not-in-history",
+        fmt::format("the legacy database is at position {} of a way back that this state directory does "
+                    "not have: one of them was restored or swapped",
+                    position.sequence),
+        "restore the state directory that belongs to it");
+  if (!legacy.replica_mode())
+    throw Refused("legacy-not-writable", "tidegate's role may not set session_replication_role at the source",
+                  "GRANT SET ON PARAMETER session_replication_role TO role");
+  Plans plans;
+  for (auto& plan : recorded_plans(legacy.connection(), settings_.pipeline))
+    plans.insert_or_assign(plan.source, std::move(plan));
+  Quarantine quarantine(legacy);
+  NativeSink sink(legacy, quarantine, plans);
+  Applier applier(journal, sink, {}, batches_back, [](const SchemaChange&, std::uint64_t) {});
+  follow(
+      applier, sink, [&] { return quarantine.size(); }, stop);
+}
+
+std::size_t PostgresWayBack::rejects() {
+  return look_([&](postgres::Connection& legacy) -> std::size_t {
+    if (!followed(legacy, settings_.pipeline)) return 0;
+    auto row =
+        legacy.run("SELECT count(*) FROM tidegate.quarantine WHERE pipeline = $1", {settings_.pipeline});
+    return static_cast<std::size_t>(row.integer(0, 0));
+  });
+}
+
+void PostgresWayBack::find_rejects(std::vector<Finding>& findings) {
+  look_([&](postgres::Connection& legacy) {
+    auto rows = legacy.run(
+        "SELECT count(*), target_table || ': ' || reason FROM tidegate.quarantine WHERE pipeline = $1 GROUP "
+        "BY 2 ORDER BY 2",
+        {settings_.pipeline});
+    for (int i = 0; i < rows.rows(); ++i)
+      findings.push_back(blocked("way-back-rejects",
+                                 fmt::format("{} rows of the target do not fit into the legacy database ({})",
+                                             rows.integer(i, 0), rows.text(i, 1)),
+                                 "mend them on the target (the legacy database's table tidegate.quarantine "
+                                 "has their keys), or give them up: tidegate rollback --accept-loss"));
+    return 0;
+  });
+}
+
+std::vector<Finding> PostgresWayBack::ready_to_return() {
+  std::vector<Finding> findings;
+  find_stream_trouble(findings);
+  find_legacy_trouble(findings);
+  find_rejects(findings);
+  auto target = connect_target(connect_options(settings_, "tidegate way back"));
+  target_tables_ = capture::read_catalog(target, names_of(plans_back(target, settings_)), {});
+  return findings;
+}
+
+void PostgresWayBack::hand_over_ids() {
+  auto target = connect_target(connect_options(settings_, "tidegate way back"));
+  std::vector<SequenceEnd> ends;
+  for (const auto& sequence : capture::read_sequences(target, target_tables_))
+    if (sequence.last_value) ends.push_back({sequence.schema, sequence.name, *sequence.last_value});
+  failpoint("legacy-before-ids");
+  look_([&](postgres::Connection& legacy) {
+    set_sequences_exactly(legacy, ends);
+    return 0;
+  });
+}
+
+std::string PostgresWayBack::prove(std::uint64_t sequence) {
+  JournalReader journal(capture_.journal_path());
+  const auto there =
+      look_([&](postgres::Connection& legacy) { return followed(legacy, settings_.pipeline); });
+  if (!there) return "the legacy database does not say how far it has followed";
+  if (there->incarnation != journal.incarnation() || there->sequence < sequence ||
+      there->digest != journal.digest_at(there->sequence).value_or(""))
+    return fmt::format("the legacy database is at position {} of the way back, not at {}", there->sequence,
+                       sequence);
+  hand_over_ids();
+  return "";
+}
+
+}  // namespace tidegate::cutover

@@ -1,0 +1,41 @@
+// One connection to a legacy Postgres server for all that is asked of it, from whatever thread; made when it
+// is needed, and anew after a failure.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "db/postgres.hpp"
+#include "replicator/server_access.hpp"
+
+namespace tidegate::cutover {
+
+class SourceLook {
+ public:
+  explicit SourceLook(const Settings& settings) : settings_(settings) {}
+
+  // Calls ask(connection), one at a time. Throws what it throws, and what connect_source() does.
+  template <typename Ask>
+  auto operator()(Ask&& ask) {
+    std::lock_guard one_at_a_time(mutex_);
+    if (!connection_) {
+      connection_ =
+          std::make_unique<postgres::Connection>(connect_source(source_options(settings_, "tidegate look")));
+      connection_->run("SET lock_timeout = '1s'");
+    }
+    try {
+      return std::forward<Ask>(ask)(*connection_);
+    } catch (...) {
+      connection_.reset();
+      throw;
+    }
+  }
+
+ private:
+  const Settings& settings_;
+  std::mutex mutex_;
+  std::unique_ptr<postgres::Connection> connection_;
+};
+
+}  // namespace tidegate::cutover
