@@ -14,7 +14,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import CUTOVER, ROOT, SEED, WAIT, Stage, process_state                                             # noqa: E402
 from proxy import wait_until                                                                                    # noqa: E402
-from support.cutover import configure, fence_of, forward, legacy_takes_writes, target_takes_writes, verified   # noqa: E402
+from support.cutover import configure, fence_of, forward, has_died, legacy_takes_writes, target_takes_writes, verified   # noqa: E402
 from support.compare import Comparison                                                                          # noqa: E402
 from support.tidegate import BIN                                                                                # noqa: E402
 import ledger                                                                                                   # noqa: E402
@@ -65,7 +65,7 @@ class Kills(unittest.TestCase):
         finally:
             command.kill()
         died = False
-        if pipeline.process.poll() is not None:
+        if has_died(pipeline, out):
             died = True
             self.assertEqual(pipeline.wait(), -9, pipeline.log[-2000:])
         self.never_two(pipeline)

@@ -14,7 +14,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import LONG, ROOT, SEED, WAIT                                       # noqa: E402
 from pgpassage import STEPS, Scenario, open_servers                            # noqa: E402
-from support.cutover import name_of, rollback, verified, with_way_back         # noqa: E402
+from support.cutover import has_died, name_of, rollback, verified, with_way_back         # noqa: E402
 from support.pgledger import account_for, takes_writes                         # noqa: E402
 from support.tidegate import BIN                                               # noqa: E402
 
@@ -68,8 +68,7 @@ class Kills(Scenario):
             out, said = command.communicate(timeout=120)
         finally:
             command.kill()
-        time.sleep(0.3)
-        if pipeline.process.poll() is not None:
+        if has_died(pipeline, out):
             self.assertEqual(pipeline.wait(), -9, pipeline.log[-2000:])
         else:   # the holder was killed: the daemon tries again, with one that dies as well, or sees the fence
             self.assertIn(failpoint, HOLDER, out + said)

@@ -15,7 +15,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import ROOT, SEED, WAIT, Stage, process_state, query                                                # noqa: E402
 from proxy import wait_until                                                                                    # noqa: E402
-from support.cutover import (configure, fence_of, legacy_takes_writes, name_of, rollback, target_takes_writes,   # noqa: E402
+from support.cutover import (configure, fence_of, has_died, legacy_takes_writes, name_of, rollback, target_takes_writes,   # noqa: E402
                              verified, with_way_back)
 from support.compare import Comparison                                                                          # noqa: E402
 from support.tidegate import BIN                                                                                # noqa: E402
@@ -89,7 +89,7 @@ class Kills(unittest.TestCase):
             out, _ = command.communicate(timeout=120)
         finally:
             command.kill()
-        died = pipeline.process.poll() is not None
+        died = has_died(pipeline, out)
         if died:
             self.assertEqual(pipeline.wait(), -9, pipeline.log[-2000:])
         self.never_two(pipeline)

@@ -39,6 +39,13 @@ def cutover(pipeline, *flags, code=0, timeout=120, verb="cutover"):
     return json.loads(done.out) if done.out.strip() else json.loads(done.err)
 
 
+def has_died(pipeline, out):
+    """Whether the daemon went with a verb whose output this is: without an outcome it did, and its end may still be under way."""
+    if '"outcome"' not in out:
+        pipeline.process.wait(30)
+    return pipeline.process.poll() is not None
+
+
 def verified(pipeline):
     done = pipeline.verb("verify")
     assert done.code == 0, done.out + done.err
