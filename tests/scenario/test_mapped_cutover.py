@@ -238,6 +238,8 @@ class MappedCutover(unittest.TestCase):
         self.assertEqual(self.legacy("SELECT email, referred_by, password_hash FROM user WHERE id = ?", first), [("moved@new.test", number, hashed)])
         self.born["user", number] = dora
         self.streaming(tide)
+        self.legacy("UPDATE user SET username = 'Dora the First' WHERE id = ?", number)
+        tide.sync(timeout=WAIT)
         self.judge()
 
     def goes_on_and_crosses_again(self, tide, ann):
