@@ -40,9 +40,11 @@ struct MapDefinition {
   std::string where;  // its place in the file
   std::optional<PlacedText> condition;
   std::vector<MapTarget> to;
+  // [map.reverse]: `target` is the column of the source's table that the expression gives on the way back.
+  std::vector<MapColumn> reverse = {};
 };
 
-// All that decides what rows become, without places: equal texts are equal mappings.
+// All that decides what rows become on the target, without places: equal texts are equal mappings.
 std::string text_of(const std::vector<MapDefinition>& maps);
 
 // Does some expression make temporary passwords?

@@ -72,6 +72,21 @@ std::string not_repeatable(std::string_view expression) {
   return "";
 }
 
+bool same_expression(std::string_view a, std::string_view b) {
+  const auto first = tokens_of(a), second = tokens_of(b);
+  return first && second &&
+         std::equal(first->begin(), first->end(), second->begin(), second->end(),
+                    [](const Token& x, const Token& y) { return x.kind == y.kind && x.text == y.text; });
+}
+
+std::optional<std::string> constant(std::string_view expression) {
+  const auto tokens = tokens_of(expression);
+  if (!tokens || tokens->size() != 2) return std::nullopt;
+  const Token& only = tokens->front();
+  if (only.kind != Token::Kind::text && only.kind != Token::Kind::number) return std::nullopt;
+  return only.text;
+}
+
 bool is_balanced(std::string_view expression) {
   const auto tokens = tokens_of(expression);
   if (!tokens || tokens->size() < 2) return false;

@@ -36,6 +36,24 @@ Refused does_not_compile(const PlacedText& text, int offset, const std::string& 
                  fmt::format("table {} has the columns {}", source.table, fmt::join(source.columns, ", ")));
 }
 
+Refused reverse_does_not_compile(const PlacedText& text, int offset, const std::string& complaint,
+                                 const MapDefinition& map) {
+  std::string columns;
+  for (const MapTarget& target : map.to)
+    for (const MapColumn& column : target.columns)
+      columns += (columns.empty() ? "" : ", ") + target.table + "." + column.target;
+  return Refused(
+      "map-expression", fmt::format("{}: {}", place_within(text.where, offset), complaint),
+      "an expression of [map.reverse] reads the columns that the map fills of one table: " + columns);
+}
+
+Refused reverse_of_no_column(const MapColumn& reverse, const MapDefinition& map) {
+  return Refused("map-expression",
+                 fmt::format("{}: table {} has no column {} that could be written", reverse.expression.where,
+                             map.from, reverse.target),
+                 "the names in [map.reverse] are columns of the source's table");
+}
+
 Refused key_is_not_mapped(const MapTarget& target, const std::string& column) {
   return Refused("map-key",
                  fmt::format("{}: the key column {} of {}.{} is not among its columns", target.where, column,
@@ -50,6 +68,16 @@ Refused key_reads_more(const std::string& where, const MapDefinition& map) {
                   "what they were before",
                   where, map.from),
       "make the key of the source's key, with uuid() or surrogate()");
+}
+
+Refused key_may_be_shared(const MapTarget& target, const MapDefinition& map) {
+  return Refused(
+      "map-key",
+      fmt::format("{}: two rows of {} could get one key of {}.{}, and the one would take the other's place",
+                  target.where, map.from, target.schema, target.table),
+      "let the key hold the table's own key, passed on or as an argument of uuid() or surrogate(), or "
+      "columns "
+      "that are UNIQUE and NOT NULL");
 }
 
 Refused no_source_key(const MapDefinition& map) {

@@ -15,8 +15,13 @@ Refused not_repeatable_expression(const PlacedText& text, const std::string& wha
 // `offset`: of the complaint in the text; -1: not known.
 Refused does_not_compile(const PlacedText& text, int offset, const std::string& complaint,
                          const Relation& source);
+// Of [map.reverse]: over none of the map's outputs.
+Refused reverse_does_not_compile(const PlacedText& text, int offset, const std::string& complaint,
+                                 const MapDefinition& map);
+Refused reverse_of_no_column(const MapColumn& reverse, const MapDefinition& map);
 Refused key_is_not_mapped(const MapTarget& target, const std::string& column);
 Refused key_reads_more(const std::string& where, const MapDefinition& map);
+Refused key_may_be_shared(const MapTarget& target, const MapDefinition& map);
 Refused no_source_key(const MapDefinition& map);
 // `where`: of the later one's table.
 Refused two_owners(const MapTarget& target, const std::string& first);

@@ -3,51 +3,55 @@
 #include <algorithm>
 
 #include "apply/mapping/expression_check.hpp"
-#include "apply/mapping/keys/key_calls.hpp"
 
 namespace tidegate {
 namespace {
 
-enum class Fate { unread, lost, remembered, kept };  // the best that some expression allows
+using Kind = ReturnSource::Kind;
 
-class Columns {
- public:
-  explicit Columns(const SourceTable& table) {
-    for (const auto& column : table.columns) names_.push_back(column.name);
-    fates_.resize(names_.size(), Fate::unread);
+std::vector<std::string> names_of(const SourceTable& table) {
+  std::vector<std::string> names;
+  for (const SourceColumn& column : table.columns) names.push_back(column.name);
+  return names;
+}
+
+bool is_read_in(const PlacedText& text, const std::vector<std::string>& names, std::size_t column) {
+  const auto places = columns_read(text.text, names);
+  return std::find(places.begin(), places.end(), column) != places.end();
+}
+
+bool is_read(const MapTarget& target, const std::vector<std::string>& names, std::size_t column) {
+  if (target.condition && is_read_in(*target.condition, names, column)) return true;
+  return std::any_of(target.columns.begin(), target.columns.end(),
+                     [&](const MapColumn& each) { return is_read_in(each.expression, names, column); });
+}
+
+bool is_read(const ReturnPlan& plan, const std::vector<std::string>& names, std::size_t column) {
+  return std::any_of(plan.outputs.begin(), plan.outputs.end(), [&](const ReturnOutput& output) {
+    const auto& condition = output.from.map->condition;
+    return (condition && is_read_in(*condition, names, column)) ||
+           is_read(*output.from.target, names, column);
+  });
+}
+
+Reversal told(const ReturnPlan& plan, const SourceTable& table) {
+  Reversal reversal{plan.table, "", {}, {}, {}, {}, {}, plan.findings};
+  const auto names = names_of(table);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const Kind kind = plan.columns[i].kind;
+    auto& list = kind == Kind::passed      ? reversal.kept
+                 : kind == Kind::key       ? reversal.remembered
+                 : kind == Kind::given     ? reversal.given
+                 : is_read(plan, names, i) ? reversal.lost
+                                           : reversal.unread;
+    list.push_back(names[i]);
   }
-
-  void read(const std::string& expression) {
-    const auto places = columns_read(expression, names_);
-    for (const auto place : places) best(place, Fate::lost);
-    // A key of one column is known by its answer; of several it would have to be taken apart.
-    if (key_call(expression) && places.size() == 1) best(places.front(), Fate::remembered);
-    if (const auto passed = passed_column(expression, names_)) {
-      const auto found = std::find(names_.begin(), names_.end(), *passed);
-      best(static_cast<std::size_t>(found - names_.begin()), Fate::kept);
-    }
-  }
-
-  std::vector<std::string> with(Fate fate) const {
-    std::vector<std::string> names;
-    for (std::size_t i = 0; i < names_.size(); ++i)
-      if (fates_[i] == fate) names.push_back(names_[i]);
-    return names;
-  }
-
- private:
-  void best(std::size_t place, Fate fate) { fates_[place] = std::max(fates_[place], fate); }
-
-  std::vector<std::string> names_;
-  std::vector<Fate> fates_;
-};
-
-void read_map(const MapDefinition& map, Columns& columns) {
-  if (map.condition) columns.read("(" + map.condition->text + ")");
-  for (const MapTarget& target : map.to) {
-    if (target.condition) columns.read("(" + target.condition->text + ")");
-    for (const MapColumn& column : target.columns) columns.read(column.expression.text);
-  }
+  const bool anchored = std::any_of(plan.columns.begin(), plan.columns.end(),
+                                    [](const ReturnSource& source) { return source.kind != Kind::stays; });
+  if (!anchored) return reversal;
+  const MapTarget& anchor = *plan.outputs[plan.anchor].from.target;
+  reversal.anchor = anchor.schema + "." + anchor.table;
+  return reversal;
 }
 
 }  // namespace
@@ -55,15 +59,11 @@ void read_map(const MapDefinition& map, Columns& columns) {
 std::vector<Reversal> reversals(const std::vector<MapDefinition>& maps,
                                 const std::vector<SourceTable>& tables) {
   std::vector<Reversal> all;
-  for (const SourceTable& table : tables) {
-    const auto is_it = [&](const MapDefinition& map) { return map.from == table.name; };
-    const auto known = [&](const Reversal& each) { return each.table == table.name; };
-    if (std::none_of(maps.begin(), maps.end(), is_it) || std::any_of(all.begin(), all.end(), known)) continue;
-    Columns columns(table);
-    for (const MapDefinition& map : maps)
-      if (is_it(map)) read_map(map, columns);
-    all.push_back({table.name, columns.with(Fate::kept), columns.with(Fate::remembered),
-                   columns.with(Fate::lost), columns.with(Fate::unread)});
+  const auto follows = [](const MapTarget&) { return true; };
+  for (const ReturnPlan& plan : plan_returns(maps, tables, follows)) {
+    const auto table = std::find_if(tables.begin(), tables.end(),
+                                    [&](const SourceTable& each) { return each.name == plan.table; });
+    all.push_back(told(plan, *table));
   }
   return all;
 }

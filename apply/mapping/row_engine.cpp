@@ -48,12 +48,14 @@ std::vector<std::string> names_of(const std::vector<EngineColumn>& columns) {
   return names;
 }
 
-constexpr std::string_view select = "SELECT (", from = ") FROM source";
+constexpr std::string_view select = "SELECT (";
 
 }  // namespace
 
-RowEngine::RowEngine(std::vector<EngineColumn> columns, const Functions& functions)
-    : columns_(std::move(columns)), memory_(sqlite::Database::in_memory()) {
+RowEngine::RowEngine(std::vector<EngineColumn> columns, const Functions& functions, std::string_view alias)
+    : columns_(std::move(columns)),
+      from_(" FROM source AS " + sqlite::quoted(alias)),
+      memory_(sqlite::Database::in_memory()) {
   memory_.refuse_double_quoted_texts();
   memory_.execute("PRAGMA journal_mode = OFF");
   memory_.execute(create_sql(columns_));
@@ -61,7 +63,7 @@ RowEngine::RowEngine(std::vector<EngineColumn> columns, const Functions& functio
 }
 
 std::size_t RowEngine::add(const std::string& expression) {
-  auto complaint = memory_.complaint_about(std::string(select) + expression + std::string(from));
+  auto complaint = memory_.complaint_about(std::string(select) + expression + ")" + from_);
   if (complaint) {
     offset_ = complaint->offset < 0 ? -1 : complaint->offset - static_cast<int>(select.size());
     throw std::invalid_argument(complaint->message);
@@ -81,8 +83,7 @@ RowEngine::Query& RowEngine::query_for(const std::vector<std::size_t>& expressio
   }
   std::string list;
   for (auto number : expressions) list += (list.empty() ? "(" : ", (") + expressions_[number] + ")";
-  return queries_.emplace_back(
-      Query{expressions, memory_.prepare("SELECT " + list + std::string(" FROM source"))});
+  return queries_.emplace_back(Query{expressions, memory_.prepare("SELECT " + list + from_)});
 }
 
 sqlite::Statement RowEngine::prepare_insert() {

@@ -24,7 +24,8 @@ class RowEngine {
   // Adds functions to the engine's connection.
   using Functions = std::function<void(sqlite::Database&)>;
 
-  RowEngine(std::vector<EngineColumn> columns, const Functions& functions);
+  // `alias`: as expressions may call the row, in `alias.column`.
+  RowEngine(std::vector<EngineColumn> columns, const Functions& functions, std::string_view alias = "source");
 
   // Takes an expression in and gives its number. Throws std::invalid_argument, whose text is SQLite's and
   // which holds no value; offset() is then where in the expression it is, or -1.
@@ -49,6 +50,7 @@ class RowEngine {
   sqlite::Statement prepare_insert();
 
   std::vector<EngineColumn> columns_;
+  std::string from_;
   sqlite::Database memory_;
   std::vector<std::string> expressions_;
   std::vector<std::size_t> read_;

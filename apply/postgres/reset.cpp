@@ -1,5 +1,7 @@
 #include "apply/postgres/reset.hpp"
 
+#include <algorithm>
+
 #include "apply/plan.hpp"
 #include "apply/postgres/row_errors.hpp"
 #include "apply/postgres/statements.hpp"
@@ -25,12 +27,27 @@ std::vector<Filled> filled_by(postgres::Connection& target, const std::string& p
 }
 
 Emptied empty(postgres::Connection& target, const Filled& filled) {
-  const std::string shown = shown_name(filled.plan);
   unfence_target(target, {filled.plan});
-  const std::string sql =
-      filled.made_by_us ? "DROP TABLE " + quoted_name(filled.plan) : delete_all_sql(filled.plan);
-  auto result = target.run(sql);
-  return {shown, filled.made_by_us, filled.made_by_us ? 0 : result.affected()};
+  return {shown_name(filled.plan), false, target.run(delete_all_sql(filled.plan)).affected()};
+}
+
+// In one statement, so that foreign keys among them do not matter.
+void drop(postgres::Connection& target, const std::vector<Filled>& made, std::vector<Emptied>& emptied) {
+  std::string names;
+  for (const Filled& filled : made) {
+    unfence_target(target, {filled.plan});
+    names += (names.empty() ? "" : ", ") + quoted_name(filled.plan);
+    emptied.push_back({shown_name(filled.plan), true, 0});
+  }
+  if (names.empty()) return;
+  try {
+    target.run("DROP TABLE " + names);
+  } catch (const Error& error) {
+    if (error.code() != "2BP01") throw;
+    throw Refused("target-tables-needed",
+                  "a view or a foreign key of somebody else depends on a table that tidegate made",
+                  "drop it first; DROP TABLE in psql, without CASCADE, names what depends on a table");
+  }
 }
 
 // Whoever runs finds another epoch.
@@ -49,6 +66,10 @@ bool there_is_control_schema(postgres::Connection& target) {
 // What refers to rows of others waits until those have lost theirs.
 std::vector<Emptied> empty_all(postgres::Connection& target, std::vector<Filled> left) {
   std::vector<Emptied> emptied;
+  const auto made =
+      std::stable_partition(left.begin(), left.end(), [](const Filled& each) { return !each.made_by_us; });
+  drop(target, {made, left.end()}, emptied);
+  left.erase(made, left.end());
   while (!left.empty()) {
     std::vector<Filled> refused;
     std::optional<Error> failure;

@@ -14,7 +14,10 @@ constexpr const char* make_tables =
     " pipeline TEXT NOT NULL, incarnation TEXT NOT NULL, sequence INTEGER NOT NULL, digest TEXT NOT NULL);"
     "CREATE TABLE IF NOT EXISTS _tidegate_rejects (source_table TEXT NOT NULL, source_key TEXT NOT NULL,"
     " column_name TEXT NOT NULL, reason TEXT NOT NULL, sequence INTEGER NOT NULL,"
-    " first_seen TEXT NOT NULL DEFAULT (datetime('now')), PRIMARY KEY (source_table, source_key))";
+    " first_seen TEXT NOT NULL DEFAULT (datetime('now')), PRIMARY KEY (source_table, source_key));"
+    "CREATE TABLE IF NOT EXISTS _tidegate_keys (scope TEXT NOT NULL, key TEXT NOT NULL, answer TEXT NOT NULL,"
+    " id INTEGER, PRIMARY KEY (scope, key)) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS _tidegate_keys_by_answer ON _tidegate_keys (scope, answer)";
 
 bool has_tables(sqlite::Database& legacy) {
   return legacy.integer("SELECT count(*) FROM sqlite_schema WHERE name = '_tidegate_rejects'") == 1;
@@ -114,7 +117,9 @@ std::vector<LegacyReject> list_rejects(sqlite::Database& legacy) {
 }
 
 void drop_legacy_tables(sqlite::Database& legacy) {
-  legacy.execute("DROP TABLE IF EXISTS _tidegate_position; DROP TABLE IF EXISTS _tidegate_rejects");
+  legacy.execute(
+      "DROP TABLE IF EXISTS _tidegate_position; DROP TABLE IF EXISTS _tidegate_rejects; "
+      "DROP TABLE IF EXISTS _tidegate_keys");
 }
 
 }  // namespace tidegate

@@ -32,6 +32,7 @@ class LegacyTable {
   void remove(const Held& held);
   void remove_all();
 
+  const std::string& name() const { return table_.legacy; }
   const std::vector<std::size_t>& key() const { return key_; }
 
  private:

@@ -11,6 +11,8 @@
 #include "apply/sink.hpp"
 #include "apply/sqlite/legacy_file.hpp"
 #include "apply/sqlite/legacy_table.hpp"
+#include "apply/sqlite/legacy_writes.hpp"
+#include "apply/sqlite/mapped_return.hpp"
 #include "apply/sqlite/reverse_net.hpp"
 
 namespace tidegate {
@@ -20,8 +22,10 @@ using ReverseTables = std::map<std::string, ReverseTable>;
 
 class SqliteSink : public Sink {
  public:
-  // `file` has begun. Changes of tables that are not among `tables` are left out.
-  SqliteSink(LegacyFile& file, const ReverseTables& tables) : file_(file), tables_(tables) {}
+  // `file` has begun. `mapped`: for the tables that a mapping fills; none where there is none. Changes of
+  // tables that are in neither are left out.
+  SqliteSink(LegacyFile& file, const ReverseTables& tables, MappedReturn* mapped = nullptr)
+      : file_(file), tables_(tables), mapped_(mapped) {}
 
   const Position& position() const override { return file_.position(); }
   void add(const Relation& relation, Change change) override;
@@ -34,23 +38,17 @@ class SqliteSink : public Sink {
                      const std::vector<KeyRange>& ranges) override;
 
  private:
-  struct Write;  // one row on its way
   void begin();
   void write_added(std::uint64_t sequence);
   LegacyTable& table_of(const ReverseNet& net);
   void remove_rows(const ReverseNet& net);
-  void write_rows(const ReverseNet& net, std::uint64_t sequence, std::vector<Write>& aside);
+  void write_rows(const ReverseNet& net, LegacyWrites& writes);
   std::optional<LegacyTable::Held> find(const ReverseNet& net, const Row& key);
-  bool fill_in(Write& write, std::uint64_t sequence);
-  void put(Write& write, std::uint64_t sequence, std::vector<Write>& aside);
-  void settle(std::vector<Write> aside, std::uint64_t sequence);
-  std::optional<std::size_t> put_together(std::vector<Write>& writes, std::string& why);
-  void reject(const Write& write, const std::string& column, const std::string& reason,
-              std::uint64_t sequence);
-  void done(const Write& write);
+  static bool fill_in(const ReverseNet& net, const ReverseRow& row, LegacyWrite& write, LegacyWrites& writes);
 
   LegacyFile& file_;
   const ReverseTables& tables_;
+  MappedReturn* mapped_;
   std::map<std::string, std::unique_ptr<LegacyTable>> open_;  // by the target's name
   std::vector<std::unique_ptr<ReverseNet>> nets_;             // in the order in which the tables appeared
   std::size_t rows_ = 0, bytes_ = 0;

@@ -10,6 +10,7 @@
 #include "replicator/config/units.hpp"
 #include "replicator/control/store.hpp"
 #include "replicator/cutover/permitted.hpp"
+#include "replicator/cutover/reverse_capture.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/server_access.hpp"
 #include "replicator/who.hpp"
@@ -50,6 +51,17 @@ void print_emptied(const std::vector<Emptied>& tables, bool as_json) {
   if (as_json) fmt::print("{}\n", json::serialize(json::object{{"tables", list}}));
 }
 
+// A slot that nobody consumes would keep the target's log until its disk is full.
+bool drop_way_back(const Settings& settings) {
+  try {
+    return cutover::drop_reverse_slot(settings);
+  } catch (const Error& failure) {
+    if (failure.advice() != Advice::retry) throw;
+    throw Coded<Refused>("running", "the daemon still consumes the way back: " + std::string(failure.what()),
+                         "end it first: tidegate stop");
+  }
+}
+
 }  // namespace
 
 int reset(const Invocation& invocation) {
@@ -65,11 +77,14 @@ int reset(const Invocation& invocation) {
   auto target = connect_target(connect_options(settings, "tidegate reset"));
   if (ask_target(target, settings.pipeline).is_live)
     tidegate::cutover::require_permitted("reset", "reversed");
+  const bool had_way_back = drop_way_back(settings);
   const auto emptied = empty_target(target, settings.pipeline);
   if (std::filesystem::exists(settings.state_dir / "control.db"))
     ControlStore(settings.state_dir / "control.db")
         .audit("reset --target", who_runs_this(), invocation.flags.reason.value_or(""), "");
   print_emptied(emptied, invocation.json);
+  if (had_way_back && !invocation.json)
+    fmt::print("  the way back's slot {}  dropped\n", cutover::reverse_slot_name(settings));
   if (!invocation.json)
     fmt::print(
         "\nThe key memory stays in the target. Begin again with a new state directory (--state DIR).\n");

@@ -152,16 +152,16 @@ std::string way_back_text(const std::vector<Reversal>& reversals) {
     if (!columns.empty()) text += fmt::format("    {}: {}\n", what, fmt::join(columns, ", "));
   };
   for (const Reversal& each : reversals) {
-    text += fmt::format("\n  {}\n", each.table);
+    text += fmt::format("\n  {}{}\n", each.table, each.anchor.empty() ? "" : " <- " + each.anchor);
     line("as it is", each.kept);
-    line("keys, which only the key memory can turn back", each.remembered);
+    line("keys, which are looked up", each.remembered);
+    line("by [map.reverse]", each.given);
     line("changes would be lost, since expressions make something else of it", each.lost);
     line("stays as the source has it, since no map reads it", each.unread);
+    for (const Finding& finding : each.refused)
+      text += fmt::format("    no way back: {}\n      {}\n", finding.message, finding.mend);
   }
-  return text.empty() ? ""
-                      : "\nWhat could be taken back of mapped tables (this release has no way back through a "
-                        "mapping):\n" +
-                            text + "\n";
+  return text.empty() ? "" : "\nWhat a way back takes to the mapped tables of the source:\n" + text + "\n";
 }
 
 std::string seeds_text(const Settings& settings) {
@@ -192,10 +192,13 @@ json::array way_back_json(const std::vector<Reversal>& reversals) {
   json::array tables;
   for (const Reversal& each : reversals)
     tables.push_back(json::object{{"table", each.table},
+                                  {"anchor", each.anchor},
                                   {"kept", list(each.kept)},
                                   {"remembered", list(each.remembered)},
+                                  {"given", list(each.given)},
                                   {"lost", list(each.lost)},
-                                  {"unread", list(each.unread)}});
+                                  {"unread", list(each.unread)},
+                                  {"no_way_back", findings_json(each.refused)}});
   return tables;
 }
 

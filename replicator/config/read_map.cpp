@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "apply/mapping/reverse_expressions.hpp"
 #include "replicator/config/read_preset.hpp"
 
 namespace tidegate {
@@ -58,14 +59,16 @@ MapDefinition read_map(Section& section, std::vector<AuthPreset>& presets) {
   map.from = from.text;
   map.where = from.where;
   map.condition = placed_text(section, "where");
-  section.later("reverse");
   if (auto preset = read_preset(section, map)) {
     map.to = expand(*preset);
     presets.push_back(std::move(*preset));
   }
   for (Section& target : section.sections("to")) map.to.push_back(read_target_of_map(target));
   if (map.to.empty()) section.refuse("to", "is missing", "a [[map]] has at least one [[map.to]]");
+  for (const auto& back : section.table_of_texts("reverse").value_or(std::vector<Section::Placed>{}))
+    map.reverse.push_back({back.key, {back.text, back.where}});
   section.finish();
+  check_reverse(map);
   return map;
 }
 

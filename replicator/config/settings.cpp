@@ -100,6 +100,24 @@ std::string slot_name(const Settings& settings) {
   return given.empty() ? own_name(settings.pipeline) : given;
 }
 
+namespace {
+
+void show_maps(const Settings& s, std::vector<Shown>& lines) {
+  for (const auto& map : s.maps) {
+    for (const auto& target : map.to) {
+      lines.push_back({"map",
+                       fmt::format("{{ from = {}, table = {}, columns = {{ {} }} }}", quoted_toml(map.from),
+                                   quoted_toml(target.schema + "." + target.table), columns_toml(target)),
+                       target.where});
+    }
+    for (const auto& back : map.reverse)
+      lines.push_back({"map.reverse", fmt::format("{} = {}", back.target, quoted_toml(back.expression.text)),
+                       back.expression.where});
+  }
+}
+
+}  // namespace
+
 std::vector<Shown> show(const Settings& s) {
   std::vector<Shown> lines;
   const auto add = [&](const std::string& name, std::string value) {
@@ -129,14 +147,7 @@ std::vector<Shown> show(const Settings& s) {
     add("rule",
         fmt::format("{{ table = {}, column = {}, on = \"{}\", do = \"{}\" }}", quoted_toml(rule.table),
                     quoted_toml(rule.column), name_of(rule.on), name_of(rule.remedy)));
-  for (const auto& map : s.maps) {
-    for (const auto& target : map.to) {
-      lines.push_back({"map",
-                       fmt::format("{{ from = {}, table = {}, columns = {{ {} }} }}", quoted_toml(map.from),
-                                   quoted_toml(target.schema + "." + target.table), columns_toml(target)),
-                       target.where});
-    }
-  }
+  show_maps(s, lines);
   add("apply.max_rows", fmt::format("{}", s.apply.max_rows));
   add("apply.max_bytes", quoted_toml(exact_size(s.apply.max_bytes)));
   add("apply.max_delay", quoted_toml(exact_duration(s.apply.max_delay)));

@@ -58,8 +58,9 @@ class Guard {
   }
 
   void source() {
-    if (!parts_.settings.maps.empty())
-      block("cutover-mapped", "the cutover of a pipeline with [[map]] has not been proven in this release",
+    const auto& settings = parts_.settings;
+    if (!settings.maps.empty() && settings.source.end.kind == Endpoint::Kind::postgres)
+      block("cutover-mapped", "the cutover of a Postgres source with [[map]] is not in this release",
             "wait for it");
     for (auto& finding : parts_.legacy.examine(parts_, order_)) findings_.push_back(std::move(finding));
   }

@@ -79,10 +79,12 @@ class GuardBack {
   void fenceable(postgres::Connection& target, const std::vector<TablePlan>& plans) {
     const auto open = unfenced_targets(target, plans);
     if (!open.of_others.empty())
-      block("target-not-fenced",
-            fmt::format("the target's tables {} are another role's: tidegate could not fence them",
-                        fmt::join(open.of_others, ", ")),
-            "make tidegate's role a member of the owner: GRANT owner TO role");
+      find(order_.accept_loss ? Finding::Level::warn : Finding::Level::block, "target-not-fenced",
+           fmt::format("the target's tables {} are another role's: tidegate could not fence them",
+                       fmt::join(open.of_others, ", ")),
+           "make tidegate's role a member of the owner (GRANT owner TO role), or accept that what others "
+           "write "
+           "there after the rollback stays there: --accept-loss");
     try {
       target.run("SET session_replication_role = replica");
     } catch (const Error& error) {

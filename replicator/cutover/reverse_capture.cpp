@@ -51,6 +51,15 @@ std::string reverse_publication_name(const Settings& settings) {
   return reversed(publication_name(settings));
 }
 
+bool drop_reverse_slot(const Settings& settings) {
+  const auto options = connect_options(settings, "tidegate way back");
+  auto target = connect_target(options);
+  const bool was_there = drop_slot(options, reverse_slot_name(settings));
+  failpoint("back-after-slot-dropped");
+  capture::drop_publication(target, reverse_publication_name(settings));
+  return was_there;
+}
+
 ReverseCapture::ReverseCapture(const Settings& settings, std::string journal_path)
     : settings_(settings),
       journal_path_(std::move(journal_path)),
@@ -97,10 +106,7 @@ void ReverseCapture::end() {
 
 void ReverseCapture::remove() {
   end();
-  auto target = connect_target(connect_options(settings_, "tidegate way back"));
-  drop_slot(connect_options(settings_, "tidegate way back"), reverse_slot_name(settings_));
-  failpoint("back-after-slot-dropped");
-  capture::drop_publication(target, reverse_publication_name(settings_));
+  drop_reverse_slot(settings_);
   for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(journal_path_ + suffix);
 }
 

@@ -25,6 +25,10 @@ namespace tidegate::cutover {
 std::string reverse_slot_name(const Settings& settings);
 std::string reverse_publication_name(const Settings& settings);
 
+// Slot and publication go from the target; false where there was no slot. Can be repeated. Throws Error where
+// somebody consumes the slot.
+bool drop_reverse_slot(const Settings& settings);
+
 class ReverseCapture {
  public:
   using Clock = std::chrono::steady_clock;

@@ -77,6 +77,10 @@ class SqliteLegacy : public Legacy {
       plans.push_back(plan->second);
     }
     scene.tables.set_sequences(sources, plans);
+    std::vector<TablePlan> mapped;
+    for (const auto& [name, plan] : scene.plans)
+      if (!plan.from.empty()) mapped.push_back(plan);
+    scene.tables.set_mapped_sequences(mapped);
   }
 
   std::string fence_sql(const Run& run) override {

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "apply/schema/planner.hpp"
+#include "apply/sqlite/return_keys.hpp"
 #include "capture/sqlite/catalog.hpp"
 #include "db/failpoint.hpp"
 #include "replicator/cutover/sqlite_way_back.hpp"
@@ -20,6 +21,7 @@ std::map<std::string, std::int64_t> given_out(const Settings& settings, const st
   std::map<std::string, std::int64_t> highest;
   auto target = connect_target(connect_options(settings, "tidegate rollback"));
   for (const TablePlan& plan : plans) {
+    if (!plan.from.empty()) continue;  // its rows came with ids of their own, which SQLite has noted
     const auto source = std::find_if(sources.begin(), sources.end(),
                                      [&](const SourceTable& table) { return table.name == plan.source; });
     if (source == sources.end() || !source->autoincrement || plan.key.size() != 1) continue;
@@ -79,6 +81,14 @@ void SqliteWayBack::hand_over_ids() {
   transaction.commit();
 }
 
+// Before the legacy database takes writes: from then on the mapping asks for them.
+void SqliteWayBack::hand_over_keys() {
+  if (!keys_) return;
+  auto legacy = look_at_legacy();
+  const auto pairs = pairs_in(legacy);
+  if (!pairs.empty()) keys_->take_pairs(pairs);
+}
+
 std::string SqliteWayBack::prove(std::uint64_t sequence) {
   JournalReader journal(capture_.journal_path());
   auto legacy = look_at_legacy();
@@ -89,6 +99,7 @@ std::string SqliteWayBack::prove(std::uint64_t sequence) {
     return fmt::format("the legacy database is at position {} of the way back, not at {}", there->sequence,
                        sequence);
   hand_over_ids();
+  hand_over_keys();
   return "";
 }
 

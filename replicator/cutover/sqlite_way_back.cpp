@@ -8,6 +8,7 @@
 #include "apply/postgres/target_tables.hpp"
 #include "capture/sqlite/catalog.hpp"
 #include "db/failpoint.hpp"
+#include "replicator/cutover/mapped_way_back.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/applier.hpp"
 #include "replicator/server_access.hpp"
@@ -28,12 +29,8 @@ std::string target_name(const TablePlan& plan) {
   return plan.schema + "." + plan.target;
 }
 
-void refuse_mapped(const TablePlan& plan) {
-  if (plan.from.empty() && !plan.contributor) return;
-  throw Refused("way-back-not-reversible",
-                "the rows of table " + plan.source_table() + " are mapped to " + shown_name(plan) +
-                    ", and mapped rows cannot be brought back yet",
-                "--no-way-back goes on without; a rollback then loses all that is written after the cutover");
+Refused refusal(const Finding& finding) {
+  return Refused(finding.code, finding.message, finding.mend);
 }
 
 // In a transaction that is rolled back: the file takes our writes, past whatever stands in their way.
@@ -51,8 +48,9 @@ void try_to_write(LegacyFile& file, const ReverseTables& tables) {
 
 }  // namespace
 
-SqliteWayBack::SqliteWayBack(const Settings& settings, const std::string& journal_path)
-    : JournalWayBack(settings, journal_path) {}
+SqliteWayBack::SqliteWayBack(const Settings& settings, const std::string& journal_path,
+                             std::shared_ptr<KeyMemory> keys)
+    : JournalWayBack(settings, journal_path), keys_(std::move(keys)) {}
 
 sqlite::Database SqliteWayBack::look_at_legacy() const {
   sqlite::Database legacy(settings_.source.end.path, sqlite::Database::Mode::read_write, look_timeout);
@@ -63,34 +61,44 @@ sqlite::Database SqliteWayBack::look_at_legacy() const {
 // A connection that fails is an Error, which run() outlives.
 std::vector<TablePlan> SqliteWayBack::plans() const {
   postgres::Connection target(connect_options(settings_, "tidegate way back"));
-  auto plans = recorded_plans(target, settings_.pipeline);
-  for (const TablePlan& plan : plans) refuse_mapped(plan);
-  return plans;
+  return recorded_plans(target, settings_.pipeline);
 }
 
+SqliteWayBack::Tables SqliteWayBack::look_at_tables(sqlite::Database& legacy) const {
+  postgres::Connection target(connect_options(settings_, "tidegate way back"));
+  Tables tables;
+  tables.plans = recorded_plans(target, settings_.pipeline);
+  tables.followed = followed_tables(target, tables.plans);
+  tables.sources = capture::read_catalog(legacy, settings_.tables.include, settings_.tables.exclude);
+  return tables;
+}
+
+// A mapping may fill tables of others, which cannot be published; all others must be.
 void SqliteWayBack::prepare(std::stop_token stop) {
-  std::vector<std::string> names;
-  for (const TablePlan& plan : plans()) names.push_back(target_name(plan));
-  capture_.make(names, stop);
+  postgres::Connection target(connect_options(settings_, "tidegate way back"));
+  std::set<std::string> names;
+  const auto recorded = recorded_plans(target, settings_.pipeline);
+  const auto followed = followed_tables(target, recorded);
+  for (const TablePlan& plan : recorded)
+    if (plan.from.empty() || followed.contains(target_name(plan))) names.insert(target_name(plan));
+  capture_.make({names.begin(), names.end()}, stop);
   if (!stop.stop_requested()) capture_.start();
 }
 
-ReverseTables SqliteWayBack::reverse_tables(sqlite::Database& legacy, std::vector<Finding>* findings) const {
+ReverseTables SqliteWayBack::reverse_tables(sqlite::Database& legacy, const Tables& all,
+                                            std::vector<Finding>* findings) {
   ReverseTables tables;
-  const auto sources = capture::read_catalog(legacy, settings_.tables.include, settings_.tables.exclude);
-  for (const TablePlan& plan : plans()) {
-    const auto source = std::find_if(sources.begin(), sources.end(),
+  for (const TablePlan& plan : all.plans) {
+    if (!plan.from.empty()) continue;
+    const auto source = std::find_if(all.sources.begin(), all.sources.end(),
                                      [&](const SourceTable& table) { return table.name == plan.source; });
-    if (source == sources.end()) {
+    if (source == all.sources.end()) {
       throw Refused("way-back-schema-changed", "the legacy file has no table " + plan.source + " any more",
                     "restore the table");
     }
     auto planned = plan_back(plan, *source);
     if (findings) findings->insert(findings->end(), planned.findings.begin(), planned.findings.end());
-    if (!findings && !planned.findings.empty()) {
-      const Finding& first = planned.findings.front();
-      throw Refused(first.code, first.message, first.mend);
-    }
+    if (!findings && !planned.findings.empty()) throw refusal(planned.findings.front());
     learn_forms(legacy, planned.table);
     tables.emplace(target_name(plan), std::move(planned.table));
   }
@@ -114,7 +122,10 @@ void SqliteWayBack::find_legacy_trouble(std::vector<Finding>& findings) const {
   const std::string& path = settings_.source.end.path;
   try {
     LegacyFile file(path, settings_.pipeline);
-    const ReverseTables tables = reverse_tables(file.database(), &findings);
+    const Tables all = look_at_tables(file.database());
+    const ReverseTables tables = reverse_tables(file.database(), all, &findings);
+    for (Finding& finding : MappedWayBack(settings_, all.plans, all.sources, all.followed).findings())
+      findings.push_back(std::move(finding));
     if (settings_.source.writers == Writers::waits) {
       try_to_write(file, tables);
     } else if (access(path.c_str(), W_OK) != 0) {
@@ -140,8 +151,14 @@ void SqliteWayBack::work(const Position& start, const std::stop_token& stop) {
                     file.position().sequence),
         "restore the state directory that belongs to it");
   }
-  const ReverseTables tables = reverse_tables(file.database(), nullptr);
-  SqliteSink sink(file, tables);
+  hand_over_keys();
+  const Tables all = look_at_tables(file.database());
+  const ReverseTables tables = reverse_tables(file.database(), all, nullptr);
+  const MappedWayBack mapped(settings_, all.plans, all.sources, all.followed);
+  for (const Finding& finding : mapped.findings())
+    if (finding.level == Level::block) throw refusal(finding);
+  const auto running = mapped.start(file, capture_.journal_path());
+  SqliteSink sink(file, tables, MappedWayBack::rows_of(running));
   Applier applier(journal, sink, {}, batches_back, [](const SchemaChange&, std::uint64_t) {});
   follow(
       applier, sink, [&file] { return file.rejects(); }, stop);
@@ -154,6 +171,11 @@ void SqliteWayBack::remove() {
   drop_legacy_tables(file.database());
   failpoint("back-before-removed");
   transaction.commit();
+}
+
+void SqliteWayBack::resume() {
+  hand_over_keys();
+  JournalWayBack::resume();
 }
 
 }  // namespace tidegate::cutover

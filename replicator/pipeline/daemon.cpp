@@ -189,10 +189,11 @@ std::unique_ptr<SourceWorker> make_source(const Settings& settings, const std::s
   return std::make_unique<CaptureWorker>(settings, state_path, coordination);
 }
 
-std::unique_ptr<cutover::WayBack> make_way_back(const Settings& settings, const StateDir& state_dir) {
+std::unique_ptr<cutover::WayBack> make_way_back(const Settings& settings, const StateDir& state_dir,
+                                                const std::shared_ptr<KeyMemory>& keys) {
   if (settings.source.end.kind == Endpoint::Kind::postgres)
     return std::make_unique<cutover::PostgresWayBack>(settings, state_dir.file("back.db"));
-  return std::make_unique<cutover::SqliteWayBack>(settings, state_dir.file("back.db"));
+  return std::make_unique<cutover::SqliteWayBack>(settings, state_dir.file("back.db"), keys);
 }
 
 // One run on a state directory that is ours. Its parts live as long as it does.
@@ -208,7 +209,7 @@ class Daemon {
         source_(make_source(settings, state_path_, store_, coordination_)),
         apply_(options_, *source_, coordination_, store_),
         cutover_(settings, state_dir.path(), state_path_, coordination_, store_, *source_, apply_,
-                 make_way_back(settings, state_dir)),
+                 make_way_back(settings, state_dir, options_.keys)),
         verify_(settings, *source_, apply_, coordination_, state_dir.file("control.db")),
         api_(coordination_, store_, apply_, cutover_, verify_, options_.target, state_path_) {
     show_identity(coordination_, settings);

@@ -6,12 +6,14 @@
 #include <algorithm>
 
 #include "apply/mapping/functions/functions.hpp"
+#include "apply/mapping/key_form.hpp"
 #include "apply/mapping/keys/key_calls.hpp"
 #include "apply/mapping/keys/key_functions.hpp"
 #include "apply/mapping/keys/remembered_keys.hpp"
 #include "apply/mapping/mapped_plan.hpp"
 #include "apply/mapping/owners.hpp"
 #include "apply/mapping/refusals.hpp"
+#include "apply/mapping/return_plan.hpp"
 #include "db/error.hpp"
 #include "replicator/journal/journal.hpp"
 #include "replicator/server_access.hpp"
@@ -159,12 +161,19 @@ void plan_maps(PlannedPipeline& planned, const std::vector<FilledTable>& mapped,
     if (!table_named(mapped, map.from)) throw no_such_table(map);
   }
   check_owners(maps);
+  std::vector<SourceTable> sources;
+  for (const FilledTable& table : mapped) sources.push_back(table.source);
+  plan_returns(maps, sources,
+               [](const MapTarget&) { return true; });  // refuses what [map.reverse] cannot mean
   const auto options = mapping_options(settings, nullptr);
   for (const FilledTable& table : mapped) {
     MappedTable compiled(outputs_of(maps, table.source.name), table.source,
                          relation_of(table.source, options.printed), options, 0);
     for (std::size_t i = 0; i < compiled.size(); ++i) {
       if (options.printed) check_key(compiled, i, table.source);
+      const MapOutput& output = compiled.output(i);
+      if (!output.target->contributor && !tells_rows_apart(*output.target, table.source))
+        throw key_may_be_shared(*output.target, *output.map);
       planned.tables.push_back(table.source);
       planned.measures.push_back(table.measure);
       planned.plans.push_back(mapped_plan(compiled.output(i), options.printed));

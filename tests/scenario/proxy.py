@@ -154,9 +154,9 @@ def shut(end):
         pass
 
 
-def wait_until(true, what):
-    deadline = time.monotonic() + PATIENCE
+def wait_until(true, what, patience=PATIENCE):
+    deadline = time.monotonic() + patience
     while not true():
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: nothing within {PATIENCE} s")
+            raise AssertionError(f"{what}: nothing within {patience} s")
         time.sleep(0.01)

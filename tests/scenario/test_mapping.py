@@ -237,6 +237,9 @@ class Mapping(unittest.TestCase):
         self.refused(CONFIG.replace("email = \"lower", "mail = \"lower"), "table-does-not-fit", f"{here}{column - 2}: .*it has no column mail")
         self.refused(CONFIG.replace("public.app_role", "public.tier"), "map-type", f"tidegate.toml:{line - 1}:\\d+: column role .* is (public\\.)?app_role, not public.tier")
         self.refused(CONFIG.replace('table = "public.young"', 'table = "public.yung"'), "table-missing", "tidegate.toml:\\d+:\\d+: table public.yung")
+        shared = f"tidegate.toml:\\d+:9: two rows of child_profile could get one key of public.children"
+        for key in ("uuid('child', lower(name))", "uuid('child', name)", "uuid('child', id / 2)", "uuid('child', 'x')"):
+            self.refused(CONFIG.replace("id = \"uuid('child', id)\", parent", f'id = "{key}", parent'), "map-key", shared)
         self.refused(CONFIG.replace('from = "user"', 'from = "users"'), "map-no-such-table", "tidegate.toml:\\d+:8: the source has no table users")
 
     def test_another_mapping_needs_a_new_beginning(self):

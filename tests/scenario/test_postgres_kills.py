@@ -71,7 +71,7 @@ class Rounds(unittest.TestCase):
         with the same state directory."""
         self.tide.start(failpoint=failpoint + "=stop")
         pid = self.tide.process.pid
-        wait_until(lambda: process_state(pid) == "T", failpoint)
+        wait_until(lambda: process_state(pid) == "T", failpoint, REACH)
         proxy.hold()
         os.kill(pid, signal.SIGCONT)
         proxy.wait_held()
@@ -101,7 +101,7 @@ class Rounds(unittest.TestCase):
             self.tide.target_url = proxy.url
             self.tide.start(failpoint=failpoint + "=stop")
             pid = self.tide.process.pid
-            wait_until(lambda: process_state(pid) == "T", failpoint)
+            wait_until(lambda: process_state(pid) == "T", failpoint, REACH)
             proxy.mute()
             os.kill(pid, signal.SIGCONT)
             proxy.wait_muted()

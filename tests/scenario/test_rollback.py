@@ -203,6 +203,28 @@ class Guards(Rollbacks):
         self.assertEqual(pipeline.verb("rollback").code, 2)
         self.assertEqual(pipeline.verb("rollback", "--confirm", "other").code, 2)
 
+    def test_given_up_after_a_rollback_nothing_keeps_the_targets_log(self):
+        pipeline = self.reversed()
+        rollback(pipeline)
+        words = ["reset", "--config", str(pathlib.Path(pipeline.base) / "tidegate.toml"), "--source", str(stage.app.path), "--target",
+                 "--confirm", name_of(pipeline)]
+        refused = pipeline.verb(*words)
+        self.assertEqual(refused.code, 2, refused.out + refused.err)
+        self.assertIn("tidegate stop", refused.err)
+        self.assertEqual(query(pipeline.target_url, "SELECT count(*) FROM tidegate.tables WHERE target_table = 'public.school'"), [(1,)],
+                         "nothing was emptied")
+        pipeline.stop()
+        query(pipeline.target_url, "CREATE VIEW public.in_use AS SELECT code FROM school")
+        refused = pipeline.verb(*words)
+        self.assertEqual(refused.code, 2, refused.out + refused.err)
+        self.assertIn("depends on a table", refused.err)
+        query(pipeline.target_url, "DROP VIEW public.in_use")
+        done = pipeline.verb(*words)
+        self.assertEqual(done.code, 0, done.out + done.err)
+        self.assertEqual(query(pipeline.target_url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), [(0,)])
+        for left in ("pg_replication_slots WHERE database = current_database()", "pg_publication"):
+            self.assertEqual(query(pipeline.target_url, f"SELECT count(*) FROM {left}"), [(0,)], left)
+
     def test_without_a_way_back_there_is_no_rollback(self):
         pipeline = configure(stage.pipeline()).start()
         pipeline.wait_phase("streaming", timeout=WAIT)

@@ -99,7 +99,7 @@ class LegacyApp:
     def forget_way_back(self):
         """Takes out what the way back of an earlier pipeline keeps in the file."""
         connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
-        connection.executescript("DROP TABLE IF EXISTS _tidegate_position; DROP TABLE IF EXISTS _tidegate_rejects")
+        connection.executescript("DROP TABLE IF EXISTS _tidegate_position; DROP TABLE IF EXISTS _tidegate_rejects; DROP TABLE IF EXISTS _tidegate_keys")
         connection.close()
 
     def kill(self):

@@ -280,6 +280,28 @@ TEST(Config, AMapIsReadWithItsPlaces) {
   EXPECT_EQ(map.to[1].types[0].type.text, "uuid");
 }
 
+TEST(Config, WhatAMapSaysOfTheWayBackIsReadAndRefusedWithItsPlace) {
+  const std::string map =
+      "[[map]]\nfrom = \"user\"\n[[map.to]]\ntable = \"people\"\ncolumns = { id = \"id\", mail = "
+      "\"lower(email)\" }\n[map.reverse]\n";
+  const Settings s = read(map + "email = \"people.mail\"\n" + both_ends);
+  ASSERT_EQ(s.maps.at(0).reverse.size(), 1u);
+  EXPECT_EQ(s.maps[0].reverse[0].target, "email");
+  EXPECT_EQ(s.maps[0].reverse[0].expression.where, "tidegate.toml:7:9");
+  const auto lines = show(s);
+  EXPECT_TRUE(std::any_of(lines.begin(), lines.end(), [](const Shown& line) {
+    return line.name == "map.reverse" && line.value == "email = \"people.mail\"";
+  }));
+  for (const char* bad : {"email", "upper(", "random()", "users.mail"}) {
+    try {
+      read(map + "email = \"" + bad + "\"\n" + both_ends);
+      ADD_FAILURE() << bad;
+    } catch (const Refused& refused) {
+      EXPECT_NE(std::string(refused.what()).find("tidegate.toml:7:"), std::string::npos) << refused.what();
+    }
+  }
+}
+
 TEST(Config, AMapThatLacksSomethingIsRefused) {
   const std::string begin = "[[map]]\nfrom = \"user\"\n";
   EXPECT_NE(complaint(begin).find("map.to is missing"), std::string::npos);

@@ -140,6 +140,37 @@ TEST_F(KeyMemoryTest, WhatIsNotInTheTargetGoesWithTheNextTransactionUntilItIs) {
   EXPECT_FALSE(one.memory.unsent(last));
 }
 
+TEST_F(KeyMemoryTest, APairOfARowThatWasBornOnTheTargetIsWhatUuidGives) {
+  const Row key{std::int64_t{57}}, other{std::int64_t{58}};
+  Memory one(path_);
+  EXPECT_EQ(one.memory.paired_uuid("user", key, "made"), "made");
+  one.memory.take_pairs({{"uuid:user", "[57]", "random", ""}});
+  EXPECT_EQ(one.memory.paired_uuid("user", key, "made"), "random");
+  EXPECT_EQ(one.memory.paired_uuid("user", other, "made"), "made");
+  EXPECT_EQ(one.memory.paired_uuid("child", key, "made"), "made");
+  EXPECT_THAT(one.memory.unsent(last)->sql, HasSubstr("tidegate.keys")) << "the target gets it as well";
+  one.memory.sent();
+  EXPECT_FALSE(one.memory.unsent(last));
+  one.memory.take_pairs({{"uuid:user", "[57]", "random", ""}});
+  EXPECT_FALSE(one.memory.unsent(last)) << "once is enough";
+  RememberedKeys looking(
+      sqlite::Database(path_, sqlite::Database::Mode::read_write, std::chrono::seconds(1)));
+  EXPECT_EQ(looking.paired_uuid("user", key, "made"), "random");
+  EXPECT_EQ(looking.paired_uuid("user", other, "made"), "made");
+}
+
+TEST(KeyCalls, OneThatEndsInAColumnSaysWhich) {
+  const std::vector<std::string> columns = {"id", "Parent"};
+  const auto key = column_key("surrogate('user', 'teacher', parent)", columns);
+  ASSERT_TRUE(key);
+  EXPECT_EQ(key->scope + " " + key->column, "surrogate:user Parent");
+  EXPECT_THAT(key->words, ElementsAre("teacher"));
+  EXPECT_TRUE(column_key(" uuid( 'user' ,id ) ", columns));
+  for (const char* other : {"uuid('user', id, parent)", "uuid('user', lower(id))", "uuid('user', 'id')",
+                            "uuid('user', id) || ''", "id", "uuid('user', other)", "uuid('user', 3)"})
+    EXPECT_FALSE(column_key(other, columns)) << other;
+}
+
 TEST(KeyCalls, AreReadFromTheExpression) {
   const auto call = key_call("surrogate('user', 'teacher', 'x', id)");
   ASSERT_TRUE(call);

@@ -16,6 +16,8 @@ class KeyAnswers {
   virtual std::int64_t surrogate(const std::string& entity, const Row& key) = 0;
   // The remembered one, or `made`.
   virtual std::string uuid(const std::string& entity, const Row& key, const std::string& made) = 0;
+  // The one that the target gave to a row that was born there, or `made`, which is not remembered.
+  virtual std::string paired_uuid(const std::string& entity, const Row& key, const std::string& made) = 0;
   // `column`: "public.users.email".
   virtual std::string unique_value(const std::string& column, const std::string& value, const Row& key) = 0;
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "apply/mapping/expression_check.hpp"
 #include "apply/plan.hpp"
 #include "apply/schema/expression.hpp"
 #include "apply/schema/tokens.hpp"
@@ -73,6 +74,21 @@ std::optional<KeyCall> key_call(std::string_view expression) {
     call.words.push_back(tokens[i + 1].text);
   }
   return call;
+}
+
+std::optional<ColumnKey> column_key(std::string_view expression, const std::vector<std::string>& columns) {
+  const auto call = key_call(expression);
+  if (!call) return std::nullopt;
+  const auto tokens = *tokens_of(expression);
+  const std::size_t last = 4 + 2 * call->words.size();  // of the key: fn ( 'entity' , 'word' , column )
+  const bool ends =
+      last + 3 == tokens.size() && tokens[last - 1].is_symbol(",") && tokens[last + 1].is_symbol(")");
+  const auto column =
+      ends ? passed_column(expression.substr(tokens[last].begin, tokens[last].end - tokens[last].begin),
+                           columns)
+           : std::nullopt;
+  if (!column) return std::nullopt;
+  return ColumnKey{call->function + ":" + call->entity, call->words, *column};
 }
 
 bool asks_unique_value(std::string_view expression) {

@@ -18,6 +18,14 @@ struct KeyCall {
   std::vector<std::string> words;  // the texts with which the key begins
 };
 std::optional<KeyCall> key_call(std::string_view expression);
+// One whose key ends in a bare column: `uuid('user', parent_id)`. Who knows the key knows the column's value.
+struct ColumnKey {
+  std::string scope;               // of the key memory: "uuid:user"
+  std::vector<std::string> words;  // with which the key begins
+  std::string column;              // as the source spells it
+  bool operator==(const ColumnKey&) const = default;
+};
+std::optional<ColumnKey> column_key(std::string_view expression, const std::vector<std::string>& columns);
 // Does the expression ask the key memory, whatever for?
 bool asks_memory(std::string_view expression);
 bool asks_unique_value(std::string_view expression);

@@ -39,8 +39,9 @@ void register_key_functions(sqlite::Database& engine, const UuidMaker& uuids,
     if (has_null(values)) return Null{};
     const std::string& entity = text_of(values[0], "uuid(): the entity is no text");
     std::string made = uuids.make(rest_of(values, 0));
-    if (!memory || !remembered.contains(entity)) return made;
-    return memory->uuid(entity, rest_of(values, 1), made);
+    if (!memory) return made;
+    if (remembered.contains(entity)) return memory->uuid(entity, rest_of(values, 1), made);
+    return memory->paired_uuid(entity, rest_of(values, 1), made);
   });
   engine.create_function("surrogate", any, [=](Arguments values) -> Value {
     require(values, 2, "surrogate() takes an entity and a key");

@@ -12,7 +12,7 @@
 namespace tidegate {
 
 // Without a memory, as for `plan`, surrogate() gives 0 and unique_value() its value. `remembered`: entities
-// whose UUIDs are kept.
+// whose UUIDs are kept; for others the memory is asked for pairs of rows that were born on the target.
 void register_key_functions(sqlite::Database& engine, const UuidMaker& uuids,
                             const std::shared_ptr<KeyAnswers>& memory,
                             const std::set<std::string>& remembered);

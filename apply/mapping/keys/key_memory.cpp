@@ -101,6 +101,23 @@ std::string KeyMemory::uuid(const std::string& entity, const Row& key, const std
   });
 }
 
+std::string KeyMemory::paired_uuid(const std::string& entity, const Row& key, const std::string& made) {
+  return answer([&]() -> std::string {
+    const KeyName name = uuid_name(entity, key);
+    const auto [known, is_new] = paired_.try_emplace(name.scope, false);
+    if (is_new) known->second = store_.has_any(name.scope);
+    return known->second ? remembered(name).value_or(made) : made;
+  });
+}
+
+void KeyMemory::take_pairs(const std::vector<KeyEntry>& pairs) {
+  std::lock_guard lock(mutex_);
+  for (const KeyEntry& pair : pairs)
+    if (store_.find(pair.scope, pair.key) != pair) store_.add(pair);
+  paired_.clear();
+  store_.flush();
+}
+
 std::string KeyMemory::free_value(const std::string& scope, const std::string& value) {
   if (!store_.is_taken(scope, value)) return value;
   int& n = next_choice_.try_emplace({scope, value}, 2).first->second;
@@ -236,6 +253,7 @@ void KeyMemory::meet(postgres::Connection& target, bool fresh) {
   releasing_.clear();
   before_.clear();
   next_choice_.clear();
+  paired_.clear();
   if (fresh) {
     take_from(target);
     give_to(target);

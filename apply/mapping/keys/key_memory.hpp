@@ -27,6 +27,10 @@ class KeyMemory : public KeyOutbox, public KeyAnswers {
   std::int64_t surrogate(const std::string& entity, const Row& key) override;
   // The remembered one; `made` is remembered where there is none.
   std::string uuid(const std::string& entity, const Row& key, const std::string& made) override;
+  std::string paired_uuid(const std::string& entity, const Row& key, const std::string& made) override;
+  // What rows that were born on the target got of the way back: durable when it returns, and in the target
+  // with its next transaction.
+  void take_pairs(const std::vector<KeyEntry>& pairs);
   // `value`, or where another source row holds that, the next of value+2, value+3 … (before the @ of an
   // e-mail). `column`: "public.users.email".
   std::string unique_value(const std::string& column, const std::string& value, const Row& key) override;
@@ -65,6 +69,7 @@ class KeyMemory : public KeyOutbox, public KeyAnswers {
   // Choices for a value below this one are taken, as long as nothing was released: else a value that
   // thousands of rows have would cost each of them thousands of look-ups.
   std::map<std::pair<std::string, std::string>, int> next_choice_;  // by scope and value
+  std::map<std::string, bool> paired_;  // does the memory have anything of that scope
   std::string owner_;
   std::exception_ptr failure_;
   std::vector<KeyEntry> before_;  // what the row held when its evaluation began, and did not ask for yet

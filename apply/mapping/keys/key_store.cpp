@@ -78,6 +78,12 @@ std::optional<KeyEntry> KeyStore::find(const std::string& scope, const std::stri
   return std::move(found.front());
 }
 
+bool KeyStore::has_any(const std::string& scope) {
+  static constexpr const char* sql =
+      "SELECT scope, key, answer, owner FROM keys WHERE scope = ?1 AND state <> 2 LIMIT 1";
+  return !all_of(prepared(sql).bind(1, view(scope))).empty();
+}
+
 bool KeyStore::is_taken(const std::string& scope, const std::string& answer) {
   static constexpr const char* sql =
       "SELECT scope, key, answer, owner FROM keys WHERE scope = ?1 AND answer = ?2 AND state <> 2";

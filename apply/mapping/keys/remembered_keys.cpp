@@ -44,6 +44,17 @@ std::string RememberedKeys::uuid(const std::string& entity, const Row& key, cons
   return find(uuid_name(entity, key)).value_or(made);
 }
 
+std::string RememberedKeys::paired_uuid(const std::string& entity, const Row& key, const std::string& made) {
+  const KeyName name = uuid_name(entity, key);
+  {
+    std::lock_guard lock(mutex_);
+    const auto [known, is_new] = paired_.try_emplace(name.scope, false);
+    if (is_new) known->second = store_.has_any(name.scope);
+    if (!known->second) return made;
+  }
+  return find(name).value_or(made);
+}
+
 std::string RememberedKeys::unique_value(const std::string& column, const std::string& value,
                                          const Row& key) {
   return known(unique_name(column, value, key));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <exception>
+#include <map>
 #include <mutex>
 
 #include "apply/mapping/keys/key_answers.hpp"
@@ -18,6 +19,7 @@ class RememberedKeys : public KeyAnswers {
 
   std::int64_t surrogate(const std::string& entity, const Row& key) override;
   std::string uuid(const std::string& entity, const Row& key, const std::string& made) override;
+  std::string paired_uuid(const std::string& entity, const Row& key, const std::string& made) override;
   std::string unique_value(const std::string& column, const std::string& value, const Row& key) override;
   void rethrow_failure() override;
   void begin_row(std::string) override {}
@@ -31,6 +33,7 @@ class RememberedKeys : public KeyAnswers {
 
   std::mutex mutex_;
   KeyStore store_;
+  std::map<std::string, bool> paired_;  // does the memory have anything of that scope
   std::exception_ptr failure_;
 };
 

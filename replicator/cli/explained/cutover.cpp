@@ -64,8 +64,8 @@ constexpr Explanation explanations[] = {
      "the target, where its work was done already.",
      "ALTER TABLE … ENABLE TRIGGER …; for the application that is the same."},
     {"cutover-mapped",
-     "With [[map]], the target's sequences and the way back depend on the mapping, which the cutover does "
-     "not look at yet.",
+     "A Postgres source with [[map]] has no cutover in this release: mapped rows come back to a SQLite file "
+     "only.",
      "Wait for it."},
     {"cutover-needs-wal", "Without WAL, reading the source and committing its fence get in each other's way.",
      "Start tidegate with --allow-wal, which switches the file."},
@@ -133,10 +133,20 @@ constexpr Explanation explanations[] = {
      "The message says why; the target keeps what it has."},
     // The way back.
     {"way-back-not-reversible",
-     "A column of the target is made from the legacy's by an expression that cannot be turned round, so what "
-     "is written to "
-     "it after a cutover could not be brought back.",
-     "Change the mapping so that both ends hold the same, or cut over without a way back (--no-way-back)."},
+     "What is written to a table of the target after a cutover could not be brought back: a column is made "
+     "by an "
+     "expression that cannot be turned round, or a mapping does not say which row of the legacy database it "
+     "is.",
+     "The finding names table and column. Write [map.reverse], change the mapping so that both ends hold the "
+     "same, or "
+     "cut over without a way back (--no-way-back)."},
+    {"way-back-not-followed",
+     "A table of the target is another role's, as those of Supabase Auth are, so tidegate cannot publish it "
+     "and its "
+     "changes do not come as they happen. What the legacy row needs of it is read when the row's own table "
+     "changes.",
+     "Nothing, or GRANT the owner's role to tidegate's. After a rollback `tidegate verify` names what "
+     "differs."},
     {"way-back-not-streaming",
      "The stream from the target back to the legacy database is not there or does not answer: what is "
      "written after a cutover "

@@ -49,6 +49,10 @@ constexpr Explanation explanations[] = {
      "Name the pipeline with --state DIR."},
     {"no-such-pipeline", "The target's schema tidegate knows no pipeline of this name.",
      "Use the configuration with which it ran; the name is [pipeline] name."},
+    {"target-tables-needed",
+     "`reset --target` drops the tables that tidegate made, and a view or a foreign key of somebody else "
+     "depends on one of them. No table was dropped.",
+     "Drop it first; DROP TABLE in psql, without CASCADE, names what depends on a table."},
     {"not-confirmed", "A verb that takes data away wants the pipeline's name once more.",
      "Add --confirm NAME."},
     {"map-two-owners", "Two maps own rows of one target table, and nothing says which rows are whose.",

@@ -1,0 +1,83 @@
+// Keys on the way back: from the target's to the legacy's, and new ones for rows that were born on the
+// target. apply/mapping/README.md, "Way back". Used by one thread.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apply/mapping/keys/key_answers.hpp"
+#include "apply/mapping/keys/key_calls.hpp"
+#include "apply/mapping/keys/key_store.hpp"
+#include "db/sqlite.hpp"
+#include "proto/table.hpp"
+
+namespace tidegate {
+
+class ReturnKeys : public KeyAnswers {
+ public:
+  // `legacy`: the file's connection, in which tidegate's tables are. `remembered`: the key memory as it is
+  // when the way back begins. Both outlive it.
+  ReturnKeys(sqlite::Database& legacy, std::shared_ptr<KeyAnswers> remembered);
+
+  // Rows of this entity are those of the table; the first that claims an entity gives out its ids.
+  void own(const ColumnKey& entity, const SourceTable& table);
+  // A row that was born in the legacy database: its key there, and what it is on the target.
+  void index(const ColumnKey& entity, const Value& key, const std::string& answer);
+
+  // What the legacy's key ends in; nothing where nobody knows the target's.
+  std::optional<Value> find(const ColumnKey& key, const std::string& answer);
+  // The same; of a key that nobody knows it gives out a new one and keeps the pair. Within the legacy file's
+  // transaction, with which the pair stands or falls.
+  Value find_or_give(const ColumnKey& key, const std::string& answer);
+  void keep(const KeyName& name, const std::string& answer);
+  // A transaction begins: what an earlier one gave out and took back is free.
+  void begin() { next_.clear(); }
+
+  // Under which name the mapping asked for this answer since listen(), if it did. Ends the listening.
+  std::optional<KeyName> asked_for(const std::string& answer);
+  void listen();
+
+  // As the mapping asks, forward.
+  std::int64_t surrogate(const std::string& entity, const Row& key) override;
+  std::string uuid(const std::string& entity, const Row& key, const std::string& made) override;
+  std::string paired_uuid(const std::string& entity, const Row& key, const std::string& made) override;
+  std::string unique_value(const std::string& column, const std::string& value, const Row& key) override;
+  void rethrow_failure() override;
+  void begin_row(std::string) override {}
+  void end_row() override {}
+  void row_is_gone(const std::string&) override {}
+  void table_is_empty(const std::string&) override {}
+
+ private:
+  struct Owner {
+    std::string table, column, scope;
+    bool gives_integers = true, autoincrement = false;
+  };
+  std::int64_t next_id(const Owner& owner);
+  // The pair's answer, or what `otherwise` gives.
+  template <typename Otherwise>
+  std::string answer(const KeyName& name, Otherwise otherwise);
+
+  sqlite::Database& legacy_;
+  std::shared_ptr<KeyAnswers> remembered_;
+  sqlite::Database index_;
+  sqlite::Statement into_index_, in_index_, pair_by_answer_, pair_by_key_, insert_pair_;
+  std::map<std::pair<std::string, std::vector<std::string>>, Owner> owners_;  // by scope and words
+  std::map<std::string, std::int64_t> next_;                                  // by table
+  bool listens_ = false;
+  std::vector<std::pair<KeyName, std::string>> asked_;  // with the answers
+  std::exception_ptr failure_;
+};
+
+// The pairs that the legacy file has; empty where it has no such table.
+std::vector<KeyEntry> pairs_in(sqlite::Database& legacy);
+
+// A mapped value as the target's texts are.
+std::string text_of_key(const Value& value);
+
+}  // namespace tidegate

@@ -1,0 +1,138 @@
+// Keys of the target and the legacy database, to and fro, in a real file.
+#include "apply/sqlite/return_keys.hpp"
+
+#include <gmock/gmock.h>
+
+#include "apply/sqlite/legacy_file.hpp"
+#include "support/live_file.hpp"
+
+namespace tidegate {
+namespace {
+
+using namespace testing_support;
+
+// The key memory of a pipeline that has surrogates of two users.
+class Remembered : public KeyAnswers {
+ public:
+  std::int64_t surrogate(const std::string&, const Row& key) override {
+    return 500 + std::get<std::int64_t>(key.back());
+  }
+  std::string uuid(const std::string&, const Row&, const std::string& made) override { return made; }
+  std::string paired_uuid(const std::string&, const Row&, const std::string& made) override { return made; }
+  std::string unique_value(const std::string&, const std::string& value, const Row&) override {
+    return value;
+  }
+  void rethrow_failure() override {}
+  void begin_row(std::string) override {}
+  void end_row() override {}
+  void row_is_gone(const std::string&) override {}
+  void table_is_empty(const std::string&) override {}
+};
+
+class Rig {
+ public:
+  explicit Rig(
+      const std::string& sql = "CREATE TABLE user (id INTEGER PRIMARY KEY); INSERT INTO user VALUES (3), (7)")
+      : app(wal_writer_of(live.path())) {
+    app.execute(sql);
+    user.name = "user";
+    user.columns = {{"id", "INTEGER", true, {}, "BINARY", {}, false}};
+    user.primary_key = {"id"};
+    user.integer_key = true;
+    open();
+  }
+  void open() {
+    keys.reset();
+    file = std::make_unique<LegacyFile>(live.path(), "p");
+    file->begin({"journal-1", 5, "start"});
+    keys = std::make_unique<ReturnKeys>(file->database(), std::make_shared<Remembered>());
+    keys->own(entity, user);
+    keys->index(entity, std::int64_t{3}, "uuid of 3");
+  }
+
+  LiveFile live;
+  sqlite::Database app;
+  SourceTable user;
+  ColumnKey entity{"uuid:user", {}, "id"};
+  std::unique_ptr<LegacyFile> file;
+  std::unique_ptr<ReturnKeys> keys;
+};
+
+Value number(std::int64_t value) {
+  return value;
+}
+
+TEST(ReturnKeys, FindsWhoWasBornInTheLegacyDatabase) {
+  Rig rig;
+  EXPECT_EQ(rig.keys->find(rig.entity, "uuid of 3"), number(3));
+  EXPECT_EQ(rig.keys->find(rig.entity, "uuid of 9"), std::nullopt);
+  EXPECT_EQ(rig.keys->find({"uuid:child", {}, "id"}, "uuid of 3"), std::nullopt);
+}
+
+TEST(ReturnKeys, GivesAnIdOnceAndWithTheTransactionOnly) {
+  Rig rig;
+  rig.keys->begin();
+  {
+    sqlite::Transaction taken_back(rig.file->database());
+    EXPECT_EQ(rig.keys->find_or_give(rig.entity, "new"), number(8));
+  }
+  EXPECT_EQ(rig.keys->find(rig.entity, "new"), std::nullopt);
+  rig.keys->begin();
+  sqlite::Transaction transaction(rig.file->database());
+  EXPECT_EQ(rig.keys->find_or_give(rig.entity, "another"), number(8));
+  EXPECT_EQ(rig.keys->find_or_give(rig.entity, "new"), number(9));
+  EXPECT_EQ(rig.keys->find_or_give(rig.entity, "another"), number(8));
+  transaction.commit();
+  rig.open();
+  EXPECT_EQ(rig.keys->find(rig.entity, "new"), number(9)) << "of an earlier process";
+  rig.keys->begin();
+  EXPECT_EQ(rig.keys->find_or_give(rig.entity, "third"), number(10)) << "9 is taken, though no row has it";
+  EXPECT_EQ(pairs_in(rig.app).size(), 3u);
+}
+
+TEST(ReturnKeys, AnIdThatAutoincrementHasGivenIsNotGivenAgain) {
+  Rig rig(
+      "CREATE TABLE user (id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO user VALUES (20); DELETE FROM "
+      "user");
+  rig.user.autoincrement = true;
+  ReturnKeys keys(rig.file->database(), std::make_shared<Remembered>());
+  keys.own(rig.entity, rig.user);
+  EXPECT_EQ(keys.find_or_give(rig.entity, "new"), number(21));
+}
+
+TEST(ReturnKeys, WordsTellTablesApart) {
+  Rig rig;
+  const ColumnKey teacher{"surrogate:person", {"teacher"}, "id"},
+      parent{"surrogate:person", {"parent"}, "id"};
+  rig.keys->index(teacher, std::int64_t{3}, "503");
+  EXPECT_EQ(rig.keys->find(teacher, "503"), number(3));
+  EXPECT_EQ(rig.keys->find(parent, "503"), std::nullopt);
+}
+
+TEST(ReturnKeys, TheMappingIsAnsweredByThePairFirst) {
+  Rig rig;
+  rig.keys->find_or_give(rig.entity, "random");
+  EXPECT_EQ(rig.keys->paired_uuid("user", {number(8)}, "made"), "random");
+  EXPECT_EQ(rig.keys->paired_uuid("user", {number(3)}, "made"), "made");
+  EXPECT_EQ(rig.keys->uuid("user", {number(8)}, "made"), "random");
+  EXPECT_EQ(rig.keys->surrogate("person", {number(3)}), 503);
+  rig.keys->listen();
+  rig.keys->paired_uuid("user", {number(4)}, "four");
+  rig.keys->paired_uuid("identity", {std::string("four")}, "five");
+  const auto name = rig.keys->asked_for("five");
+  ASSERT_TRUE(name);
+  EXPECT_EQ(name->scope + name->key, "uuid:identity[\"four\"]");
+}
+
+TEST(ReturnKeys, ATextKeyIsTheTargetsOwn) {
+  Rig rig("CREATE TABLE user (id TEXT PRIMARY KEY)");
+  SourceTable table = rig.user;
+  table.columns[0].declared_type = "VARCHAR(36)";
+  table.integer_key = false;
+  ReturnKeys keys(rig.file->database(), std::make_shared<Remembered>());
+  keys.own(rig.entity, table);
+  EXPECT_EQ(keys.find_or_give(rig.entity, "uuid"), Value(std::string("uuid")));
+}
+
+}  // namespace
+}  // namespace tidegate
