@@ -16,11 +16,19 @@ namespace {
 // is a lot; past the limit all are forgotten, since a leak on the server would be worse than preparing again.
 constexpr std::size_t max_prepared = 500;
 
+// Whatever the database or the role has for a default: how values are spelled and read, how long we may take,
+// what a commit's answer means. The limits in the SELECT are not known to every server.
 constexpr const char* session_setup =
     "SET client_encoding = 'UTF8'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET TimeZone "
     "= 'UTC'; "
     "SET extra_float_digits = 3; SET bytea_output = 'hex'; SET standard_conforming_strings = on; "
+    "SET xmloption = 'content'; SET array_nulls = on; SET lc_monetary = 'C'; "
     "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '20s'; "
+    "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings "
+    "WHERE name IN ('idle_session_timeout', 'transaction_timeout') AND setting <> '0'; "
+    "SET default_transaction_isolation = 'read committed'; SET default_transaction_deferrable = off; "
+    "SELECT pg_catalog.set_config('synchronous_commit', 'on', false) "
+    "WHERE pg_catalog.current_setting('synchronous_commit') = 'off'; "
     "SET client_min_messages = 'warning'; SET search_path = ''; "
     // So that the server lets go of what a session held whose machine is gone.
     "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3";

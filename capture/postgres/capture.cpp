@@ -39,7 +39,9 @@ std::string quoted(const std::string& name) {
 }
 
 const char* const other_history_mend =
-    "LSNs of one history say nothing in another: start with a new state directory and an emptied target";
+    "positions of one history say nothing in another: `tidegate reset --target --confirm NAME` takes away "
+    "what "
+    "was copied; then run with a new state directory";
 
 void check_history(const CaptureState::Held& held, const postgres::SystemIdentity& source) {
   if (source.identifier != held.system_identifier) {

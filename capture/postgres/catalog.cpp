@@ -62,7 +62,7 @@ FROM pg_catalog.unnest($1::pg_catalog.oid[]) r(oid),
   JOIN pg_catalog.pg_class c ON c.oid = t.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 ORDER BY r.oid, n.nspname COLLATE "C", c.relname COLLATE "C")";
 
-// What any statement about tables, columns, keys or partitions writes; statistics are left out.
+// What any statement about tables, columns, keys, partitions or enums writes; statistics are left out.
 constexpr const char* mark_sql = R"(
 SELECT pg_catalog.concat_ws(' ',
   (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws('/', c.oid, c.relfilenode, c.relnamespace, c.relname,
@@ -74,7 +74,9 @@ SELECT pg_catalog.concat_ws(' ',
    FROM pg_catalog.pg_inherits i),
   (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws('/', x.indexrelid, x.indisreplident,
      x.indisprimary, x.indisvalid, x.indimmediate), 0)::numeric)
-   FROM pg_catalog.pg_index x WHERE x.indrelid >= 16384))
+   FROM pg_catalog.pg_index x WHERE x.indrelid >= 16384),
+  (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws('/', e.oid, e.enumtypid, e.enumlabel), 0)::numeric)
+   FROM pg_catalog.pg_enum e))
 )";
 
 // Those that belong to a column, and those that a default draws from without that.

@@ -14,7 +14,9 @@ postgres::Lsn lsn_at(const postgres::Result& row, int column) {
 }
 
 const char* const resync_mend =
-    "changes since then are gone: drop the slot, and start with a new state directory and an emptied target";
+    "changes since then are gone: `tidegate reset source --confirm NAME` drops the slot, `tidegate reset "
+    "--target "
+    "--confirm NAME` takes away what was copied; then run with a new state directory";
 
 }  // namespace
 

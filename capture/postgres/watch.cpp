@@ -17,7 +17,7 @@ SELECT pg_catalog.current_setting('wal_level'),
 constexpr const char* slot_sql = R"(
 SELECT s.active, coalesce(s.active_pid, 0), coalesce(s.wal_status, 'lost'), coalesce(s.restart_lsn::text, ''),
   coalesce(s.confirmed_flush_lsn::text, ''), coalesce(w.lsn - s.confirmed_flush_lsn, 0)::bigint,
-  coalesce(w.lsn - s.restart_lsn, 0)::bigint, s.safe_wal_size
+  coalesce(w.lsn - s.restart_lsn, 0)::bigint, s.safe_wal_size, (w.lsn - '0/0')::bigint
 FROM pg_catalog.pg_replication_slots s,
   (SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
                ELSE pg_catalog.pg_current_wal_lsn() END AS lsn) w
@@ -56,6 +56,7 @@ std::optional<SlotFacts> read_slot(postgres::Connection& source, const std::stri
   slot.lag_bytes = bytes_at(rows, 5);
   slot.retained_bytes = bytes_at(rows, 6);
   if (!rows.is_null(0, 7)) slot.safe_wal_size = rows.integer(0, 7);
+  slot.written = bytes_at(rows, 8);
   return slot;
 }
 

@@ -17,6 +17,7 @@ struct SlotFacts {
   int active_pid = 0;                            // 0: nobody reads it
   std::string wal_status;                        // reserved, extended, unreserved, lost
   std::string restart_lsn, confirmed_flush_lsn;  // "" where the slot has none
+  std::uint64_t written = 0;                     // the end of the source's log, in bytes from its beginning
   std::uint64_t lag_bytes = 0;                   // written since what we confirmed
   std::uint64_t retained_bytes = 0;              // WAL on the source's disk for this slot
   std::optional<std::int64_t> safe_wal_size;     // bytes that may still be written before the slot is lost;

@@ -62,6 +62,8 @@ constexpr const char* postgres_lines =
     R"(url = "${LEGACY_DB_URL}"         # of a role with REPLICATION that owns the tables; a direct connection, no pooler
 on_schema_change = "carry"      # or "pause"
 # jobs = 2                      # connections that copy the snapshot
+# snapshot_max_age = "1h"       # a copy that takes longer begins a new snapshot, so that the source can vacuum
+# schema_poll = "5s"            # how often the source is asked whether its schema changed
 # set_identity_full = true      # consent to REPLICA IDENTITY FULL on tables without a primary key
 # accept_unbounded_wal = true   # the source may keep WAL for us without limit while tidegate is away
 )";

@@ -101,7 +101,8 @@ int quarantine_list(const Invocation& invocation) {
   } else {
     print_lines(entries);
     fmt::print(
-        "\n{}. Mend them in the source and `tidegate quarantine retry`, or `tidegate quarantine accept`.\n",
+        "\n{}. Mend them in the source and `tidegate quarantine retry --all`, or `tidegate quarantine "
+        "accept`.\n",
         format_rows(entries.size()));
   }
   return 0;

@@ -19,6 +19,8 @@ namespace fs = std::filesystem;
 const std::vector<std::string> log_formats = {"text", "json"};
 const std::vector<std::string> log_levels = {"debug", "info", "warn", "error"};
 
+constexpr std::chrono::milliseconds least_schema_poll{100};
+
 // All that the parts of a load share.
 struct Loading {
   const Flags& flags;
@@ -126,6 +128,9 @@ void read_postgres_source(Section& section, Loading& loading) {
     postgres.pg_bin = absolute(*folder, loading.file_folder);
   postgres.jobs = section.count("jobs").value_or(postgres.jobs);
   postgres.snapshot_max_age = section.duration("snapshot_max_age").value_or(postgres.snapshot_max_age);
+  postgres.schema_poll = section.duration("schema_poll").value_or(postgres.schema_poll);
+  if (postgres.schema_poll < least_schema_poll)
+    section.refuse("schema_poll", "is less than 100 ms", "the default is 5s");
   postgres.accept_unbounded_wal = section.boolean("accept_unbounded_wal").value_or(false);
   postgres.set_identity_full = section.boolean("set_identity_full").value_or(false);
 }

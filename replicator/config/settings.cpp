@@ -74,6 +74,20 @@ std::string columns_toml(const MapTarget& target) {
   return columns;
 }
 
+template <typename Add>
+void add_postgres_source(const Settings& s, const Add& add) {
+  const PostgresSourceSettings& postgres = s.source.postgres;
+  add("source.ca_file", quoted_toml(postgres.ca_file));
+  add("source.publication", quoted_toml(publication_name(s)));
+  add("source.slot", quoted_toml(slot_name(s)));
+  add("source.pg_bin", quoted_toml(postgres.pg_bin));
+  add("source.jobs", fmt::format("{}", postgres.jobs));
+  add("source.snapshot_max_age", quoted_toml(exact_duration(postgres.snapshot_max_age)));
+  add("source.schema_poll", quoted_toml(exact_duration(postgres.schema_poll)));
+  add("source.accept_unbounded_wal", postgres.accept_unbounded_wal ? "true" : "false");
+  add("source.set_identity_full", postgres.set_identity_full ? "true" : "false");
+}
+
 }  // namespace
 
 std::string publication_name(const Settings& settings) {
@@ -119,17 +133,7 @@ std::vector<Shown> show(const Settings& s) {
   if (s.source.end.kind == Endpoint::Kind::sqlite)
     add("source.busy_timeout", quoted_toml(exact_duration(s.source.busy_timeout)));
   add("source.allow_wal", s.source.allow_wal ? "true" : "false");
-  if (s.source.end.kind == Endpoint::Kind::postgres) {
-    const PostgresSourceSettings& postgres = s.source.postgres;
-    add("source.ca_file", quoted_toml(postgres.ca_file));
-    add("source.publication", quoted_toml(publication_name(s)));
-    add("source.slot", quoted_toml(slot_name(s)));
-    add("source.pg_bin", quoted_toml(postgres.pg_bin));
-    add("source.jobs", fmt::format("{}", postgres.jobs));
-    add("source.snapshot_max_age", quoted_toml(exact_duration(postgres.snapshot_max_age)));
-    add("source.accept_unbounded_wal", postgres.accept_unbounded_wal ? "true" : "false");
-    add("source.set_identity_full", postgres.set_identity_full ? "true" : "false");
-  }
+  if (s.source.end.kind == Endpoint::Kind::postgres) add_postgres_source(s, add);
   add("target.url", quoted_toml(masked(s.target.end)));
   add("target.ca_file", quoted_toml(s.target.ca_file));
   add("target.schema", s.target.schema == TargetSchema::create ? "\"create\"" : "\"existing\"");

@@ -30,8 +30,9 @@ struct PostgresSourceSettings {
   std::string pg_bin;             // where pg_dump is; empty: Debian's newest
   std::uint64_t jobs = 2;         // connections that copy the snapshot
   std::chrono::milliseconds snapshot_max_age = std::chrono::hours(1);
-  bool accept_unbounded_wal = false;  // the slot may fill the source's disk while tidegate is away
-  bool set_identity_full = false;     // consent to REPLICA IDENTITY FULL on tables without a usable key
+  std::chrono::milliseconds schema_poll{5000};  // between two looks at the catalogue
+  bool accept_unbounded_wal = false;            // the slot may fill the source's disk while tidegate is away
+  bool set_identity_full = false;  // consent to REPLICA IDENTITY FULL on tables without a usable key
 };
 
 struct SourceSettings {

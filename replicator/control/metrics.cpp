@@ -99,6 +99,8 @@ std::string metrics_text(const Status& s) {
   if (s.slot) {
     out.one("slot_lag_bytes", "gauge", "WAL that the source keeps for the slot", s.slot->lag_bytes);
     out.one("slot_left_bytes", "gauge", "WAL until the source gives the slot up", s.slot->left_bytes);
+    out.one("slot_left_seconds", "gauge", "the same as time, at the source's present rate",
+            s.slot->left_seconds);
     out.one("slot_usable", "gauge", "0 once the source has given the slot up",
             s.slot->wal_status == "lost" || s.slot->wal_status == "gone" ? 0 : 1);
   }

@@ -24,6 +24,10 @@ constexpr std::size_t errors_shown = 3;
 constexpr double long_transaction = 60;         // seconds
 constexpr double worth_a_warning = 7 * 86'400;  // seconds until the disk is full
 
+std::string counted(std::uint64_t count, const char* what) {
+  return format_count(count) + " " + what + (count == 1 ? "" : "s");
+}
+
 enum class Ink { plain, bold, dim, green, yellow, red, cyan };
 
 // A source's names are its own: a control byte in one must not reach the terminal.
@@ -319,7 +323,7 @@ class Picture {
     if (!lag_is_known()) return "not known yet";
     std::vector<std::string> parts;
     if (s_.lag.seconds) parts.push_back(seconds_text(*s_.lag.seconds));
-    if (s_.lag.transactions) parts.push_back(format_count(*s_.lag.transactions) + " transactions");
+    if (s_.lag.transactions) parts.push_back(counted(*s_.lag.transactions, "transaction"));
     if (s_.lag.bytes) parts.push_back(format_size(*s_.lag.bytes));
     std::string text;
     for (const auto& part : parts) text += (text.empty() ? "" : dot()) + part;
@@ -346,6 +350,8 @@ class Picture {
     if (slot.oldest_transaction_seconds && *slot.oldest_transaction_seconds > long_transaction)
       text += dot() + "held by a transaction of " + seconds_text(*slot.oldest_transaction_seconds);
     if (slot.left_bytes) text += dot() + format_size(*slot.left_bytes) + " left";
+    if (slot.left_seconds && *slot.left_seconds < worth_a_warning)
+      text += ", " + seconds_text(*slot.left_seconds) + " at this rate";
     return text;
   }
 
@@ -373,14 +379,14 @@ class Picture {
     std::string text =
         !runs ? "not running: no rollback now" : "a rollback could lose " + seconds_text(*back.lag_seconds);
     if (runs && back.lag_transactions && *back.lag_transactions > 0)
-      text += dot() + format_count(*back.lag_transactions) + " transactions";
+      text += dot() + counted(*back.lag_transactions, "transaction");
     if (back.rejects > 0) text += dot() + format_rows(back.rejects) + " rejected";
     labelled("way back", text, back.ready ? Ink::green : Ink::red);
   }
 
   void stream() {
-    std::string applied = fmt::format("{} transactions{}{} changes", format_count(s_.totals.transactions),
-                                      dot(), format_count(s_.totals.changes));
+    std::string applied =
+        counted(s_.totals.transactions, "transaction") + dot() + counted(s_.totals.changes, "change");
     if (rates_ && rates_->changes_per_second > 0)
       applied += dot() + per_second(rates_->changes_per_second, "changes");
     labelled("streamed", applied);

@@ -42,6 +42,7 @@ json::value json_of(const std::optional<SlotStatus>& slot) {
           {"wal_status", slot->wal_status},
           {"lag_bytes", slot->lag_bytes},
           {"left_bytes", or_null(slot->left_bytes)},
+          {"left_seconds", or_null(slot->left_seconds)},
           {"oldest_transaction_seconds", or_null(slot->oldest_transaction_seconds)}};
 }
 
@@ -183,6 +184,7 @@ void read_slot(const Members& root, Status& s) {
   members.read("wal_status", slot.wal_status);
   members.read("lag_bytes", slot.lag_bytes);
   members.read("left_bytes", slot.left_bytes);
+  members.read("left_seconds", slot.left_seconds);
   members.read("oldest_transaction_seconds", slot.oldest_transaction_seconds);
 }
 

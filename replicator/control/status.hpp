@@ -51,6 +51,7 @@ struct SlotStatus {
   std::string name, wal_status;  // reserved, extended, unreserved, lost; gone where it is not there
   std::uint64_t lag_bytes = 0;   // WAL that the server keeps since we have not taken it
   std::optional<std::uint64_t> left_bytes;  // more of it until the server gives the slot up; absent: no limit
+  std::optional<double> left_seconds;  // the same as time, at the source's present rate; absent: not known
   std::optional<double> oldest_transaction_seconds;  // open at the source, and holding the slot back
   bool operator==(const SlotStatus&) const = default;
 };

@@ -193,4 +193,10 @@ std::uint64_t JournalReader::total_bytes() {
   return static_cast<std::uint64_t>(state_.integer("SELECT coalesce(sum(length(body)), 0) FROM journal"));
 }
 
+std::uint64_t JournalReader::bytes_since(std::int64_t written_at_us) {
+  auto row = state_.prepare("SELECT coalesce(sum(length(body)), 0) FROM journal WHERE written_at >= ?");
+  row.bind(1, written_at_us).step();
+  return static_cast<std::uint64_t>(row.integer(0));
+}
+
 }  // namespace tidegate

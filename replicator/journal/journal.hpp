@@ -69,6 +69,7 @@ class JournalReader {
   };
   Backlog backlog_after(std::uint64_t sequence);
   std::uint64_t total_bytes();  // of all bodies that are kept, as stored
+  std::uint64_t bytes_since(std::int64_t written_at_us);
 
  private:
   sqlite::Database state_;

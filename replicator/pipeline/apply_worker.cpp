@@ -308,6 +308,31 @@ void ApplyWorker::keep_audit_head(ApplySession& session) {
   audit_head_ = head;
 }
 
+void ApplyWorker::order_or_report(ApplySession& session, const std::string& table) {
+  try {
+    session.resyncs->order(table);
+  } catch (const Refused& refused) {
+    coordination_.report(
+        "enum-changed",
+        fmt::format("names of labels that rows of table {} have were handed on, and it is not "
+                    "copied again by itself: {}; run: tidegate resync {}",
+                    table, refused.message(), table),
+        table);
+  }
+}
+
+void ApplyWorker::follow_enums(ApplySession& session, RowRetries& retries) {
+  const auto copy_again = [&](const std::string& table) {
+    refuse_mapped(session, table, "names of an enum's labels were handed on");
+    if (!session.resyncs->is_known(table)) return order_or_report(session, table);
+    TargetTransaction transaction(session.target);
+    session.resyncs->begin_anew(*session.applier, table);
+    transaction.commit();
+  };
+  const auto apply = [&] { apply_once(session); };
+  if (session.view->follow_enums(session.scene(), apply, copy_again)) retries.retry_held();
+}
+
 // What came to the source beside the stream, and tables that are copied.
 void ApplyWorker::follow_source(ApplySession& session, RowRetries& retries) {
   auto before = session.plans.size();
@@ -317,6 +342,7 @@ void ApplyWorker::follow_source(ApplySession& session, RowRetries& retries) {
     show_streaming(coordination_, session);
   }
   for (const auto& table : session.view->make_partitions(session.scene())) retries.retry_table(table);
+  follow_enums(session, retries);
   session.resyncs->tend(*session.applier);
   if (session.resyncs->take_ended()) {
     fence(session);

@@ -63,6 +63,8 @@ class ApplyWorker {
   void build_objects(ApplySession& session);
   void stream(ApplySession& session, RowRetries& retries);
   bool apply_once(ApplySession& session);
+  void order_or_report(ApplySession& session, const std::string& table);
+  void follow_enums(ApplySession& session, RowRetries& retries);
   void follow_source(ApplySession& session, RowRetries& retries);
   void serve_resyncs(ApplySession& session);
   void serve_orders(ApplySession& session);

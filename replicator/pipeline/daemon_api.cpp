@@ -70,10 +70,15 @@ json::object shown(const QuarantineEntry& entry) {
   return out;
 }
 
-double seconds_since_us(std::int64_t then) {
+constexpr std::int64_t growth_window_us = 60'000'000;
+
+std::int64_t now_us() {
   using namespace std::chrono;
-  auto now = duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
-  return std::max(0.0, static_cast<double>(now - then) / 1e6);
+  return duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+double seconds_since_us(std::int64_t then) {
+  return std::max(0.0, static_cast<double>(now_us() - then) / 1e6);
 }
 
 std::string text_of(const json::value& value) {
@@ -118,6 +123,8 @@ Status DaemonApi::status() {
   auto space = std::filesystem::space(std::filesystem::path(state_path_).parent_path(), ignored);
   if (!ignored) status.journal.free_bytes = space.available;
   status.journal.bytes = journal.total_bytes();
+  status.journal.bytes_per_second =
+      static_cast<double>(journal.bytes_since(now_us() - growth_window_us)) / (growth_window_us / 1e6);
   if (coordination_.paused()) status.phase = "paused";
   status.sampled_at_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
                              std::chrono::system_clock::now().time_since_epoch())

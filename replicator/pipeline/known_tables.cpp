@@ -78,24 +78,55 @@ PostgresTable table_from(const json::value& value) {
   return table;
 }
 
-}  // namespace
+json::object to_object(const capture::EnumType& type) {
+  json::array labels;
+  for (const auto& label : type.labels) labels.push_back({{"oid", label.oid}, {"text", label.text}});
+  return {{"schema", type.schema}, {"name", type.name}, {"labels", labels}};
+}
 
-std::string known_to_json(const std::vector<PostgresTable>& tables) {
+capture::EnumType enum_from(const json::value& value) {
+  capture::EnumType type{text(value, "schema"), text(value, "name"), {}};
+  for (const auto& label : value.at("labels").as_array())
+    type.labels.push_back({label.at("oid").to_number<std::uint32_t>(), text(label, "text")});
+  return type;
+}
+
+template <typename T>
+std::string to_json(const std::vector<T>& items) {
   json::array all;
-  for (const auto& table : tables) all.push_back(to_object(table));
+  for (const auto& item : items) all.push_back(to_object(item));
   return json::serialize(all);
 }
 
-std::vector<PostgresTable> known_from_json(std::string_view kept) {
+template <typename T>
+std::vector<T> from_json(std::string_view kept, T (*make)(const json::value&)) {
   try {
-    std::vector<PostgresTable> tables;
+    std::vector<T> items;
     json::value all = json::parse(kept);
-    for (const auto& table : all.as_array()) tables.push_back(table_from(table));
-    return tables;
+    for (const auto& item : all.as_array()) items.push_back(make(item));
+    return items;
   } catch (const std::exception& failure) {
-    throw std::invalid_argument(std::string("the kept tables of the source cannot be read: ") +
+    throw std::invalid_argument(std::string("what was kept of the source's schema cannot be read: ") +
                                 failure.what());
   }
+}
+
+}  // namespace
+
+std::string known_to_json(const std::vector<PostgresTable>& tables) {
+  return to_json(tables);
+}
+
+std::vector<PostgresTable> known_from_json(std::string_view kept) {
+  return from_json(kept, table_from);
+}
+
+std::string enums_to_json(const std::vector<capture::EnumType>& types) {
+  return to_json(types);
+}
+
+std::vector<capture::EnumType> enums_from_json(std::string_view kept) {
+  return from_json(kept, enum_from);
 }
 
 }  // namespace tidegate

@@ -71,6 +71,8 @@ NewShape new_shape(const PostgresTable& known, const PostgresTable& now, const T
     auto* there = planned(plan, column.name);
     auto* before = column_named(known, column.name);
     if (!there && !(before && before->generated)) add(column, shape);
+    // A resync that did not come to its end may have added it with another type.
+    if (!there && before && !column.generated) retype(column, column.name, shape);
     if (column.generated) continue;
     shape.plan.columns.push_back(*planned(fresh, column.name));
     if (!there) continue;

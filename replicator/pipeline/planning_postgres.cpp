@@ -6,6 +6,7 @@
 #include "capture/postgres/catalog.hpp"
 #include "capture/postgres/pg_dump.hpp"
 #include "capture/postgres/publication.hpp"
+#include "replicator/doctor/postgres_source.hpp"
 #include "replicator/pipeline/mapping_setup.hpp"
 #include "replicator/pipeline/planning.hpp"
 #include "replicator/server_access.hpp"
@@ -27,6 +28,20 @@ std::vector<std::string> left_out(postgres::Connection& source, const std::vecto
     if (!is_chosen) names.push_back(table.source);
   }
   return names;
+}
+
+// What keeps the source's server from being replicated, as doctor says it; its tables' troubles are among
+// that.
+std::vector<Finding> server_obstacles(postgres::Connection& source, const Settings& settings) {
+  const auto& from = settings.source.postgres;
+  auto facts = read_postgres_source(source, settings.tables, slot_name(settings), publication_name(settings));
+  auto findings = findings_of(facts, {from.set_identity_full, from.accept_unbounded_wal});
+  std::erase_if(findings, [](const Finding& one) { return one.level != Finding::Level::block; });
+  return findings;
+}
+
+bool keeps_from_dumping(const Finding& finding) {
+  return finding.code == "table-not-readable" || finding.code == "no-tables";
 }
 
 void find_obstacles(const std::vector<capture::PostgresTable>& tables, const Settings& settings,
@@ -66,6 +81,8 @@ PlannedPipeline plan_postgres(const Settings& settings) {
     planned.tables.push_back(std::move(filled.source));
     planned.measures.push_back(std::move(filled.measure));
   }
+  planned.findings = server_obstacles(source, settings);
+  if (std::any_of(planned.findings.begin(), planned.findings.end(), keeps_from_dumping)) return planned;
   auto dump = capture::dump_schema(source, tables, {settings.source.postgres.pg_bin, ""});
   auto schema =
       filter_dump(dump, {planned.tables, left_out(source, planned.tables), capture::read_extensions(source),
@@ -73,8 +90,7 @@ PlannedPipeline plan_postgres(const Settings& settings) {
   for (const auto& table : planned.tables) planned.plans.push_back(native_plan(table, schema.moved));
   planned.ddl = std::move(schema.ddl);
   planned.ddl.at_end = std::move(schema.at_end);
-  planned.findings = planned.ddl.findings;
-  find_obstacles(tables, settings, planned.findings);
+  planned.findings.insert(planned.findings.end(), planned.ddl.findings.begin(), planned.ddl.findings.end());
   for (const auto& plan : planned.plans) find_empty(plan, planned.findings);
   plan_maps(planned, mapped, settings);
   return planned;

@@ -8,17 +8,11 @@
 #include "apply/postgres/chunk_ledger.hpp"
 #include "apply/postgres/native/native_sink.hpp"
 #include "apply/postgres/resync_ledger.hpp"
-#include "apply/postgres/row_errors.hpp"
 #include "apply/postgres/sequences.hpp"
 #include "apply/schema/native/native_plan.hpp"
-#include "capture/postgres/publication.hpp"
 #include "capture/postgres/watch.hpp"
 #include "replicator/log.hpp"
-#include "replicator/pipeline/ddl_store.hpp"
-#include "replicator/pipeline/new_shape.hpp"
-#include "replicator/pipeline/planning.hpp"
 #include "replicator/pipeline/postgres_snapshot.hpp"
-#include "replicator/pipeline/schema_drift.hpp"
 #include "replicator/pipeline/source_rows.hpp"
 #include "replicator/server_access.hpp"
 
@@ -205,104 +199,6 @@ bool PostgresView::retry(const QuarantineEntry& entry, TargetApplier& applier, c
     return applier.retry(entry, relation, std::move(row));
   }
   return false;
-}
-
-std::string PostgresView::schema_difference(const TargetScene& scene) {
-  std::vector<std::string> names;
-  for (const auto& [name, plan] : scene.plans) names.push_back(plan.source_table());
-  const auto now = capture::read_catalog(source(), names, {});
-  for (const auto& name : names) {
-    const auto known = source_.schema->known(name);
-    const auto there =
-        std::find_if(now.begin(), now.end(), [&](const auto& table) { return table.source == name; });
-    if (!known || there == now.end()) return "table " + name + " is not the one that was copied";
-    if (standing(*known, &*there).kind != Standing::Kind::same)
-      return "table " + name + " was altered, and the target has not followed";
-  }
-  return "";
-}
-
-// The change may not have reached the stream yet; what the watch knew of the table before is what the target
-// has.
-NewShape PostgresView::shape_now(const TargetScene& scene, const TablePlan& plan) {
-  auto found = capture::read_catalog(source(), {plan.source}, {});
-  if (found.size() != 1) {
-    throw Refused("table-gone", "table " + plan.source + " is not at the source any more",
-                  "leave it out of a new pipeline, or make it again");
-  }
-  auto known = source_.schema->known(plan.source);
-  // Columns that others made keep their types.
-  bool ours = source_.settings.target.schema == TargetSchema::create;
-  NewShape shape = new_shape(ours && known ? *known : found.front(), found.front(), plan);
-  for (const auto& column : columns_that_went(plan, found.front())) {
-    bool there = scene.session.connection()
-                     .run(
-                         "SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = "
-                         "$1::pg_catalog.regclass AND attname = $2 AND NOT attisdropped)",
-                         {quoted_name(plan), column})
-                     .boolean(0, 0);
-    if (!there) continue;
-    throw Refused("column-gone",
-                  "column " + column + " of table " + plan.source + " is not at the source any more",
-                  "drop or rename it on the target too, then: tidegate resync " + plan.source);
-  }
-  capture::add_to_publication(source(), publication_name(source_.settings), found.front());
-  seen_ = found.front();
-  return shape;
-}
-
-// Its objects are among those to build before the table is made, so that no crash comes between; what is not
-// recorded as made by us is not built.
-NewTable PostgresView::new_table(const TargetScene& scene, const std::string& name) {
-  if (source_.settings.target.schema == TargetSchema::existing) {
-    throw Refused("schema-existing", "the target's tables are made by others",
-                  "make it there, and begin a new pipeline with it");
-  }
-  auto found = capture::read_catalog(source(), {name}, {});
-  if (found.size() != 1) throw Refused("table-gone", "it is not at the source any more", "");
-  auto others = source_.tables.all();
-  std::erase_if(others,
-                [&](const auto& each) { return each.source == name || !scene.plans.contains(each.source); });
-  auto planned = plan_new_table(source_.settings, others, found.front());
-  refuse_blocking(planned.findings);
-  auto& objects = source_.ddl.after_load;
-  std::erase_if(objects, [&](const DdlObject& object) { return object.table == name; });
-  objects.insert(objects.end(), planned.ddl.after_load.begin(), planned.ddl.after_load.end());
-  source_.store->set_fact("native_ddl", ddl_to_json(source_.ddl));
-  capture::add_to_publication(source(), publication_name(source_.settings), found.front());
-  seen_ = found.front();
-  return {planned.plans.front(), planned.ddl};
-}
-
-// The target may have had one by this name, or have its own: what it refuses is reported when a row comes for
-// it.
-std::vector<std::string> PostgresView::make_partitions(const TargetScene& scene) {
-  std::vector<std::string> roots;
-  for (const auto& [root, file] : source_.schema->take_new_partitions()) {
-    if (!scene.plans.contains(root)) continue;
-    auto statement = capture::partition_statement(source(), file.oid);
-    if (!statement) continue;
-    TargetTransaction transaction(scene.session);
-    bool made = attempt_ddl(scene.session.connection(), *statement);
-    transaction.commit();
-    std::string name = file.schema + "." + file.name;
-    if (made) {
-      log_info("partition {} was made on the target", name);
-      roots.push_back(root);
-    } else {
-      source_.coordination.report(
-          "table-not-replicated",
-          "partition " + name +
-              " came to the source and could not be made on the target: its rows go to "
-              "the quarantine until the target has one for them",
-          root);
-    }
-  }
-  return roots;
-}
-
-void PostgresView::accept_shape(const std::string& table) {
-  if (seen_ && seen_->source == table) source_.schema->accept(*seen_);
 }
 
 namespace {

@@ -6,6 +6,7 @@
 #include "apply/schema/ddl.hpp"
 #include "capture/postgres/catalog.hpp"
 #include "replicator/config/settings.hpp"
+#include "replicator/pipeline/enum_drift.hpp"
 #include "replicator/pipeline/postgres_snapshot.hpp"
 #include "replicator/pipeline/replicated_tables.hpp"
 #include "replicator/pipeline/schema_watch.hpp"
@@ -44,6 +45,8 @@ class PostgresView : public SourceView {
     source_.schema->cannot_take_in(table, why);
   }
   std::vector<std::string> make_partitions(const TargetScene& scene) override;
+  bool follow_enums(const TargetScene& scene, const std::function<void()>& apply_once,
+                    const std::function<void(const std::string&)>& copy_again) override;
   void accept_shape(const std::string& table) override;
   bool copy_again(const TargetScene& scene, const std::stop_token& stop) override;
   ChunkMap copied(TargetSession& session, const Plans& plans) override;
@@ -62,6 +65,12 @@ class PostgresView : public SourceView {
 
  private:
   bool copy(const TargetScene& scene, const std::stop_token& stop);
+  bool carries_types() const {
+    return copies_by_itself() && source_.settings.target.schema == TargetSchema::create;
+  }
+  // Tables with a type whose labels' names were handed on.
+  std::vector<std::string> tables_to_copy(const SchemaWatch::EnumsChanged& changed) const;
+  bool carry_out(const TargetScene& scene, const EnumChange& change);
   void show_progress(const std::string& table, std::uint64_t rows, bool whole);
   void build_keys(const TargetScene& scene);
   PostgresSnapshotTable mapped_table(const capture::PostgresTable& table, const TargetScene& scene);
@@ -74,7 +83,7 @@ class PostgresView : public SourceView {
   Pace pace_;
   std::unique_ptr<postgres::Connection> connection_;
   std::optional<capture::PostgresTable> seen_;  // by shape_now()
-  std::chrono::steady_clock::time_point tended_{};
+  std::chrono::steady_clock::time_point tended_{}, enums_seen_{};
   std::optional<std::uint64_t> wish_after_snapshot_, snapshot_end_;
 };
 

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "apply/postgres/session.hpp"
+#include "capture/postgres/capture_state.hpp"
 #include "capture/postgres/publication.hpp"
 #include "capture/postgres/slot.hpp"
 #include "replicator/log.hpp"
@@ -21,6 +22,7 @@ using namespace std::chrono_literals;
 
 constexpr auto first_pause = 100ms, longest_pause = 5000ms;
 constexpr auto trim_interval = 60s;
+constexpr const char* slot_fact = "source_slot";
 constexpr auto slot_patience = 10s;  // for the source's open transactions, between two looks at the stop
 
 // What an operator may mend while the daemon waits: a source that is away, a full disk.
@@ -67,12 +69,15 @@ std::optional<PlannedPipeline> PostgresWorker::open(bool approved) {
 void PostgresWorker::prepare() {
   scene_.ddl = ddl_from_json(store_.fact("native_ddl").value());
   auto source = connect_source(source_options(settings_, "tidegate prepare"));
+  const bool goes_on = had_slot();
+  if (goes_on) look_for_slot(source);
   auto tables = capture::read_catalog(source, settings_.tables.include, settings_.tables.exclude);
   capture::PublicationOptions options{settings_.source.postgres.set_identity_full};
   auto changes = capture::ensure_publication(source, publication_name(settings_), tables, options);
   scene_.tables.set(tables);
-  schema_.begin(tables);
+  schema_.begin(tables, capture::read_enums(source, tables));
   for (const auto& table : changes.identity_full) log_warn("table {} has REPLICA IDENTITY FULL now", table);
+  if (goes_on) return;
   auto take_back = [&] {
     if (changes.created) capture::drop_publication(source, publication_name(settings_));
   };
@@ -84,6 +89,21 @@ void PostgresWorker::prepare() {
   }
 }
 
+bool PostgresWorker::had_slot() {
+  if (store_.fact(slot_fact)) return true;
+  sqlite::Database state = open_state(state_path_);
+  return CaptureState(state).held().has_value();
+}
+
+// One that was made anew would begin behind what the lost one had not given yet.
+void PostgresWorker::look_for_slot(postgres::Connection& source) {
+  sqlite::Database state = open_state(state_path_);
+  auto held = CaptureState(state).held();
+  std::string database(source.run("SELECT pg_catalog.current_database()").text(0, 0));
+  check_slot(find_slot(source, slot_name(settings_)), slot_name(settings_), database,
+             held ? held->end_lsn : 0);
+}
+
 bool PostgresWorker::make_slot() {
   auto stop = coordination_.stop_token();
   auto options = source_options(settings_, "tidegate slot");
@@ -91,6 +111,7 @@ bool PostgresWorker::make_slot() {
     try {
       auto slot = ensure_slot(options, slot_name(settings_), false, slot_patience);
       if (slot.made) log_info("slot {} made at the source", slot_name(settings_));
+      store_.set_fact(slot_fact, slot_name(settings_));
       coordination_.update([](Status& status) { status.step.clear(); });
       return true;
     } catch (const Error& error) {

@@ -33,6 +33,8 @@ class PostgresWorker : public SourceWorker {
  private:
   PostgresCaptureOptions capture_options() const;
   PostgresCaptureCallbacks callbacks();
+  bool had_slot();  // of this pipeline, in an earlier run
+  void look_for_slot(postgres::Connection& source);
   bool make_slot();  // false where the stop came first
   void follow(const RelationChanged& change);
   void reopen();

@@ -77,12 +77,20 @@ void RowRetries::retry_conflicts() {
   quarantine_seen_ = session_.quarantine.changes();
 }
 
-void RowRetries::retry_table(const std::string& table) {
+void RowRetries::retry_held_of(const std::function<bool(const QuarantineEntry&)>& wanted) {
   std::vector<std::int64_t> ids;
   for (const auto& entry : list_quarantine(session_.target.connection(), session_.target.pipeline())) {
-    if (entry.source_table == table && entry.state == "held") ids.push_back(entry.id);
+    if (entry.state == "held" && wanted(entry)) ids.push_back(entry.id);
   }
   if (!ids.empty()) retry(ids);
+}
+
+void RowRetries::retry_table(const std::string& table) {
+  retry_held_of([&](const QuarantineEntry& entry) { return entry.source_table == table; });
+}
+
+void RowRetries::retry_held() {
+  retry_held_of([](const QuarantineEntry&) { return true; });
 }
 
 }  // namespace tidegate

@@ -32,12 +32,14 @@ class RowRetries {
   // The held rows with these ids; all, where empty.
   Retried retry(const std::vector<std::int64_t>& ids);
   void retry_table(const std::string& table);
+  void retry_held();  // of all tables
   // What may fit now, of rows that were refused because others were in the way or were missing.
   void retry_conflicts();
   // Makes the target hold these rows as the source has them now; returns how many could be read again.
   std::uint64_t rewrite(const std::vector<RowName>& rows);
 
  private:
+  void retry_held_of(const std::function<bool(const QuarantineEntry&)>& wanted);
   std::string table_of(const std::string& name) const;
   bool others_may_have_come();
 

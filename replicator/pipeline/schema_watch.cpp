@@ -13,7 +13,7 @@ namespace {
 
 using capture::PostgresTable;
 
-constexpr const char* fact_name = "source_tables";
+constexpr const char *fact_name = "source_tables", *enums_fact_name = "source_enums";
 
 const PostgresTable* table_named(const std::vector<PostgresTable>& tables, const std::string& name) {
   auto found =
@@ -28,8 +28,12 @@ bool has_file(const PostgresTable& table, const capture::TableFile& file) {
 
 }  // namespace
 
-void SchemaWatch::begin(const std::vector<PostgresTable>& now) {
+void SchemaWatch::begin(const std::vector<PostgresTable>& now, const std::vector<capture::EnumType>& enums) {
   std::lock_guard lock(mutex_);
+  auto followed = store_.fact(enums_fact_name);
+  followed_enums_ = followed ? enums_from_json(*followed) : enums;
+  if (!followed) keep_enums();
+  enums_ = enums;
   auto kept = store_.fact(fact_name);
   known_ = kept ? known_from_json(*kept) : now;
   if (!kept) keep();
@@ -38,6 +42,27 @@ void SchemaWatch::begin(const std::vector<PostgresTable>& now) {
 
 void SchemaWatch::keep() {
   store_.set_fact(fact_name, known_to_json(known_));
+}
+
+void SchemaWatch::keep_enums() {
+  store_.set_fact(enums_fact_name, enums_to_json(followed_enums_));
+}
+
+std::optional<SchemaWatch::EnumsChanged> SchemaWatch::enums_changed() const {
+  std::lock_guard lock(mutex_);
+  if (enums_ == followed_enums_) return std::nullopt;
+  return EnumsChanged{followed_enums_, enums_};
+}
+
+bool SchemaWatch::follows(const std::vector<capture::EnumType>& enums) const {
+  std::lock_guard lock(mutex_);
+  return enums == followed_enums_;
+}
+
+void SchemaWatch::enums_followed(const std::vector<capture::EnumType>& now) {
+  std::lock_guard lock(mutex_);
+  followed_enums_ = now;
+  keep_enums();
 }
 
 // The mark is read first: what happens between the two is seen the next time.
@@ -50,7 +75,9 @@ void SchemaWatch::look(postgres::Connection& source) {
     accepted = accepted_;
   }
   auto now = capture::read_catalog(source, settings_.tables.include, settings_.tables.exclude);
+  auto enums = capture::read_enums(source, now);
   std::lock_guard lock(mutex_);
+  enums_ = std::move(enums);
   if (accepted != accepted_) return;  // what is known may be newer than what was read
   compare(now);
   mark_ = mark;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "capture/postgres/enums.hpp"
 #include "db/postgres.hpp"
 #include "proto/change.hpp"
 #include "replicator/config/settings.hpp"
@@ -27,7 +28,7 @@ class SchemaWatch {
 
   // Before the slot is made: `now`, or what an earlier run knew, is what is compared with from here on. The
   // first look follows at once.
-  void begin(const std::vector<capture::PostgresTable>& now);
+  void begin(const std::vector<capture::PostgresTable>& now, const std::vector<capture::EnumType>& enums);
   // One cheap question, and a closer look where its answer is another than the last time. Any one thread.
   void look(postgres::Connection& source);
   std::optional<capture::PostgresTable> known(const std::string& source_name) const;
@@ -48,6 +49,13 @@ class SchemaWatch {
   void cannot_take_in(const std::string& table, const std::string& why);
   // Leaf partitions that came to known tables: (root, partition), each told once.
   std::vector<std::pair<std::string, capture::TableFile>> take_new_partitions();
+  // The source's enums, where they are not what the target was last said to follow.
+  struct EnumsChanged {
+    std::vector<capture::EnumType> before, now;
+  };
+  std::optional<EnumsChanged> enums_changed() const;
+  bool follows(const std::vector<capture::EnumType>& enums) const;
+  void enums_followed(const std::vector<capture::EnumType>& now);
   // The table is copied anew, from a state that is not before this one.
   void accept(const capture::PostgresTable& now);
 
@@ -61,6 +69,7 @@ class SchemaWatch {
   void report_partitions(const capture::PostgresTable& before, const capture::PostgresTable& now);
   void report_once(const std::string& table, const std::string& message);
   void keep();
+  void keep_enums();
 
   const Settings& settings_;
   ControlStore& store_;
@@ -68,6 +77,7 @@ class SchemaWatch {
   ReplicatedTables& tables_;
   mutable std::mutex mutex_;  // of what follows
   std::vector<capture::PostgresTable> known_, carried_;
+  std::vector<capture::EnumType> followed_enums_, enums_;
   struct Doubt {
     std::string why;
     bool told = false;

@@ -5,8 +5,9 @@
 #include <algorithm>
 #include <charconv>
 #include <random>
+#include <utility>
 
-#include "capture/postgres/watch.hpp"
+#include "replicator/config/units.hpp"
 #include "replicator/log.hpp"
 #include "replicator/server_access.hpp"
 
@@ -16,7 +17,8 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr auto look_interval = 5s, beat_interval = 10s;
+constexpr auto look_interval = 5s, beat_interval = 10s, rate_window = 60s;
+constexpr double long_transaction = 60;  // seconds
 constexpr const char* refused = "source";
 constexpr std::string_view lock_not_available = "55P03";
 constexpr auto pause_without_source = 1000ms, longest_wait = 200ms;
@@ -60,6 +62,13 @@ std::optional<std::uint64_t> SourceCompanion::wish_in(const std::string& message
   return wish;
 }
 
+std::optional<double> SourceCompanion::time_left(const Seen& before, const Seen& now,
+                                                 std::uint64_t left_bytes) {
+  double seconds = std::chrono::duration<double>(now.at - before.at).count();
+  if (seconds <= 0 || now.written <= before.written) return std::nullopt;
+  return static_cast<double>(left_bytes) * seconds / static_cast<double>(now.written - before.written);
+}
+
 // Transactional, and committed with synchronous_commit on: it comes behind everything that had been committed
 // before, and at once.
 void SourceCompanion::mark_wish() {
@@ -76,19 +85,47 @@ void SourceCompanion::beat() {
   capture::emit_message(*source_, marker_head(settings_));
 }
 
+// Once for each trouble, not at each look.
+void SourceCompanion::warn_of(const SlotStatus& slot, const capture::SourceWatch& seen) {
+  const bool at_risk = slot.left_bytes && *slot.left_bytes < slot.lag_bytes;
+  const bool is_held = slot.oldest_transaction_seconds.value_or(0) > long_transaction;
+  if (at_risk && !std::exchange(at_risk_, at_risk)) {
+    auto message = fmt::format("the source keeps {} of its log for slot {}, and gives it up after {} more",
+                               format_size(slot.lag_bytes), slot.name, format_size(*slot.left_bytes));
+    log_warn("{}", message);
+    coordination_.report("slot-at-risk", message);
+  } else if (!at_risk && std::exchange(at_risk_, false)) {
+    coordination_.clear_report("slot-at-risk");
+  }
+  if (is_held && !std::exchange(is_held_, true)) {
+    const auto& oldest = seen.old.front();
+    log_warn("{} has been open at the source for {:.0f} s: the source keeps its log from there on",
+             oldest.pid ? fmt::format("a transaction of {} ({}, pid {})", oldest.user, oldest.application,
+                                      oldest.pid)
+                        : "prepared transaction " + oldest.prepared_name,
+             oldest.seconds);
+  }
+  is_held_ = is_held;
+}
+
 void SourceCompanion::look_at_slot() {
   if (Clock::now() - looked_ < look_interval) return;
   looked_ = Clock::now();
-  SlotStatus slot = slot_status(slot_name(settings_), capture::watch(*source_, slot_name(settings_)));
-  if (slot.left_bytes && *slot.left_bytes < slot.lag_bytes)
-    log_warn("the source gives the slot {} up after {} more bytes of its log", slot.name, *slot.left_bytes);
+  auto seen = capture::watch(*source_, slot_name(settings_));
+  SlotStatus slot = slot_status(slot_name(settings_), seen);
+  if (seen.slot && slot.left_bytes) {
+    written_.push_back({looked_, seen.slot->written});
+    while (written_.front().at < looked_ - rate_window) written_.pop_front();
+    slot.left_seconds = time_left(written_.front(), written_.back(), *slot.left_bytes);
+  }
+  warn_of(slot, seen);
   coordination_.update([&](Status& status) { status.slot = slot; });
 }
 
 // A table's size is asked for under a lock that an ALTER TABLE of the application may keep us waiting for,
 // and `sync` with us.
 void SourceCompanion::look_at_schema() {
-  if (Clock::now() - schema_seen_ < look_interval) return;
+  if (Clock::now() - schema_seen_ < settings_.source.postgres.schema_poll) return;
   schema_seen_ = Clock::now();
   try {
     schema_.look(*source_);

@@ -5,11 +5,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
 
+#include "capture/postgres/watch.hpp"
 #include "db/postgres.hpp"
 #include "replicator/config/settings.hpp"
 #include "replicator/pipeline/coordination.hpp"
@@ -25,6 +27,14 @@ class SourceCompanion {
   // Until the stop. A source that is away is tried again; the capture thread reports that.
   void run(std::stop_token stop);
 
+  // What is left of the source's patience with the slot, as time: pure. `written`: the log's end, as it was
+  // seen at two times.
+  struct Seen {
+    std::chrono::steady_clock::time_point at;
+    std::uint64_t written = 0;
+  };
+  static std::optional<double> time_left(const Seen& before, const Seen& now, std::uint64_t left_bytes);
+
   // What stands in the stream for a wish, and back: nothing for markers of other pipelines and processes.
   static std::string marker(std::uint64_t wish, const Settings& settings);
   static std::optional<std::uint64_t> wish_in(const std::string& message, const Settings& settings);
@@ -35,12 +45,15 @@ class SourceCompanion {
   void beat();
   void look_at_slot();
   void look_at_schema();
+  void warn_of(const SlotStatus& slot, const capture::SourceWatch& seen);
 
   const Settings& settings_;
   Coordination& coordination_;
   SchemaWatch& schema_;
   std::unique_ptr<postgres::Connection> source_;
-  std::uint64_t marked_ = 0;  // the newest wish for which a marker was written
+  std::deque<Seen> written_;                // the log's end, of the last minute
+  bool at_risk_ = false, is_held_ = false;  // was said
+  std::uint64_t marked_ = 0;                // the newest wish for which a marker was written
   std::chrono::steady_clock::time_point looked_{}, schema_seen_{}, beat_{};
 };
 

@@ -77,6 +77,13 @@ class SourceView {
   virtual void cannot_take_in(const std::string&, const std::string&) {}
   // Makes the partitions that came to the source. Returns the tables that got some: rows may wait for them.
   virtual std::vector<std::string> make_partitions(const TargetScene&) { return {}; }
+  // Gives the target's enums the labels that came to the source's, or new names; `apply_once` moves the
+  // stream on, and `copy_again` is called for tables whose rows may be wrong since. True where some were
+  // given: rows may wait for them.
+  virtual bool follow_enums(const TargetScene&, const std::function<void()>&,
+                            const std::function<void(const std::string&)>&) {
+    return false;
+  }
   // The copy has begun: what shape_now() or new_table() gave for the table last is what it is known as.
   virtual void accept_shape(const std::string&) {}
   // The same as load(), of tables whose plans name staging tables (apply/postgres/resync_ledger.hpp).

@@ -24,6 +24,40 @@ class PostgresConnection : public testing_support::ServerTest {
   std::unique_ptr<Connection> connection_;
 };
 
+// As ALTER ROLE … SET or ALTER DATABASE … SET give them.
+TEST_F(PostgresConnection, DefaultsOfADatabaseAreNotOurs) {
+  auto options = testing_support::server();
+  const std::pair<const char*, const char*> settings[] = {
+      {"datestyle", "German"},          {"intervalstyle", "iso_8601"},
+      {"extra_float_digits", "0"},      {"bytea_output", "escape"},
+      {"xmloption", "document"},        {"array_nulls", "off"},
+      {"statement_timeout", "5000"},    {"idle_in_transaction_session_timeout", "5000"},
+      {"idle_session_timeout", "5000"}, {"default_transaction_isolation", "serializable"},
+      {"synchronous_commit", "off"}};
+  options.url += "&options=";
+  for (const auto& [name, value] : settings)
+    options.url += std::string("-c%20") + name + "%3D" + value + "%20";
+  Connection connection(options);
+  auto now = [&](const std::string& name) { return std::string(connection.run("SHOW " + name).text(0, 0)); };
+  EXPECT_EQ(now("datestyle"), "ISO, YMD");
+  EXPECT_EQ(now("intervalstyle"), "postgres");
+  EXPECT_EQ(now("extra_float_digits"), "3");
+  EXPECT_EQ(now("bytea_output"), "hex");
+  EXPECT_EQ(now("xmloption"), "content");
+  EXPECT_EQ(now("array_nulls"), "on");
+  for (const char* limit :
+       {"statement_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"})
+    EXPECT_EQ(now(limit), "0") << limit;
+  EXPECT_EQ(now("default_transaction_isolation"), "read committed");
+  EXPECT_EQ(now("synchronous_commit"), "on") << "an answer to COMMIT must mean that it is durable";
+}
+
+TEST_F(PostgresConnection, ACommitThatWaitsForMoreGoesOnToDoSo) {
+  auto options = testing_support::server();
+  options.url += "&options=-c%20synchronous_commit%3Dremote_apply";
+  EXPECT_EQ(Connection(options).run("SHOW synchronous_commit").text(0, 0), "remote_apply");
+}
+
 TEST_F(PostgresConnection, APipelineGivesAResultForEachCommand) {
   auto results = connection_->pipeline(
       {{"SELECT $1::int + 1", {"1"}}, {"SELECT $1::text", {std::nullopt}}, {"SELECT $1::int + 1", {"5"}}});

@@ -1,10 +1,15 @@
 #!/usr/bin/python3
 """A Postgres source, end to end: snapshot, stream, restarts of everything."""
+import os
 import pathlib
+import signal
 import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from proxy import wait_until                     # noqa: E402
+from stage import process_state                  # noqa: E402
 from support.pgsource import open_pair, differences   # noqa: E402
 from support.tidegate import Tidegate, built     # noqa: E402
 
@@ -111,6 +116,23 @@ class Postgres(unittest.TestCase):
         pair.target.restart(immediate=True)
         self.change("UPDATE customer SET score = score + 1")
         self.assert_equal()
+
+    def test_the_checkpoint_summary_reads_well_while_it_copies(self):
+        total = 400_000
+        self.source.execute(f"""CREATE TABLE patients (id int PRIMARY KEY, name text); CREATE TABLE wards (code text PRIMARY KEY);
+            INSERT INTO patients SELECT n, 'Patient ' || n FROM generate_series(1, {total}) n; INSERT INTO wards VALUES ('a'); ANALYZE""")
+        summary = """SELECT status, records_migrated, batch_number, last_record_id, last_key, error_message, updated_at >= created_at
+                     FROM tidegate.migration_checkpoints WHERE table_name = 'public.patients'"""
+        self.tide.start(failpoint="chunk-before-commit:4=stop", flags=["--jobs", "1"])
+        pid = self.tide.process.pid
+        wait_until(lambda: process_state(pid) == "T", "the fourth chunk")
+        status, rows, batches, last_id, last_key, error, in_order = self.target.execute(summary)[0]
+        self.assertEqual((status, error, in_order), ("in_progress", None, True))
+        self.assertTrue(0 < rows < total and 0 < batches < 4, (rows, batches))
+        self.assertEqual((last_id, last_key), (rows, f'["{rows}"]'))   # keys without gaps, chunks in their order
+        os.kill(pid, signal.SIGCONT)
+        self.tide.wait_phase("streaming")
+        self.assertEqual(self.target.execute(summary)[0][:2], ("completed", total))
 
     def test_a_source_that_refuses_to_decode_ends_the_daemon(self):
         self.start()

@@ -72,7 +72,9 @@ class Case(unittest.TestCase):
             self.expect.before(self)
         self.psql(self.source, "changes.sql")
         self.assert_equal("after the stream")
-        self.assertEqual(self.tide.status()["quarantined"], getattr(self.expect, "QUARANTINED", 0), self.tide.log[-3000:])
+        # A mapped row that entered by an update which did not send all of it is read again behind the position of `sync`.
+        held = getattr(self.expect, "QUARANTINED", 0)
+        self.tide.wait_status(lambda status: status["quarantined"] == held, what=f"{held} rows in quarantine")
         if hasattr(self.expect, "check"):
             self.expect.check(self)
 

@@ -57,6 +57,7 @@ ca_file = "source.crt"
 pg_bin = "/opt/pg/bin"
 set_identity_full = true
 accept_unbounded_wal = true
+schema_poll = "700ms"
 [target]
 host = "db.example.org"
 port = 5433
@@ -91,6 +92,7 @@ file = "tidegate.log"
   EXPECT_TRUE(s.source.allow_wal);
   EXPECT_EQ(s.source.postgres.ca_file, "/srv/source.crt");
   EXPECT_EQ(s.source.postgres.pg_bin, "/opt/pg/bin");
+  EXPECT_EQ(s.source.postgres.schema_poll.count(), 700);
   EXPECT_TRUE(s.source.postgres.set_identity_full && s.source.postgres.accept_unbounded_wal);
   EXPECT_EQ(s.target.end.host, "db.example.org");
   EXPECT_EQ(s.target.end.port, "5433");
@@ -104,7 +106,7 @@ file = "tidegate.log"
   EXPECT_EQ(s.journal.retention, std::chrono::hours(2));
   EXPECT_EQ(s.log.format, LogFormat::json);
   EXPECT_EQ(s.log.file, "/srv/tidegate.log");
-  EXPECT_EQ(s.origins.at("target.url"), "tidegate.toml:16:1");
+  EXPECT_EQ(s.origins.at("target.url"), "tidegate.toml:17:1");
 }
 
 TEST(Config, RulesAreReadByTheirNames) {

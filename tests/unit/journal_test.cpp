@@ -251,6 +251,8 @@ TEST_F(JournalTest, BacklogCountsWhatWaits) {
   EXPECT_EQ(backlog.bytes, 2 * encode(part_of(2, true, true)).size() - 4);  // proto3 leaves a false out
   EXPECT_GT(backlog.oldest_written_at_us, 0);
   EXPECT_GT(reader_.total_bytes(), 0u);
+  EXPECT_EQ(reader_.bytes_since(0), reader_.total_bytes());
+  EXPECT_EQ(reader_.bytes_since(INT64_MAX), 0u);
 }
 
 TEST_F(JournalTest, ReadsWhileAnotherConnectionWrites) {

@@ -83,6 +83,16 @@ TEST(NewShape, AnotherTypeIsTakenOverUnderTheTargetsName) {
   EXPECT_EQ(shape.plan.columns[1].target, "m");
 }
 
+// What an earlier resync was to add comes first, and stays as it is where it is there already.
+TEST(NewShape, AColumnThatCameAndThenGotAnotherType) {
+  auto known = orders(), now = orders();
+  known.columns.push_back(column("more", "integer"));
+  now.columns.push_back(column("more", "bigint"));
+  EXPECT_THAT(new_shape(known, now, plan()).changes,
+              ElementsAre("ADD COLUMN IF NOT EXISTS \"more\" bigint", "ALTER COLUMN \"more\" DROP DEFAULT",
+                          "ALTER COLUMN \"more\" TYPE bigint USING NULL::bigint"));
+}
+
 TEST(NewShape, AColumnThatWentIsNamed) {
   auto now = orders();
   now.columns.pop_back();

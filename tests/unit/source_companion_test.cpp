@@ -21,5 +21,17 @@ TEST(SourceCompanion, OnlyMarkersOfThisProcessAnswerAWish) {
   EXPECT_FALSE(SourceCompanion::wish_in(ours, other));
 }
 
+TEST(SourceCompanion, WhatIsLeftOfTheSlotAsTime) {
+  using Seen = SourceCompanion::Seen;
+  const auto at = [](int seconds) {
+    return std::chrono::steady_clock::time_point(std::chrono::seconds(seconds));
+  };
+  const Seen before{at(0), 1000};
+  EXPECT_EQ(SourceCompanion::time_left(before, {at(10), 3000}, 100000), 500.0);
+  EXPECT_FALSE(SourceCompanion::time_left(before, before, 100000)) << "one look is no rate";
+  EXPECT_FALSE(SourceCompanion::time_left(before, {at(10), 1000}, 100000)) << "nobody writes";
+  EXPECT_EQ(SourceCompanion::time_left(before, {at(10), 3000}, 0), 0.0);
+}
+
 }  // namespace
 }  // namespace tidegate

@@ -36,7 +36,7 @@ Status snapshot() {
   s.version = "0.1.0";
   s.sampled_at_ms = 1767323055'000;  // 10 s after the start
   s.journal = {12'900'000, std::uint64_t{64} << 30, 2048.0};
-  s.slot = {"tidegate_shop", "extended", 3 << 20, std::uint64_t{1} << 30, 90.5};
+  s.slot = {"tidegate_shop", "extended", 3 << 20, std::uint64_t{1} << 30, {}, 90.5};
   return s;
 }
 
@@ -164,7 +164,10 @@ TEST(Render, ShowsWhatTheSourceKeepsForTheSlot) {
   s.slot->oldest_transaction_seconds = 90;
   EXPECT_THAT(render(s, plain), HasSubstr("extended | keeps 3.0 MiB | held by a transaction of 1m 30s"));
   s.slot->oldest_transaction_seconds.reset();
-  EXPECT_THAT(render(s, plain), HasSubstr("extended | keeps 3.0 MiB | 1.0 GiB left"));
+  EXPECT_THAT(render(s, plain), HasSubstr("extended | keeps 3.0 MiB | 1.0 GiB left\n"));
+  s.slot->left_seconds = 7200;
+  EXPECT_THAT(render(s, plain), HasSubstr("1.0 GiB left, 2h"));
+  EXPECT_EQ(status_from_json(to_json(s)).slot, s.slot);
   s.slot->wal_status = "lost";
   EXPECT_THAT(render(s, plain), HasSubstr("lost | keeps"));
   s.slot.reset();

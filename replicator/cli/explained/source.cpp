@@ -84,6 +84,15 @@ constexpr Explanation explanations[] = {
      "stopped, so that nothing false is written to it; all others stream on.",
      "`tidegate resync TABLE` gives the target's table the new shape and copies it again. With "
      "on_schema_change = \"carry\" that happens by itself."},
+    {"enum-changed",
+     "An enum of the source got a label, or calls one of its labels otherwise, and the target does not "
+     "follow "
+     "by itself: its types were made by others, on_schema_change is \"pause\", or tidegate's role may not "
+     "change the type.",
+     "Run the statement of the message on the target, then `tidegate quarantine retry --all`: rows that came "
+     "with "
+     "a "
+     "label that the target did not have are held there."},
     {"table-not-carried", "A table that a change of its schema stopped cannot be copied again by itself.",
      "Do what the message says on the target or at the source, then `tidegate resync TABLE`."},
     {"schema-existing",
@@ -167,17 +176,19 @@ constexpr Explanation explanations[] = {
      "Give [source] a name of those."},
     {"slot-missing",
      "The source has no replication slot of that name any more, so changes since then are gone.",
-     "Somebody dropped it, or the source is a restored copy. Start again with a new state directory and an "
-     "emptied target."},
+     "Somebody dropped it, or the source is a restored copy. Start again: `tidegate reset --target --confirm "
+     "NAME`, then run with a new state directory."},
     {"slot-not-ours", "The replication slot belongs to something else: another plugin or database.",
      "Give [source] another slot's name."},
     {"slot-lost",
      "The source has given up the replication slot: it kept more WAL than max_slot_wal_keep_size.",
-     "Drop the slot, raise max_slot_wal_keep_size on the source, and start again with a new state directory "
-     "and an emptied target."},
+     "Raise max_slot_wal_keep_size on the source, and start again: `tidegate reset source --confirm NAME`, "
+     "`tidegate reset --target --confirm NAME`, then run with a new state directory."},
     {"slot-ahead", "The replication slot was consumed further than the journal reaches.",
-     "Another reader used the slot, or the state directory was restored from an older copy. Start again with "
-     "a new slot, a new state directory and an emptied target."},
+     "Another reader used the slot, or the state directory was restored from an older copy. Start again: "
+     "`tidegate reset source --confirm NAME`, `tidegate reset --target --confirm NAME`, then run with a new "
+     "state "
+     "directory."},
     {"source-other-system", "The source is another cluster than the one that was captured.",
      "Check the source's URL. If the move is meant, start again with a new state directory and an emptied "
      "target."},

@@ -28,9 +28,9 @@ constexpr Explanation explanations[] = {
      "Mend the rows in the source, or [[rule]] do = \"null\" or \"text\"."},
     {"wrong_class",
      "The value's storage class cannot be the column's type, a blob in a column of numbers, say.",
-     "Mend the row in the source, then `tidegate quarantine retry`."},
+     "Mend the row in the source, then `tidegate quarantine retry --all`."},
     {"null_key", "A primary key column holds NULL, which Postgres does not take.",
-     "Give the row a key in the source, then `tidegate quarantine retry`."},
+     "Give the row a key in the source, then `tidegate quarantine retry --all`."},
     {"rejected", "The target refused the row: a constraint or trigger of its own.",
      "`tidegate quarantine show ID` names the constraint; mend row or constraint, then `tidegate quarantine "
      "retry`."},
@@ -81,7 +81,7 @@ constexpr Explanation explanations[] = {
      "quarantine retry`."},
     {"row_missing",
      "The source changed or deleted a row that the target does not have: something else has written there.",
-     "`tidegate quarantine retry` reads the row from the source again."},
+     "`tidegate quarantine retry --all` reads the row from the source again."},
     {"rules",
      "The words of a [[rule]]: table, column, on (zero_date, not_a_boolean, epoch, julian, empty, nul, "
      "invalid_utf8, not_a_number, out_of_range, too_long, invalid_json, not_a_time) and do (null, strip, "

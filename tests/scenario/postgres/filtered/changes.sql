@@ -1,0 +1,11 @@
+UPDATE person SET active = NOT active WHERE id % 4 = 0;
+UPDATE person SET active = NULL WHERE id % 9 = 0;
+UPDATE person SET secret = 'nobody reads this' WHERE id < 100;
+UPDATE person SET name = 'renamed' WHERE id % 5 = 0;
+UPDATE person SET id = id + 5000 WHERE id BETWEEN 100 AND 150;
+UPDATE person SET id = id + 6000, active = NOT active WHERE id BETWEEN 151 AND 170;
+DELETE FROM person WHERE id BETWEEN 200 AND 230;
+INSERT INTO person VALUES (2001, 'in', 's', true, 1, 'b'), (2002, 'out', 's', false, 1, 'b'), (2003, 'out', 's', NULL, 1, 'b');
+BEGIN; INSERT INTO person VALUES (2004, 'in', 's', true, 1, 'b'); UPDATE person SET active = false WHERE id = 2004; COMMIT;
+BEGIN; UPDATE person SET active = false WHERE id = 300; UPDATE person SET active = true, name = 'back' WHERE id = 300; COMMIT;
+UPDATE whole SET v = 'w' WHERE id % 2 = 0;

@@ -1,0 +1,1 @@
+EXCEPT = ["unlogged"]   # is in no WAL; doctor says so
