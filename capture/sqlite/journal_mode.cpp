@@ -3,6 +3,7 @@
 #include <random>
 #include <thread>
 
+#include "capture/sqlite/users_of_file.hpp"
 #include "db/error.hpp"
 
 namespace tidegate::capture {
@@ -62,12 +63,15 @@ class Tries {
   Tries(Database& database, WalPatience patience)
       : database_(database), timeout_(database), patience_(patience) {}
 
-  // Repeats until the pragma is answered; empty where time ran out.
-  std::string mode_after_any(const char* pragma) {
+  // Repeats until the pragma is answered; empty where time ran out. A try that changes the mode is in vain
+  // while somebody reads, and whoever reads first and writes later would fail where it meets one: so `looks`
+  // makes such a try only where nobody is seen to have a lock.
+  std::string mode_after_any(const char* pragma, bool looks) {
     for (;;) {
       bool waits = Clock::now() - start_ > patience_.total / 2 && patience_.per_try.count() > 0;
       timeout_.set(waits ? patience_.per_try : milliseconds(0));
-      std::string mode = mode_after(database_, pragma);
+      const bool in_vain = looks && !waits && is_locked_by_others(database_.path());
+      std::string mode = in_vain ? "" : mode_after(database_, pragma);
       microseconds pause = waits ? pause_after_waiting : microseconds(pause_(random_));
       if (!mode.empty() || Clock::now() + pause - start_ > patience_.total) return mode;
       std::this_thread::sleep_for(pause);
@@ -91,11 +95,11 @@ void prime(Database& database) {
 
 WalOutcome ensure_wal(Database& database, Consent consent, WalPatience patience) {
   Tries tries(database, patience);
-  std::string mode = tries.mode_after_any("PRAGMA main.journal_mode");
+  std::string mode = tries.mode_after_any("PRAGMA main.journal_mode", false);
   if (mode == "wal") return WalOutcome::already_wal;
   if (mode.empty()) return WalOutcome::refused_by_readers;
   if (consent == Consent::withheld) return WalOutcome::not_allowed;
-  mode = tries.mode_after_any("PRAGMA main.journal_mode = WAL");
+  mode = tries.mode_after_any("PRAGMA main.journal_mode = WAL", true);
   if (mode == "wal") return WalOutcome::switched;
   if (mode.empty()) return WalOutcome::refused_by_readers;
   throw Refused("wal-impossible", "SQLite cannot keep " + database.path() + " in WAL mode",

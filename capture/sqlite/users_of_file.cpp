@@ -1,11 +1,15 @@
 #include "capture/sqlite/users_of_file.hpp"
 
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 namespace tidegate::capture {
 namespace {
@@ -55,6 +59,22 @@ std::vector<FileUser> users_of_file(const std::string& path) {
   }
   std::sort(users.begin(), users.end(), [](const auto& a, const auto& b) { return a.pid < b.pid; });
   return users;
+}
+
+// A line of /proc/locks: "1: POSIX  ADVISORY  READ  1234 fd:01:5678 1073741826 1073742335".
+bool is_locked_by_others(const std::string& path) {
+  struct stat facts {};
+  if (stat(path.c_str(), &facts) != 0) return false;
+  const std::string wanted =
+      fmt::format("{:02x}:{:02x}:{}", major(facts.st_dev), minor(facts.st_dev), facts.st_ino);
+  std::ifstream locks("/proc/locks");
+  for (std::string line; std::getline(locks, line);) {
+    std::istringstream words(line);
+    std::string number, kind, advisory, mode, pid, file;
+    words >> number >> kind >> advisory >> mode >> pid >> file;
+    if (kind == "POSIX" && file == wanted && number_in(pid) != getpid()) return true;
+  }
+  return false;
 }
 
 }  // namespace tidegate::capture

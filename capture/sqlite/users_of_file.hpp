@@ -1,4 +1,4 @@
-// Which processes have a file open, as far as /proc lets us see.
+// Which processes have a file open or locked, as far as /proc lets us see.
 #pragma once
 
 #include <string>
@@ -14,5 +14,9 @@ struct FileUser {
 // Without ourselves and our children. Processes of other users are seen by root only. Nothing is opened:
 // opening and closing a SQLite file would drop our locks on it.
 std::vector<FileUser> users_of_file(const std::string& path);
+
+// Does another process hold a lock on it just now? False where the kernel does not show it (other containers,
+// file systems that number their devices twice).
+bool is_locked_by_others(const std::string& path);
 
 }  // namespace tidegate::capture

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <thread>
 
+#include "capture/sqlite/users_of_file.hpp"
 #include "db/error.hpp"
 
 namespace tidegate::capture {
@@ -166,6 +167,31 @@ class HammeringApp {
   std::string path_;
   std::FILE* app_ = nullptr;
 };
+
+constexpr const char* reads_until_told = R"(import os, sqlite3, sys, time
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute('BEGIN')
+db.execute('SELECT * FROM t').fetchall()
+print('reads', flush=True)
+while not os.path.exists(sys.argv[1] + '.stop'): time.sleep(0.01)
+)";
+
+// A try in vain would make a transaction fail that has read and is about to write.
+TEST_F(JournalMode, NothingIsTriedWhileAnotherProcessReads) {
+  EXPECT_FALSE(is_locked_by_others(path_));
+  std::ofstream(path_ + ".py") << reads_until_told;
+  std::FILE* app = popen(("/usr/bin/python3 " + path_ + ".py " + path_).c_str(), "r");
+  char said[16] = {};
+  EXPECT_STREQ(std::fgets(said, sizeof said, app), "reads\n");
+  EXPECT_TRUE(is_locked_by_others(path_));
+  Database ours = open();
+  EXPECT_EQ(ensure_wal(ours, Consent::given, {milliseconds(100), milliseconds(0)}),
+            WalOutcome::refused_by_readers);
+  std::ofstream(path_ + ".stop") << "";
+  EXPECT_EQ(pclose(app), 0);
+  EXPECT_FALSE(is_locked_by_others(path_));
+  EXPECT_EQ(ensure_wal(ours, Consent::given, {milliseconds(5000), milliseconds(0)}), WalOutcome::switched);
+}
 
 TEST_F(JournalMode, AnAppThatIsWritingSeesNoError) {
   HammeringApp app(path_, "writes");
