@@ -88,7 +88,7 @@ def offset_of(zone):
 
 
 def tree(value):
-    """A parsed JSON value in which 1 and true stay apart and numbers are exact."""
+    """A parsed JSON value in which 1 and true stay apart and numbers are exact; a bare real is the decimal that stands for it."""
     if isinstance(value, dict):
         return tuple(sorted((clean(key), tree(part)) for key, part in value.items())), "object"
     if isinstance(value, list):
@@ -97,7 +97,7 @@ def tree(value):
         return clean(value), "string"
     if isinstance(value, bool) or value is None:
         return value, "word"
-    return number(repr(value)) if isinstance(value, float) else number(value), "number"
+    return number(shortest(value)) if isinstance(value, float) else number(value), "number"
 
 
 def clean(text):
@@ -138,7 +138,7 @@ def sqlite_numeric(raw):
     if isinstance(raw, int):
         return number(raw)
     if isinstance(raw, float):
-        return number(repr(raw))
+        return number(shortest(raw))
     if isinstance(raw, Text) and re.fullmatch(rb"(?!-[0.]+$)-?(0|[1-9]\d*)(\.\d+)?", raw):   # as Postgres prints it again
         return number(raw.decode())
     raise Unfit("not a number")
