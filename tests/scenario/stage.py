@@ -133,6 +133,14 @@ class Stage:
         drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active"
         wait_until(lambda: query(self.target.url, drop) is not None and query(self.target.url, left) == [(0,)], "the end of the slots")
 
+    def forget_cutovers(self):
+        """Earlier pipelines are dead, and nothing of theirs stands in the app's file or keeps the target's log."""
+        for pipeline in self.pipelines:
+            pipeline.kill()
+        self.drop_slots()
+        self.app.unfence()
+        self.app.forget_way_back()
+
     def pipeline(self, url=None, **options):
         """A pipeline, not started, from the app into a fresh database (or the one of the URL)."""
         made = tidegate.Tidegate(self.app.path, url or self.new_database(), **options)

@@ -17,12 +17,10 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import WAIT, open_stage, process_state, query                                                         # noqa: E402
 from proxy import wait_until                                                                                     # noqa: E402
-from support.compare import Comparison                                                                           # noqa: E402
 from support.cutover import (configure, cutover, fence_of, forward, legacy_takes_writes, name_of, rollback,      # noqa: E402
-                             target_takes_writes, verified, with_way_back)
+                             target_takes_writes, verified, wait_alike, with_way_back)
 from support.guard import guard                                                                                  # noqa: E402
 from support.tidegate import BIN                                                                                 # noqa: E402
-import psycopg2                                                                                                  # noqa: E402
 
 SMALL = 48 * 2**20   # bytes of the target's small disk
 stage = None
@@ -35,13 +33,7 @@ def setUpModule():
 
 class Disturbed(unittest.TestCase):
     def setUp(self):
-        stage.app.unfence()
-        stage.app.forget_way_back()
-
-    def tearDown(self):
-        for pipeline in stage.pipelines:
-            pipeline.kill()
-        stage.drop_slots()
+        stage.forget_cutovers()
 
     def streaming(self, url=None, **options):
         pipeline = configure(stage.pipeline(url=url)).start(**options)
@@ -73,16 +65,6 @@ class Disturbed(unittest.TestCase):
             connection.rollback()
             return False
 
-    def assert_same(self, pipeline):
-        """Soon: the way back takes a moment."""
-        deadline = time.monotonic() + WAIT
-        connection = psycopg2.connect(pipeline.target_url)
-        self.addCleanup(connection.close)
-        while found := Comparison(stage.app.path, connection).run():
-            connection.rollback()
-            self.assertLess(time.monotonic(), deadline, found[:5])
-            time.sleep(0.3)
-
     def test_a_read_that_lasts(self):
         """It holds up nobody, and goes on to see what it saw."""
         pipeline = self.streaming()
@@ -92,10 +74,10 @@ class Disturbed(unittest.TestCase):
             stage.write("INSERT INTO school(code, name) VALUES ('later', 'after the read began')")
             self.assertEqual(with_way_back(pipeline)["outcome"], "done")
             query(pipeline.target_url, "DELETE FROM school WHERE code = 'later'")
-            self.assert_same(pipeline)
+            wait_alike(stage.app.path, pipeline.target_url)
             self.assertEqual(rollback(pipeline)["outcome"], "done")
             self.assertEqual(reader.execute("SELECT count(*) FROM school").fetchone(), before)
-        self.assert_same(pipeline)
+        wait_alike(stage.app.path, pipeline.target_url)
 
     def test_vacuum_and_ddl_within_the_hold(self):
         """They wait for the end of the hold as any writer does; the fence outlives the VACUUM, and the new table gets one or is reported."""
@@ -121,7 +103,7 @@ class Disturbed(unittest.TestCase):
         wait_until(lambda: self.is_fenced("made_in_the_hold") or "fence-broken" in [error["code"] for error in pipeline.status()["errors"]],
                    "a fence or a report")
         stage.write("DROP TABLE made_in_the_hold")
-        self.assert_same(pipeline)
+        wait_alike(stage.app.path, pipeline.target_url)
 
     def test_triggers_of_the_application(self):
         """They fire for the application's writes, and not for those that come back."""
@@ -131,13 +113,13 @@ class Disturbed(unittest.TestCase):
         pipeline = self.streaming()
         with_way_back(pipeline)
         query(pipeline.target_url, "INSERT INTO school(code, name) VALUES ('there', 'written on the target')")
-        self.assert_same(pipeline)
+        wait_alike(stage.app.path, pipeline.target_url)
         rollback(pipeline)
         stage.write("INSERT INTO school(code, name) VALUES ('here', 'written by the application')")
         pipeline.sync(timeout=WAIT)
         verified(pipeline)
         with_way_back(pipeline)
-        self.assert_same(pipeline)
+        wait_alike(stage.app.path, pipeline.target_url)
         noted = query(pipeline.target_url, "SELECT token FROM audit_log WHERE action = 'noted'")
         self.assertEqual(noted, [("noted here",)])
 
@@ -178,7 +160,7 @@ class Disturbed(unittest.TestCase):
         stuff.unlink()
         pipeline.sync(timeout=WAIT)
         self.assertEqual(forward(pipeline)["outcome"], "done")
-        self.assert_same(pipeline)
+        wait_alike(stage.app.path, pipeline.target_url)
         pipeline.kill()
 
 

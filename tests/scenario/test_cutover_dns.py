@@ -12,8 +12,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import LONG, SEED, THREADS, WAIT, Stage                                                      # noqa: E402
 from support.bind import Bind, Resolver                                                                 # noqa: E402
-from support.compare import Comparison                                                                  # noqa: E402
-from support.cutover import configure, rollback, verified, with_way_back                                # noqa: E402
+from support.cutover import configure, rollback, verified, wait_alike, with_way_back                    # noqa: E402
 from support.new_app import NewApp                                                                      # noqa: E402
 from actor import Client                                                                                # noqa: E402
 from load import Load                                                                                   # noqa: E402
@@ -116,12 +115,7 @@ class BehindAName(unittest.TestCase):
         verdict = self.stage.app.verdict(ledger.TargetRows(connection), complete=True)
         self.assertTrue(verdict.clean, f"{verdict}\n{summary['errors']}")
         self.assertGreater(verdict.keys - verdict.doubtful, 100, verdict)
-        connection.rollback()
-        deadline = time.monotonic() + WAIT
-        while found := Comparison(self.stage.app.path, connection).run():   # the way back brings the old file to where the target is
-            connection.rollback()
-            self.assertLess(time.monotonic(), deadline, found[:5])
-            time.sleep(0.5)
+        wait_alike(self.stage.app.path, self.pipeline.target_url)
 
 
 if __name__ == "__main__":

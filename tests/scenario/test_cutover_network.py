@@ -17,8 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import LONG, SEED, WAIT, Stage, process_state, query                                                  # noqa: E402
 from proxy import Proxy, wait_until                                                                              # noqa: E402
 from support.cutover import (configure, cutover, legacy_takes_writes, name_of, target_takes_writes, verified,    # noqa: E402
-                             with_way_back)
-from support.compare import Comparison                                                                           # noqa: E402
+                             wait_alike, with_way_back)
 from support.tidegate import BIN                                                                                 # noqa: E402
 import ledger                                                                                                    # noqa: E402
 import psycopg2                                                                                                  # noqa: E402
@@ -47,11 +46,7 @@ def rounds(verb):
 
 class NetworkCut(unittest.TestCase):
     def begin(self):
-        for earlier in stage.pipelines:
-            earlier.kill()
-        stage.drop_slots()
-        stage.app.unfence()
-        stage.app.forget_way_back()
+        stage.forget_cutovers()
         self.direct = stage.new_database()
         self.proxy = Proxy(self.direct)
         self.proxy.__enter__()
@@ -101,13 +96,7 @@ class NetworkCut(unittest.TestCase):
 
     def both_have(self, *tokens):
         """Each once; all rows are alike, soon."""
-        deadline = time.monotonic() + WAIT
-        connection = psycopg2.connect(self.direct)
-        self.addCleanup(connection.close)
-        while found := Comparison(stage.app.path, connection).run():
-            connection.rollback()
-            self.assertLess(time.monotonic(), deadline, found[:5])
-            time.sleep(0.3)
+        wait_alike(stage.app.path, self.direct)
         wanted = "SELECT token FROM audit_log WHERE action = 'cut' AND token LIKE '%'"
         legacy = sqlite3.connect(stage.app.path, timeout=30)
         self.addCleanup(legacy.close)

@@ -12,8 +12,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import LONG, SEED, THREADS, WAIT, Stage, query                                                       # noqa: E402
 from support.cutover import (configure, cutover, forward, legacy_takes_writes, rollback, target_takes_writes, verified,   # noqa: E402
-                             with_way_back)
-from support.compare import Comparison                                                                   # noqa: E402
+                             wait_alike, with_way_back)
 from support.haproxy import HaProxy                                                                      # noqa: E402
 from support.new_app import NewApp                                                                       # noqa: E402
 from support.pace import highest_rate                                                                    # noqa: E402
@@ -119,21 +118,12 @@ class BehindAProxy(unittest.TestCase):
         self.assertEqual((legacy_takes_writes(self.stage.app.path), target_takes_writes(self.pipeline.target_url)), (False, True))
         connection = psycopg2.connect(self.pipeline.target_url)
         self.addCleanup(connection.close)
-        self.both_are_alike(connection)
+        wait_alike(self.stage.app.path, self.pipeline.target_url)
         self.assertEqual(query(self.pipeline.target_url, "WITH gone AS (DELETE FROM school WHERE code = 'born-there' RETURNING 1) "
                                                          "SELECT count(*) FROM gone"), [(1,)], "the ledger does not know it")
         verdict = self.stage.app.verdict(ledger.TargetRows(connection), complete=True)
         self.assertTrue(verdict.clean, str(verdict))
         self.assertEqual(verdict.doubtful, 0)
-
-    def both_are_alike(self, connection):
-        """The way back brings the old file to where the target is, soon."""
-        deadline = time.monotonic() + WAIT
-        while found := Comparison(self.stage.app.path, connection).run():
-            connection.rollback()   # the next look sees more
-            self.assertLess(time.monotonic(), deadline, found[:5])
-            time.sleep(0.5)
-        connection.rollback()
 
 
 if __name__ == "__main__":

@@ -250,7 +250,7 @@ class FromPostgres(Mapped):
         return self.target.execute(f"SELECT answer::int FROM tidegate.keys WHERE scope = 'surrogate:user' AND key = '[\"{kind}\",\"{one}\"]'")[0][0]
 
     def plant(self, statement):
-        self.target.execute("SET session_replication_role = replica; " + statement)
+        self.assertTrue(self.target.execute(f"SET session_replication_role = replica; {statement} RETURNING 1"), statement)
 
     def test_planted_differences_under_load(self):
         load = schools.Load(self.source, SEED)

@@ -34,13 +34,7 @@ def tearDownModule():
 
 class Rollbacks(unittest.TestCase):
     def setUp(self):
-        stage.app.unfence()
-        stage.app.forget_way_back()
-
-    def tearDown(self):
-        for pipeline in stage.pipelines:
-            pipeline.kill()
-        stage.drop_slots()
+        stage.forget_cutovers()
 
     def reversed(self, **options):
         """A pipeline after its cutover, with the way back."""

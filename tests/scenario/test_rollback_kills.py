@@ -56,11 +56,7 @@ def failpoints():
 class Kills(unittest.TestCase):
     def begin(self):
         """A pipeline whose target is live."""
-        for earlier in stage.pipelines:
-            earlier.kill()
-        stage.drop_slots()
-        stage.app.unfence()
-        stage.app.forget_way_back()
+        stage.forget_cutovers()
         pipeline = configure(stage.pipeline()).start()
         self.addCleanup(pipeline.kill)
         pipeline.wait_phase("streaming", timeout=WAIT)

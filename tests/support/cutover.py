@@ -2,8 +2,11 @@
 import json
 import pathlib
 import sqlite3
+import time
 
 import psycopg2
+
+from support.compare import Comparison
 
 CONFIG = """
 [source]
@@ -92,6 +95,19 @@ def target_takes_writes(url):
         return False
     finally:
         connection.rollback()
+        connection.close()
+
+
+def wait_alike(path, url, within=60):
+    """Until every row of the file is on the target and no other: what streams takes a moment."""
+    deadline = time.monotonic() + within
+    connection = psycopg2.connect(url, application_name="tidegate-test")
+    try:
+        while found := Comparison(path, connection).run():
+            connection.rollback()   # the next look sees more
+            assert time.monotonic() < deadline, found[:5]
+            time.sleep(0.3)
+    finally:
         connection.close()
 
 

@@ -18,6 +18,7 @@ class LagWatch:
     def __exit__(self, *_):
         self._over.set()
         self._thread.join()
+        assert self.looks > 0, "nobody looked at the lag"
 
     def _watch(self):
         while not self._over.wait(LOOK_EVERY):
