@@ -207,6 +207,16 @@ void OrphanGuard::hold_contributions(postgres::Connection& target, Quarantine& q
   if (!holds.empty()) target.pipeline(holds);
 }
 
+void OrphanGuard::part_from_contributions(postgres::Connection& target, Quarantine& quarantine,
+                                          const TablePlan& plan, const std::vector<Reject>& moved,
+                                          std::uint64_t sequence) const {
+  const auto found = contributors_.find(quoted_name(plan));
+  const auto rows = with_keys_that_fit(moved);
+  if (found == contributors_.end() || rows.empty()) return;
+  for (const TablePlan& contributor : found->second) target.run(delete_sql(contributor), key_arrays(rows));
+  hold_contributions(target, quarantine, plan, rows, sequence);
+}
+
 void OrphanGuard::take_out_children(postgres::Connection& target, Quarantine& quarantine,
                                     const TablePlan& plan, const std::vector<Reject>& removed,
                                     std::uint64_t sequence) const {

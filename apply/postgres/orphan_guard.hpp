@@ -38,6 +38,10 @@ class OrphanGuard {
   // The same where any of the table's rows may be gone.
   void take_out_children(postgres::Connection& target, Quarantine& quarantine, const TablePlan& plan,
                          std::uint64_t sequence) const;
+  // The same of rows that moved to these keys: what other maps wrote came with them and belongs to the keys
+  // that they had. Their columns get their defaults, and what those maps make of the new keys is looked for.
+  void part_from_contributions(postgres::Connection& target, Quarantine& quarantine, const TablePlan& plan,
+                               const std::vector<Reject>& moved, std::uint64_t sequence) const;
 
  private:
   struct Reference {

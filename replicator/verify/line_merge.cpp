@@ -153,6 +153,7 @@ void LineMerge::settle() {
     for (auto column : differing[i]) columns.push_back(scene_.plan.columns[column].target);
     std::vector<std::string_view> fields;
     split_fields(doubts_[i].target, fields);
+    if (is_waited_for(fields)) continue;
     differ(Kind::differs, doubts_[i].key, is_mapped() ? shown_key(fields) : doubts_[i].key,
            doubts_[i].key_bytes, std::move(columns));
   }

@@ -146,16 +146,21 @@ void NativeSink::hold_orphans(std::uint64_t sequence) {
 
 // Of rows that went, and of keys that changed.
 void NativeSink::take_out_children(std::uint64_t sequence) {
-  std::map<const Target*, std::vector<Reject>> removed;
+  std::map<const Target*, std::vector<Reject>> removed, moved;
   for (const Step& step : steps_) {
     for (const Target* truncated : step.truncated)
       orphans_.take_out_children(session_.connection(), quarantine_, truncated->table.plan(), sequence);
     if (step.operation() == Operation::truncate || !orphans_.is_parent(step.table().plan())) continue;
-    if (!step.change.before.empty())
+    if (!step.change.before.empty()) {
       removed[step.target].push_back(step.table().named(step.change.before));
-    else if (step.operation() == Operation::remove)
+      moved[step.target].push_back(step.table().named(step.change.row));
+    } else if (step.operation() == Operation::remove) {
       removed[step.target].push_back(step.table().named(step.change.row));
+    }
   }
+  for (const auto& [target, rows] : moved)
+    orphans_.part_from_contributions(session_.connection(), quarantine_, target->table.plan(), rows,
+                                     sequence);
   for (const auto& [target, rows] : removed)
     orphans_.take_out_children(session_.connection(), quarantine_, target->table.plan(), rows, sequence);
 }
