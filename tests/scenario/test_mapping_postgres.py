@@ -118,11 +118,14 @@ class Load:
             while not self.stopping.wait(0.01):
                 with connection, connection.cursor() as cursor:
                     for _ in range(self.rng.randrange(1, 4)):
-                        cursor.execute(self.statement())
+                        self.write(cursor)
         except Exception as failure:   # pylint: disable=broad-except
             self.failure = failure
         finally:
             connection.close()
+
+    def write(self, cursor):
+        cursor.execute(self.statement())
 
     def statement(self):
         kind = self.rng.choice(["teacher", "parent", "student"])

@@ -10,13 +10,13 @@ import pathlib
 import random
 import re
 import sys
-import threading
 import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import SEED, WAIT                         # noqa: E402
+import test_mapping_postgres                         # noqa: E402
 from support.pgsource import open_pair               # noqa: E402
 from support.tidegate import Tidegate, built         # noqa: E402
 
@@ -25,26 +25,11 @@ KILLS = 4
 KINDS = {"teacher": ("t", 40), "parent": ("p", 60), "student": ("k", 120)}
 
 
-class Load:
+class Load(test_mapping_postgres.Load):
     """One client that changes people until it is stopped."""
 
-    def __init__(self, source, seed):
-        self.source, self.rng, self.stopping, self.number = source, random.Random(seed), threading.Event(), 1000
-        self.failure, self.commits, self.thread = None, 0, threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
-
-    def run(self):
-        connection = self.source.connect()
-        try:
-            while not self.stopping.wait(0.01):
-                with connection, connection.cursor() as cursor:
-                    for _ in range(self.rng.randrange(1, 4)):
-                        cursor.execute(*self.statement())
-                self.commits += 1
-        except Exception as failure:   # pylint: disable=broad-except
-            self.failure = failure
-        finally:
-            connection.close()
+    def write(self, cursor):
+        cursor.execute(*self.statement())
 
     def one(self, kind):
         letter, most = KINDS[kind]
@@ -66,12 +51,6 @@ class Load:
             (f"DELETE FROM {link} WHERE {link.split('_')[0]}_id = %s", (mine,)),
             ("INSERT INTO parent (id, name, email, phone) VALUES (%s, %s, %s, %s)", (f"p{self.number}", f"Pat P{self.number}", mail, phone)),
         ])
-
-    def stop(self):
-        self.stopping.set()
-        self.thread.join()
-        if self.failure:
-            raise self.failure
 
 
 def number_of(phone):
@@ -198,7 +177,7 @@ class SchoolsToV2(unittest.TestCase):
             self.tide.start().wait_phase("streaming", timeout=WAIT)
         finally:
             load.stop()
-        self.assertGreater(load.commits, 50)
+        self.assertGreater(load.number, 1050, "the load wrote all the while")
         self.judge()
         self.source.execute("UPDATE teacher SET deleted_at = NULL; UPDATE parent SET deleted_at = NULL; UPDATE student SET deleted_at = NULL")
         self.tide.sync(timeout=WAIT)
