@@ -4,15 +4,47 @@
 
 namespace tidegate {
 
+MappingSink::~MappingSink() {
+  if (spilling_.valid()) spilling_.wait();
+}
+
+void MappingSink::pass_on(const Relation& relation, Change change) {
+  if (!spilling_.valid()) return sink_->add(relation, std::move(change));
+  auto& kept = relations_[relation.id];
+  if (!kept || *kept != relation) kept = std::make_shared<const Relation>(relation);
+  waiting_bytes_ += size_in_memory(change);
+  waiting_.emplace_back(kept, std::move(change));
+}
+
 void MappingSink::add(const Relation& relation, Change change) {
-  if (!mapping_.maps(relation.table)) return sink_->add(relation, std::move(change));
+  if (!mapping_.maps(relation.table)) return pass_on(relation, std::move(change));
   mapping_.table(relation).map(
-      change, [this](const Relation& mapped, Change made) { sink_->add(mapped, std::move(made)); });
+      change, [this](const Relation& mapped, Change made) { pass_on(mapped, std::move(made)); });
+}
+
+void MappingSink::settle() {
+  if (!spilling_.valid()) return;
+  spilling_.get();
+  for (auto& [relation, change] : waiting_) sink_->add(*relation, std::move(change));
+  waiting_.clear();
+  waiting_bytes_ = 0;
+}
+
+void MappingSink::write(const Position& to) {
+  settle();
+  sink_->write(to);
+}
+
+void MappingSink::spill(std::uint64_t sequence) {
+  settle();
+  if (mapping_.empty()) return sink_->spill(sequence);
+  spilling_ = std::async(std::launch::async, [this, sequence] { sink_->spill(sequence); });
 }
 
 // The ranges are of the source's keys, which say nothing of the target's.
 void MappingSink::remove_ranges(const Relation& relation, const ChunkMap::Key& key,
                                 const std::vector<KeyRange>& ranges) {
+  settle();
   if (mapping_.maps(relation.table))
     throw Refused(
         "map-truncated",

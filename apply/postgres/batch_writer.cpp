@@ -256,6 +256,12 @@ void BatchWriter::hold_orphans(const std::vector<Part>& parts, std::uint64_t seq
     for (auto place : part.upserts) written.push_back(part.net->mapper().reject(part.row(place)));
     orphans_.hold_orphans(session_.connection(), quarantine_, part.plan(), written, sequence);
   }
+  for (const Part& part : parts) {
+    if (part.removes.empty() || !orphans_.is_parent(part.plan())) continue;
+    std::vector<Reject> removed;
+    for (auto place : part.removes) removed.push_back(part.net->mapper().reject(part.row(place)));
+    orphans_.take_out_children(session_.connection(), quarantine_, part.plan(), removed, sequence);
+  }
 }
 
 void BatchWriter::commit(const Position& to) {

@@ -1,10 +1,13 @@
 #include "apply/postgres/orphan_guard.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
 
 #include "apply/postgres/statements.hpp"
+#include "apply/text_format.hpp"
 
 namespace tidegate {
 namespace {
@@ -46,6 +49,7 @@ std::vector<const Reject*> with_keys_that_fit(const std::vector<Reject>& rows) {
 
 OrphanGuard::OrphanGuard(postgres::Connection& target, bool replica_mode, const Plans& plans) {
   if (!replica_mode) return;
+  add_children(target, plans);
   for (const auto& [name, plan] : plans) {
     if (plan.from.empty() || plan.contributor || references_.contains(quoted_name(plan))) continue;
     auto rows = target.run(references_sql, {quoted_name(plan)});
@@ -77,6 +81,180 @@ void OrphanGuard::hold_orphans(postgres::Connection& target, Quarantine& quarant
     why.constraint = constraint;
     target.pipeline(
         {{delete_sql(plan), key_arrays({rows[place]})}, quarantine.hold(plan, why, sequence, false)});
+    take_out_children(target, quarantine, plan, {*rows[place]}, sequence);
+  }
+}
+
+namespace {
+
+// One row for each column of each foreign key between mapped tables.
+constexpr const char* children_sql = R"sql(
+SELECT m.child, r.parent, c.oid, c.conname, pg_catalog.format('p.%I = c.%I', b.attname, a.attname),
+       pg_catalog.format('c.%I', a.attname), b.attname, pg_catalog.format_type(a.atttypid, NULL)
+FROM pg_catalog.pg_constraint c
+JOIN unnest($1::text[]) AS m(child) ON pg_catalog.to_regclass(m.child) = c.conrelid
+JOIN unnest($1::text[]) AS r(parent) ON pg_catalog.to_regclass(r.parent) = c.confrelid
+CROSS JOIN unnest(c.conkey, c.confkey) WITH ORDINALITY AS k(mine, theirs, n)
+JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.mine
+JOIN pg_catalog.pg_attribute b ON b.attrelid = c.confrelid AND b.attnum = k.theirs
+WHERE c.contype = 'f' ORDER BY c.oid, k.n)sql";
+
+std::string returned(const TablePlan& plan) {
+  std::string columns;
+  for (const auto& name : plan.key)
+    columns += (columns.empty() ? "c." : ", c.") + tidegate::quoted(name) + "::text";
+  return columns;
+}
+
+// An array literal of one element.
+std::string element_of(const std::string& literal) {
+  std::string text;
+  for (std::size_t i = 2; i + 2 < literal.size(); ++i) {
+    if (literal[i] == '\\') ++i;
+    text += literal[i];
+  }
+  return text;
+}
+
+Reject named_by_target(std::vector<std::string> target_key) {
+  Reject why;
+  std::vector<std::string> texts;
+  for (const std::string& literal : target_key) texts.push_back(element_of(literal));
+  why.source_key = key_of_target(texts);
+  why.key_bytes = encode(Row(target_key.begin(), target_key.end()));
+  why.target_key = std::move(target_key);
+  return why;
+}
+
+Reject taken_out(const postgres::Result& rows, int row, const std::string& constraint) {
+  std::vector<std::string> literals;
+  for (int column = 0; column < rows.columns(); ++column) {
+    std::string literal = "{";
+    append_array_element(rows.text(row, column), literal);
+    literals.push_back(literal + "}");
+  }
+  Reject why = named_by_target(std::move(literals));
+  why.reason = name_of(Misfit::rejected);
+  why.sqlstate = "23503";
+  why.constraint = constraint;
+  return why;
+}
+
+std::string keys_given(std::size_t count) {
+  std::string arrays, names;
+  for (std::size_t i = 1; i <= count; ++i) {
+    arrays += fmt::format("{}${}::text[]", i > 1 ? ", " : "", i);
+    names += fmt::format("{}k{}", i > 1 ? ", " : "", i);
+  }
+  return fmt::format(" USING unnest({}) AS k({})", arrays, names);
+}
+
+constexpr std::string_view of_target = "{\"target\":";
+
+}  // namespace
+
+std::string key_of_target(const std::vector<std::string>& texts) {
+  return fmt::format("{}{}}}", of_target, key_as_json(Row(texts.begin(), texts.end())));
+}
+
+bool is_key_of_target(std::string_view source_key) {
+  return source_key.starts_with(of_target);
+}
+
+void OrphanGuard::add_children(postgres::Connection& target, const Plans& plans) {
+  std::map<std::string, const TablePlan*> owners;
+  std::string names = "{";
+  for (const auto& [name, plan] : plans) {
+    if (plan.contributor) contributors_[quoted_name(plan)].push_back(plan);
+    if (plan.from.empty() || plan.contributor || !owners.emplace(quoted_name(plan), &plan).second) continue;
+    if (names.size() > 1) names += ',';
+    append_array_element(quoted_name(plan), names);
+  }
+  const auto rows = target.run(children_sql, {names + "}"});
+  std::string_view last;
+  for (int i = 0; i < rows.rows(); ++i) {
+    const std::string parent(rows.text(i, 1));
+    auto& children = children_[parent];
+    if (rows.text(i, 2) != last)
+      children.push_back(
+          {*owners.at(std::string(rows.text(i, 0))), std::string(rows.text(i, 3)), {}, {}, {}});
+    last = rows.text(i, 2);
+    Child& child = children.back();
+    child.there.emplace_back(rows.text(i, 4));
+    child.filled.push_back(std::string(rows.text(i, 5)) + " IS NOT NULL");
+    const auto& key = owners.at(parent)->key;
+    const auto place = std::find(key.begin(), key.end(), rows.text(i, 6));
+    if (place == key.end()) continue;
+    child.keyed.push_back(
+        fmt::format("{} = k.k{}::{}", rows.text(i, 5), place - key.begin() + 1, rows.text(i, 7)));
+  }
+}
+
+// What other maps wrote into these rows went with them, and nobody will write it again when they come back.
+void OrphanGuard::hold_contributions(postgres::Connection& target, Quarantine& quarantine,
+                                     const TablePlan& plan, const std::vector<const Reject*>& removed,
+                                     std::uint64_t sequence) const {
+  const auto found = contributors_.find(quoted_name(plan));
+  if (found == contributors_.end()) return;
+  std::vector<postgres::Command> holds;
+  for (const TablePlan& contributor : found->second) {
+    for (const Reject* row : removed) {
+      Reject why = named_by_target(row->target_key);
+      why.reason = name_of(Misfit::row_missing);
+      holds.push_back(quarantine.hold(contributor, why, sequence, false));
+    }
+  }
+  if (!holds.empty()) target.pipeline(holds);
+}
+
+void OrphanGuard::part_from_contributions(postgres::Connection& target, Quarantine& quarantine,
+                                          const TablePlan& plan, const std::vector<Reject>& moved,
+                                          std::uint64_t sequence) const {
+  const auto found = contributors_.find(quoted_name(plan));
+  const auto rows = with_keys_that_fit(moved);
+  if (found == contributors_.end() || rows.empty()) return;
+  for (const TablePlan& contributor : found->second) target.run(delete_sql(contributor), key_arrays(rows));
+  hold_contributions(target, quarantine, plan, rows, sequence);
+}
+
+void OrphanGuard::take_out_children(postgres::Connection& target, Quarantine& quarantine,
+                                    const TablePlan& plan, const std::vector<Reject>& removed,
+                                    std::uint64_t sequence) const {
+  take_out(target, quarantine, plan, &removed, sequence);
+}
+
+void OrphanGuard::take_out_children(postgres::Connection& target, Quarantine& quarantine,
+                                    const TablePlan& plan, std::uint64_t sequence) const {
+  take_out(target, quarantine, plan, nullptr, sequence);
+}
+
+void OrphanGuard::take_out(postgres::Connection& target, Quarantine& quarantine, const TablePlan& plan,
+                           const std::vector<Reject>* removed, std::uint64_t sequence) const {
+  if (plan.contributor) return;
+  std::vector<const Reject*> gone;
+  if (removed) gone = with_keys_that_fit(*removed);
+  if (removed && gone.empty()) return;
+  hold_contributions(target, quarantine, plan, gone, sequence);
+  const auto found = children_.find(quoted_name(plan));
+  if (found == children_.end()) return;
+  for (const Child& child : found->second) {
+    const bool keyed = removed && child.keyed.size() == plan.key.size();
+    const auto& which = keyed ? child.keyed : child.filled;
+    const auto rows = target.run(
+        fmt::format(
+            "DELETE FROM {} AS c{} WHERE {} AND NOT EXISTS (SELECT FROM {} AS p WHERE {}) RETURNING {}",
+            quoted_name(child.plan), keyed ? keys_given(plan.key.size()) : "", fmt::join(which, " AND "),
+            quoted_name(plan), fmt::join(child.there, " AND "), returned(child.plan)),
+        keyed ? key_arrays(gone) : std::vector<postgres::Parameter>{});
+    std::vector<Reject> taken;
+    std::vector<postgres::Command> holds;
+    for (int i = 0; i < rows.rows(); ++i) {
+      taken.push_back(taken_out(rows, i, child.constraint));
+      holds.push_back(quarantine.hold(child.plan, taken.back(), sequence, false));
+    }
+    if (taken.empty()) continue;
+    target.pipeline(holds);
+    take_out(target, quarantine, child.plan, &taken, sequence);
   }
 }
 

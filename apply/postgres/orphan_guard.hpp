@@ -1,8 +1,9 @@
 // In replica mode the target checks no foreign key. Rows that a mapping made are checked here instead: their
-// parents may be left out by a filter, or held.
+// parents may be left out by a filter, or held, or go while they stay.
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -24,11 +25,49 @@ class OrphanGuard {
   void hold_orphans(postgres::Connection& target, Quarantine& quarantine, const TablePlan& plan,
                     const std::vector<Reject>& written, std::uint64_t sequence) const;
 
+  // May rows of mapped tables refer to this one's, or other maps write columns of them?
+  bool is_parent(const TablePlan& plan) const {
+    return !plan.contributor &&
+           (children_.contains(quoted_name(plan)) || contributors_.contains(quoted_name(plan)));
+  }
+  // Within the transaction that took these rows away: rows of mapped tables that refer to them are taken out
+  // too, and those that refer to these. The target does not say which rows of the source they are, so they
+  // are held by the target's key until they were found there (replicator/pipeline/row_retries.hpp).
+  void take_out_children(postgres::Connection& target, Quarantine& quarantine, const TablePlan& plan,
+                         const std::vector<Reject>& removed, std::uint64_t sequence) const;
+  // The same where any of the table's rows may be gone.
+  void take_out_children(postgres::Connection& target, Quarantine& quarantine, const TablePlan& plan,
+                         std::uint64_t sequence) const;
+  // The same of rows that moved to these keys: what other maps wrote came with them and belongs to the keys
+  // that they had. Their columns get their defaults, and what those maps make of the new keys is looked for.
+  void part_from_contributions(postgres::Connection& target, Quarantine& quarantine, const TablePlan& plan,
+                               const std::vector<Reject>& moved, std::uint64_t sequence) const;
+
  private:
   struct Reference {
     std::string constraint, parent, filled, matches;
   };
-  std::unordered_map<std::string, std::vector<Reference>> references_;  // by the child's quoted name
+  struct Child {
+    TablePlan plan;  // one of those that own the table
+    std::string constraint;
+    std::vector<std::string> there, filled;  // that the parent is there; that it refers to one
+    std::vector<std::string>
+        keyed;  // "c.parent_id = k.k1::uuid"; fewer where it refers to other columns than the key
+  };
+  void add_children(postgres::Connection& target, const Plans& plans);
+  void hold_contributions(postgres::Connection& target, Quarantine& quarantine, const TablePlan& plan,
+                          const std::vector<const Reject*>& removed, std::uint64_t sequence) const;
+  void take_out(postgres::Connection& target, Quarantine& quarantine, const TablePlan& plan,
+                const std::vector<Reject>* removed, std::uint64_t sequence) const;
+
+  std::unordered_map<std::string, std::vector<Reference>> references_;    // by the child's quoted name
+  std::unordered_map<std::string, std::vector<Child>> children_;          // by the parent's quoted name
+  std::unordered_map<std::string, std::vector<TablePlan>> contributors_;  // by the table's quoted name
 };
+
+// How the quarantine names a row of which only the target's key is known, as texts; the entry's key_bytes
+// hold Reject::target_key.
+std::string key_of_target(const std::vector<std::string>& texts);
+bool is_key_of_target(std::string_view source_key);
 
 }  // namespace tidegate

@@ -59,8 +59,8 @@ void take_over(postgres::Connection& target, const std::string& pipeline) {
                   "name the pipeline and its target as `tidegate run` had them");
 }
 
-bool there_is_control_schema(postgres::Connection& target) {
-  return target.run("SELECT pg_catalog.to_regclass('tidegate.pipelines') IS NOT NULL").boolean(0, 0);
+bool there_is(postgres::Connection& target, const char* table) {
+  return target.run("SELECT pg_catalog.to_regclass($1) IS NOT NULL", {table}).boolean(0, 0);
 }
 
 // What refers to rows of others waits until those have lost theirs.
@@ -83,17 +83,46 @@ std::vector<Emptied> empty_all(postgres::Connection& target, std::vector<Filled>
   return emptied;
 }
 
+// The next load must not be sent to clients.
+void leave_realtime(postgres::Connection& target, const std::string& pipeline) {
+  if (!there_is(target, "tidegate.realtime")) return;
+  auto joined =
+      target.run("DELETE FROM tidegate.realtime WHERE pipeline = $1 RETURNING table_name", {pipeline});
+  for (int i = 0; i < joined.rows(); ++i) {
+    const std::string table(joined.text(i, 0));
+    const bool member = target
+                            .run(
+                                "SELECT EXISTS (SELECT FROM pg_catalog.pg_publication_rel r JOIN "
+                                "pg_catalog.pg_publication p ON p.oid = r.prpubid WHERE p.pubname = "
+                                "'supabase_realtime' AND r.prrelid = pg_catalog.to_regclass($1))",
+                                {table})
+                            .boolean(0, 0);
+    if (member) target.run("ALTER PUBLICATION supabase_realtime DROP TABLE " + table);
+  }
+}
+
+// What they did to tables that are made anew is gone with the old ones.
+void forget_post_sql(postgres::Connection& target, const std::string& pipeline,
+                     const std::vector<Emptied>& emptied) {
+  const bool some_dropped =
+      std::any_of(emptied.begin(), emptied.end(), [](const Emptied& each) { return each.dropped; });
+  if (some_dropped && there_is(target, "tidegate.post_sql"))
+    target.run("DELETE FROM tidegate.post_sql WHERE pipeline = $1", {pipeline});
+}
+
 }  // namespace
 
 std::vector<Emptied> empty_target(postgres::Connection& target, const std::string& pipeline) {
-  if (!there_is_control_schema(target))
+  if (!there_is(target, "tidegate.pipelines"))
     throw Refused("no-such-pipeline", "the target holds nothing of tidegate", "look at --target");
   postgres::Transaction transaction(target);
   take_over(target, pipeline);
+  leave_realtime(target, pipeline);
   auto emptied = empty_all(target, filled_by(target, pipeline));
   for (const auto& table : emptied)
     target.run("DELETE FROM tidegate.migration_checkpoints WHERE table_name = $1", {table.table});
   target.run("DELETE FROM tidegate.pipelines WHERE pipeline = $1", {pipeline});
+  forget_post_sql(target, pipeline, emptied);
   failpoint("reset-before-commit");
   transaction.commit();
   return emptied;

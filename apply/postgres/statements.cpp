@@ -157,6 +157,9 @@ std::string upsert_sql(const TablePlan& plan) {
       sets.push_back(fmt::format("{0} = excluded.{0}", quoted(column.target)));
     }
   }
+  // Whoever looks whether a row was written again (unowned_rows.hpp) must see it.
+  if (sets.empty() && !plan.from.empty())
+    sets.push_back(fmt::format("{0} = excluded.{0}", quoted(plan.key.front())));
   std::string action = sets.empty() ? "NOTHING" : fmt::format("UPDATE SET {}", fmt::join(sets, ", "));
   return fmt::format(
       "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM unnest({}) AS k({}) ON CONFLICT ({}) DO "

@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "apply/schema/existing_type.hpp"
 #include "db/error.hpp"
@@ -234,6 +236,30 @@ std::vector<bool> require_fit(postgres::Connection& target, std::vector<TablePla
   if (fit.findings.empty()) return std::move(fit.there);
   const Finding& first = fit.findings.front();
   throw Refused(first.code, first.message, first.mend);
+}
+
+std::vector<Finding> find_unfilled(postgres::Connection& target, const std::vector<TablePlan>& plans) {
+  std::map<std::string, std::set<std::string>> written;  // by table
+  for (const TablePlan& plan : plans) {
+    if (!is_mapped(plan) || plan.schema == "auth") continue;
+    for (const ColumnPlan& column : plan.columns) written[quoted_name(plan)].insert(column.target);
+  }
+  std::vector<Finding> findings;
+  for (const auto& [table, columns] : written) {
+    auto there = target.run(columns_sql, {table});
+    std::vector<std::string> unfilled;
+    for (int i = 0; i < there.rows(); ++i) {
+      std::string name(there.text(i, 0));
+      if (!there.boolean(i, 4) && !columns.contains(name)) unfilled.push_back(std::move(name));
+    }
+    if (unfilled.empty()) continue;
+    findings.push_back(
+        {Finding::Level::note, "map-column-not-filled", table, "",
+         fmt::format("no map fills {} of {}: {}", fmt::join(unfilled, ", "), table,
+                     unfilled.size() == 1 ? "it keeps its default" : "they keep their defaults"),
+         ""});
+  }
+  return findings;
 }
 
 }  // namespace tidegate

@@ -39,4 +39,8 @@ TargetFit examine_fit(postgres::Connection& target, std::vector<TablePlan>& plan
 std::vector<bool> require_fit(postgres::Connection& target, std::vector<TablePlan>& plans,
                               const TargetTablesOptions& options);
 
+// Columns of tables that maps fill, and no map writes: they keep their defaults. Those of schema auth are
+// left out, since Supabase Auth has many that are its own. Reads only.
+std::vector<Finding> find_unfilled(postgres::Connection& target, const std::vector<TablePlan>& plans);
+
 }  // namespace tidegate

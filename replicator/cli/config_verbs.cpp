@@ -12,7 +12,6 @@ namespace tidegate::cli {
 
 int config_check(const Invocation& invocation) {
   const Settings settings = settings_of(invocation, Purpose::run);
-  refuse_what_is_later(settings);
   if (invocation.json)
     fmt::print("{}\n", boost::json::serialize(boost::json::value{{"file", settings.file}, {"valid", true}}));
   else
@@ -51,8 +50,6 @@ int config_show(const Invocation& invocation) {
     return 0;
   }
   print_settings(lines);
-  for (const auto& item : settings.later)
-    fmt::print("# not in this release yet: {} at {}\n", item.what, item.where);
   return 0;
 }
 

@@ -186,6 +186,14 @@ int resync(const Invocation& invocation) {
   body["table"] = invocation.word;
   const auto answer = json::parse(post(invocation, "/v1/resync", body).body);
   const auto name = json::value_to<std::string>(answer.at("table"));
+  if (answer.as_object().contains("run")) {
+    if (!invocation.json)
+      fmt::print(
+          "all that the maps of {} make is compared and mended; the daemon goes on if you press Ctrl-C\n",
+          name);
+    std::fflush(stdout);
+    return attach_to_resync(invocation);
+  }
   if (!invocation.json)
     fmt::print("table {} is being copied again; the daemon goes on with it if you press Ctrl-C\n", name);
   std::fflush(stdout);

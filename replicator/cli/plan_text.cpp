@@ -166,17 +166,21 @@ std::string way_back_text(const std::vector<Reversal>& reversals) {
   return text.empty() ? "" : "\nWhat a way back takes to the mapped tables of the source:\n" + text + "\n";
 }
 
-std::string seeds_text(const Settings& settings) {
+std::string scripts_text(const Settings& settings) {
   std::string text;
   for (const auto& seed : settings.target.seeds)
     text += fmt::format("Seed {}: carried out once, before the first copy.\n", seed.name);
+  for (const auto& file : settings.target.post_sql)
+    text += fmt::format("{}: carried out once, after the load.\n", file.name);
+  for (const auto& table : settings.target.realtime)
+    text += fmt::format("{} joins supabase_realtime once the target has caught up.\n", table);
   return text;
 }
 
 std::string ddl_text(const PlannedPipeline& planned, const Settings& settings) {
   if (settings.target.schema == TargetSchema::existing)
-    return seeds_text(settings) + "The target's tables are used as they are.\n";
-  std::string text = seeds_text(settings) + "-- before the load\n";
+    return scripts_text(settings) + "The target's tables are used as they are.\n";
+  std::string text = scripts_text(settings) + "-- before the load\n";
   for (const auto& statement : planned.ddl.before_load) text += statement + ";\n";
   text += "\n-- after the load\n";
   for (const auto& object : planned.ddl.after_load) {

@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "apply/postgres/target_fit.hpp"
 #include "capture/sqlite/file_checks.hpp"
+#include "db/error.hpp"
 #include "replicator/cli/ask.hpp"
 #include "replicator/cli/plan_text.hpp"
 #include "replicator/cli/verbs.hpp"
@@ -11,6 +13,7 @@
 #include "replicator/log.hpp"
 #include "replicator/pipeline/daemon.hpp"
 #include "replicator/pipeline/mapping_setup.hpp"
+#include "replicator/server_access.hpp"
 
 namespace tidegate::cli {
 namespace {
@@ -72,9 +75,28 @@ int run(const Invocation& invocation) {
                        "change what it should do in tidegate.toml, and run again");
 }
 
+namespace {
+
+// A plan needs no target; where there is one it says what the mapping leaves as it is, and what keeps tables
+// from joining Realtime.
+void add_what_the_target_says(const Settings& settings, PlannedPipeline& planned) {
+  if (settings.target.end.kind != Endpoint::Kind::postgres) return;
+  try {
+    postgres::Connection target(connect_options(settings, "tidegate plan"));
+    for (auto& finding : find_unfilled(target, planned.plans)) planned.findings.push_back(std::move(finding));
+    for (auto& finding : realtime_findings(target, planned, settings))
+      planned.findings.push_back(std::move(finding));
+  } catch (const Error& away) {
+    log_debug("the target was not asked: {}", away.what());
+  }
+}
+
+}  // namespace
+
 int plan(const Invocation& invocation) {
   Settings settings = settings_with_source(invocation);
   auto planned = plan_from_source(settings);
+  add_what_the_target_says(settings, planned);
   constexpr int example_rows = 3;
   const auto estimate = estimate_copy(settings, planned);
   fmt::print("{}", invocation.json ? plan_json(planned, settings, estimate)

@@ -11,7 +11,6 @@ using Verb = int (*)(const Invocation&);
 struct VerbEntry {
   const char* name;
   Verb act;
-  bool acts_on_data;  // what is of a later release in the file refuses it
 };
 
 // Written with the pipeline.
@@ -48,6 +47,7 @@ int credentials_export(const Invocation& invocation);
 // What the daemon is asked over its socket.
 int stop(const Invocation& invocation);
 int sync(const Invocation& invocation);
+int attach_to_resync(const Invocation& invocation);
 int resync(const Invocation& invocation);
 int reset_source(const Invocation& invocation);  // for reset()
 int pause(const Invocation& invocation);

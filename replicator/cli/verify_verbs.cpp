@@ -117,11 +117,16 @@ int show_repairs(const Invocation& invocation, const fs::path& state_dir) {
   json::array rows;
   for (const auto& one : report ? report->differences : std::vector<verify::Difference>()) {
     const bool mapped = one.table.find(" -> ") != std::string::npos;
-    const char* what = one.key_bytes.empty() && mapped    ? "is left: no row of the source is known for it"
-                       : one.key_bytes.empty()            ? "cannot be repaired: the table has no key"
-                       : one.side == verify::Side::shadow ? "capture reads everything again"
-                       : one.kind == verify::Kind::extra  ? "is deleted, unless the source has it by now"
-                                                          : "is written again";
+    const char* what = one.key_bytes.empty() && mapped ? "is left: no row of the source is known for it"
+                       : one.version.empty()           ? nullptr
+                       : one.kind == verify::Kind::extra
+                           ? "is taken out, unless somebody has written it since"
+                           : "gets its defaults, unless somebody has written it since";
+    if (!what)
+      what = one.key_bytes.empty()              ? "cannot be repaired: the table has no key"
+             : one.side == verify::Side::shadow ? "capture reads everything again"
+             : one.kind == verify::Kind::extra  ? "is deleted, unless the source has it by now"
+                                                : "is written again";
     if (invocation.json)
       rows.push_back(json::object{{"table", one.table}, {"key", one.key}, {"what", what}});
     else
@@ -144,6 +149,14 @@ int repair(const Invocation& invocation) {
                invocation.json ? response.body : "nothing to repair: verify found no row that differs");
     return 0;
   }
+  attach(state_dir);
+  return tell(invocation, state_dir);
+}
+
+// Of a mapped table, of which the daemon makes rounds of verify and repair; the last one's report is the
+// answer.
+int attach_to_resync(const Invocation& invocation) {
+  const auto state_dir = find_state_dir(invocation);
   attach(state_dir);
   return tell(invocation, state_dir);
 }

@@ -167,6 +167,28 @@ void read_grant(Section& section, Loading& loading) {
   loading.settings.target.grants.push_back(std::move(grant));
 }
 
+std::vector<SqlFile> read_scripts(Section& section, const char* key, const Loading& loading) {
+  std::vector<SqlFile> files;
+  for (const auto& name : section.texts(key).value_or(std::vector<std::string>())) {
+    const auto& file = files.emplace_back(SqlFile{name, absolute(name, loading.file_folder)});
+    if (!std::filesystem::is_regular_file(file.path))
+      section.refuse(key, "names " + name + ", which is not there",
+                     "its place is taken from this file's folder");
+  }
+  return files;
+}
+
+std::vector<std::string> read_realtime(Section& section) {
+  auto tables = section.texts("realtime").value_or(std::vector<std::string>());
+  for (auto& table : tables) {
+    const auto dot = table.find('.');
+    if (table.empty() || dot == 0 || dot + 1 == table.size())
+      section.refuse("realtime", "holds a name that is no table's", "write it like \"public.projects\"");
+    if (dot == std::string::npos) table = "public." + table;
+  }
+  return tables;
+}
+
 void read_target(Section section, Loading& loading) {
   auto& target = loading.settings.target;
   target.end = read_endpoint(section, loading);
@@ -175,13 +197,9 @@ void read_target(Section section, Loading& loading) {
   if (const auto word = section.choice("schema", {"create", "existing"}))
     target.schema = static_cast<TargetSchema>(*word);
   for (Section& grant : section.sections("grants")) read_grant(grant, loading);
-  for (const auto& name : section.texts("seed").value_or(std::vector<std::string>())) {
-    const auto& seed = target.seeds.emplace_back(SeedFile{name, absolute(name, loading.file_folder)});
-    if (!std::filesystem::is_regular_file(seed.path))
-      section.refuse("seed", "names " + name + ", which is not there",
-                     "its place is taken from this file's folder");
-  }
-  for (const char* key : {"post_sql", "realtime"}) section.later(key);
+  target.seeds = read_scripts(section, "seed", loading);
+  target.post_sql = read_scripts(section, "post_sql", loading);
+  target.realtime = read_realtime(section);
   section.finish();
 }
 
@@ -247,7 +265,7 @@ void read_pipeline(Section section, Loading& loading) {
 
 void read_file(Loading& loading, const Table& table) {
   Reading reading{[&](const std::string& text, const Place& place) { return expand(loading, text, place); },
-                  loading.settings.origins, loading.settings.later};
+                  loading.settings.origins};
   Section root(table, "", reading);
   if (auto section = root.section("pipeline")) read_pipeline(*section, loading);
   if (auto section = root.section("source")) read_source(*section, loading);

@@ -148,22 +148,6 @@ std::vector<Section> Section::sections(const std::string& key) {
   return made;
 }
 
-void Section::later(const std::string& key) {
-  const Entry* entry = ask(key);
-  if (!entry) return;
-  const bool many = std::holds_alternative<std::vector<Node>>(entry->node.value) && name_.empty();
-  const bool table = std::holds_alternative<Table>(entry->node.value);
-  reading_.later.push_back({fmt::format("{}{}{}",
-                                        many    ? "[["
-                                        : table ? "["
-                                                : "",
-                                        full(key),
-                                        many    ? "]]"
-                                        : table ? "]"
-                                                : ""),
-                            entry->place.text()});
-}
-
 void Section::finish() const {
   for (const Entry& entry : table_) {
     if (std::find(known_.begin(), known_.end(), entry.key) != known_.end()) continue;

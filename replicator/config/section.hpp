@@ -20,7 +20,6 @@ namespace tidegate {
 struct Reading {
   std::function<std::string(const std::string&, const Place&)> expand;
   std::map<std::string, std::string>& origins;
-  std::vector<Unusable>& later;
 };
 
 // Every getter is absent where the file has no such key and throws Usage, naming file:line:column, where its
@@ -49,7 +48,6 @@ class Section {
   std::optional<Section> section(const std::string& key);
   std::vector<Section> sections(const std::string& key);  // [[key]]
 
-  void later(const std::string& key);  // known, but of a later release: noted, not read
   void finish() const;
 
   bool has(const std::string& key) const { return find(key) != nullptr; }

@@ -47,17 +47,6 @@ bool chosen(const TableChoice& choice, std::string_view table) {
   return any(choice.include) && !any(choice.exclude);
 }
 
-void refuse_what_is_later(const Settings& settings) {
-  const auto refuse = [](const std::string& what) {
-    throw Coded<Refused>("not-in-this-release", "not in this release yet: " + what,
-                         "take it out, or wait for it");
-  };
-  if (settings.later.empty()) return;
-  std::vector<std::string> all;
-  for (const auto& item : settings.later) all.push_back(item.what + " at " + item.where);
-  refuse(fmt::format("{}", fmt::join(all, ", ")));
-}
-
 namespace {
 
 std::string own_name(const std::string& pipeline) {
@@ -138,6 +127,8 @@ std::vector<Shown> show(const Settings& s) {
   add("target.ca_file", quoted_toml(s.target.ca_file));
   add("target.schema", s.target.schema == TargetSchema::create ? "\"create\"" : "\"existing\"");
   for (const auto& seed : s.target.seeds) add("target.seed", quoted_toml(seed.name));
+  for (const auto& file : s.target.post_sql) add("target.post_sql", quoted_toml(file.name));
+  if (!s.target.realtime.empty()) add("target.realtime", list_toml(s.target.realtime));
   for (const auto& grant : s.target.grants)
     add("target.grants", fmt::format("{{ role = {}, privileges = {} }}", quoted_toml(grant.role),
                                      list_toml(grant.privileges)));

@@ -45,7 +45,7 @@ struct SourceSettings {
   PostgresSourceSettings postgres;
 };
 
-struct SeedFile {
+struct SqlFile {
   std::string name;  // as it is written in the file
   std::filesystem::path path;
 };
@@ -54,8 +54,10 @@ struct TargetSettings {
   Endpoint end;
   std::string ca_file;
   TargetSchema schema = TargetSchema::create;
-  std::vector<SeedFile> seeds;  // carried out once, before the first copy
-  std::vector<Grant> grants;    // [[target.grants]]: on every table that tidegate creates
+  std::vector<SqlFile> seeds;         // carried out once, before the first copy
+  std::vector<SqlFile> post_sql;      // carried out once, after the load
+  std::vector<std::string> realtime;  // "schema.table": join supabase_realtime after the catch-up
+  std::vector<Grant> grants;          // [[target.grants]]: on every table that tidegate creates
 };
 
 struct TableChoice {  // patterns with * and ?, compared without case as SQLite's names are
@@ -109,12 +111,6 @@ struct LogSettings {
   std::string file;  // empty: stderr
 };
 
-// Something in the file that cannot be acted on yet.
-struct Unusable {
-  std::string what;   // "[[map]]", "${SUPABASE_DB_URL}"
-  std::string where;  // "tidegate.toml:12:1"
-};
-
 struct Settings {
   std::string pipeline;
   SourceSettings source;
@@ -137,17 +133,12 @@ struct Settings {
 
   std::string file;  // the configuration file that was read; empty: none
   std::map<std::string, std::string>
-      origins;                  // dotted name -> "flag --source", "environment X", "file:line:column"
-  std::vector<Unusable> later;  // sections and keys of later releases
+      origins;  // dotted name -> "flag --source", "environment X", "file:line:column"
 };
 
 // As set, or tidegate_ and the pipeline's name, in characters that a slot may have.
 std::string publication_name(const Settings& settings);
 std::string slot_name(const Settings& settings);
-
-// Throws Refused for what this release cannot do ("not in this release yet: [[map]] at tidegate.toml:12:1"),
-// so that nothing in the file is silently ignored. Verbs that act on the data call it first.
-void refuse_what_is_later(const Settings& settings);
 
 // One line of `config show`: value as written in TOML, secrets masked; origin "default" where nobody set it.
 struct Shown {

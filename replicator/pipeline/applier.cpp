@@ -38,6 +38,7 @@ void Applier::take(Batch& batch, JournalReader::Entry entry) {
   batch.to.digest = std::move(entry.digest);
   if (entry.part.schema_change && !only_) {
     spill(batch);
+    sink_.settle();
     carry_(*entry.part.schema_change, entry.sequence);
     for (const auto& table : entry.part.schema_change->tables) copied_.forget(table.name);
   }
@@ -86,15 +87,17 @@ bool TargetApplier::retry(const QuarantineEntry& entry, const Relation& relation
   return !quarantine_.holds(entry.source_table, entry.source_key);
 }
 
-void TargetApplier::rewrite(const Relation& relation, const Row& key, std::optional<Row> row) {
-  if (row) {
-    sink().add(relation, Change{Operation::update, relation.id, std::move(*row), {}, {}});
-  } else {
+void TargetApplier::rewrite(const Relation& relation, std::vector<Reread> rows) {
+  for (Reread& each : rows) {
+    if (each.row) {
+      sink().add(relation, Change{Operation::update, relation.id, std::move(*each.row), {}, {}});
+      continue;
+    }
     Row gone(relation.columns.size(), Null{});
-    for (std::size_t i = 0; i < key.size(); ++i) gone[relation.key.at(i)] = key[i];
+    for (std::size_t i = 0; i < each.key.size(); ++i) gone[relation.key.at(i)] = each.key[i];
     sink().add(relation, Change{Operation::remove, relation.id, std::move(gone), {}, {}});
   }
-  sink().write(session_.position());
+  if (!rows.empty()) sink().write(session_.position());
 }
 
 }  // namespace tidegate

@@ -78,9 +78,13 @@ class TargetApplier : public Applier {
   // position. True where the row is in quarantine no more.
   bool retry(const QuarantineEntry& entry, const Relation& relation, std::optional<Row> row);
 
-  // Makes the target hold this row (absent: none with this key), at the session's position. `key` in the
-  // relation's key order.
-  void rewrite(const Relation& relation, const Row& key, std::optional<Row> row);
+  // Makes the target hold these rows (absent: none with this key), at the session's position and in one
+  // transaction. Keys in the relation's key order.
+  struct Reread {
+    Row key;
+    std::optional<Row> row;
+  };
+  void rewrite(const Relation& relation, std::vector<Reread> rows);
 
  private:
   TargetSession& session_;

@@ -59,4 +59,10 @@ std::vector<TablePlan> ApplySession::mapped_plans() {
   return found;
 }
 
+std::vector<TablePlan> ApplySession::all_plans() {
+  auto all = plans_in_order();
+  for (auto& plan : mapped_plans()) all.push_back(std::move(plan));
+  return all;
+}
+
 }  // namespace tidegate

@@ -25,7 +25,8 @@ struct ApplyWorkerOptions {
   MappingOptions mapping;
   std::shared_ptr<KeyMemory> keys;  // that of `mapping`
   std::string state_path;
-  std::vector<SeedFile> seeds;
+  std::vector<SqlFile> seeds, post_sql;
+  std::vector<std::string> realtime;
 };
 
 struct ApplySession {
@@ -54,6 +55,7 @@ struct ApplySession {
   // Of the relations that maps make of a table, or its own.
   std::vector<TablePlan> plans_of(const std::string& table);
   std::vector<TablePlan> mapped_plans();
+  std::vector<TablePlan> all_plans();
 
  private:
   std::optional<SourceTable> described(const std::string& name);

@@ -9,7 +9,8 @@
 #include "apply/postgres/target_fence.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/apply_status.hpp"
-#include "replicator/pipeline/seeds.hpp"
+#include "replicator/pipeline/realtime.hpp"
+#include "replicator/pipeline/target_scripts.hpp"
 
 namespace tidegate {
 namespace {
@@ -19,6 +20,7 @@ using namespace std::chrono_literals;
 constexpr auto first_pause = 100ms, longest_pause = 5000ms;
 constexpr auto longest_idle = 200ms;
 constexpr auto audit_look = 1s;
+constexpr auto between_joins = 10s;  // of a table that cannot join its publication yet
 
 bool worth_another_try(const Error& error) {
   return error.advice() != Advice::stop;
@@ -128,11 +130,10 @@ void ApplyWorker::work(ApplySession& session, RowRetries& retries) {
   if (session.target.phase() == TargetPhase::fresh) create_tables(session);
   if (!store_.fact("target_filled")) store_.set_fact("target_filled", iso_now());
   if (session.target.phase() == TargetPhase::loading) {
-    run_seeds(session.target, options_.seeds);
+    if (run_seeds(session.target, options_.seeds)) return;  // to a new session
     load_or_say_why(session);
   }
-  for (const Finding& finding : seeds_out_of_step(session.target, options_.seeds))
-    coordination_.report(finding.code, finding.message);
+  tell_of_scripts(session);
   fence(session);
   session.copied = session.view->copied(session.target, session.plans);
   auto carry = [&](const SchemaChange& change, std::uint64_t sequence) {
@@ -155,7 +156,7 @@ void ApplyWorker::work(ApplySession& session, RowRetries& retries) {
   session.resyncs = std::make_unique<Resyncs>(lanes, session.scene(), session.plans, *session.view);
   session.resyncs->begin(*session.applier);
   if (session.target.phase() == TargetPhase::catching_up) catch_up(session);
-  if (session.target.phase() == TargetPhase::building) build(session);
+  if (session.target.phase() == TargetPhase::building && build(session)) return;  // to a new session
   if (session.target.phase() == TargetPhase::streaming) stream(session, retries);
 }
 
@@ -163,9 +164,7 @@ void ApplyWorker::work(ApplySession& session, RowRetries& retries) {
 void ApplyWorker::fence(ApplySession& session) {
   if (session.target.is_open()) return;
   TargetTransaction transaction(session.target);
-  auto plans = session.plans_in_order();
-  for (auto& plan : session.mapped_plans()) plans.push_back(std::move(plan));
-  fence_target(session.target, plans);
+  fence_target(session.target, session.all_plans());
   transaction.commit();
 }
 
@@ -253,15 +252,17 @@ void ApplyWorker::build_objects(ApplySession& session) {
   coordination_.update([](Status& status) { status.step.clear(); });
 }
 
-void ApplyWorker::build(ApplySession& session) {
+bool ApplyWorker::build(ApplySession& session) {
   build_objects(session);
   session.view->set_sequences(session.scene());
   session.tables.set_mapped_sequences(session.mapped_plans());
   session.tables.analyze(session.plans_in_order());
   for (const auto& statement : session.view->ddl(session.sources(), session.plans_in_order()).at_end)
     session.target.connection().run(statement);
+  const bool scripts_ran = run_post_sql(session.target, options_.post_sql, session.all_plans());
   enter_phase(session, TargetPhase::streaming);
   log_event(LogLevel::info, "indexes and constraints built");
+  return scripts_ran;
 }
 
 void ApplyWorker::stream(ApplySession& session, RowRetries& retries) {
@@ -287,11 +288,35 @@ void ApplyWorker::stream(ApplySession& session, RowRetries& retries) {
       continue;
     }
     session.view->tend(session.scene());
+    join_when_due(session);
     serve_rows(retries);
     retries.retry_conflicts();
     if (quarantine_changed_.exchange(false)) show_quarantine(coordination_, session);
     keep_audit_head(session);
     coordination_.wait_for_work(known, longest_idle, coordination_.stop_token());
+  }
+}
+
+void ApplyWorker::tell_of_scripts(ApplySession& session) {
+  auto findings = seeds_out_of_step(session.target, options_.seeds);
+  if (session.target.phase() == TargetPhase::streaming) {
+    for (auto& finding : post_sql_out_of_step(session.target, options_.post_sql))
+      findings.push_back(std::move(finding));
+  }
+  for (const Finding& finding : findings) coordination_.report(finding.code, finding.message);
+}
+
+// Nothing waits to be applied: clients are not sent what others wrote long ago.
+void ApplyWorker::join_when_due(ApplySession& session) {
+  if (options_.realtime.empty() || Coordination::Clock::now() < next_join_) return;
+  next_join_ = Coordination::Clock::time_point::max();
+  for (const char* code : {"realtime-no-publication", "realtime-no-table", "realtime-not-ours",
+                           "realtime-no-identity", "realtime-refused"})
+    coordination_.clear_report(code);
+  for (const Finding& finding : join_realtime(session.target, options_.realtime)) {
+    log_warn("{}", finding.message);
+    coordination_.report(finding.code, finding.message, finding.table);
+    if (finding.level != Finding::Level::note) next_join_ = Coordination::Clock::now() + between_joins;
   }
 }
 

@@ -59,7 +59,8 @@ class ApplyWorker {
   void load(ApplySession& session);
   void catch_up(ApplySession& session);
   Widen widener(ApplySession& session);
-  void build(ApplySession& session);
+  // True where a new session is wanted.
+  bool build(ApplySession& session);
   void build_objects(ApplySession& session);
   void stream(ApplySession& session, RowRetries& retries);
   bool apply_once(ApplySession& session);
@@ -70,6 +71,8 @@ class ApplyWorker {
   void serve_orders(ApplySession& session);
   void serve_rows(RowRetries& retries);
   void enter_phase(ApplySession& session, TargetPhase phase);
+  void tell_of_scripts(ApplySession& session);
+  void join_when_due(ApplySession& session);
   void keep_audit_head(ApplySession& session);
 
   ApplyWorkerOptions options_;
@@ -83,7 +86,7 @@ class ApplyWorker {
   OrderQueue<std::string, void> resyncs_;
   OrderQueue<Work, void> orders_;
   std::optional<AuditHead> audit_head_;  // as the target has it
-  Coordination::Clock::time_point next_audit_look_;
+  Coordination::Clock::time_point next_audit_look_, next_join_;
   std::atomic<bool> quarantine_changed_ = false;
   bool in_trouble_ = false;  // since the last failure nothing has been applied
 };

@@ -23,6 +23,7 @@
 #include "replicator/pipeline/mapping_samples.hpp"
 #include "replicator/pipeline/mapping_setup.hpp"
 #include "replicator/pipeline/postgres_worker.hpp"
+#include "replicator/pipeline/target_scripts.hpp"
 #include "replicator/registry.hpp"
 #include "replicator/server_access.hpp"
 #include "replicator/state_dir.hpp"
@@ -84,6 +85,8 @@ ApplyWorkerOptions apply_options(const Settings& settings, const std::string& st
   options.mapping = mapping_options(settings, options.keys);
   options.state_path = state_path;
   options.seeds = settings.target.seeds;
+  options.post_sql = settings.target.post_sql;
+  options.realtime = settings.target.realtime;
   return options;
 }
 
@@ -114,6 +117,7 @@ bool settle_plan(SourceWorker& source, const Settings& settings, ControlStore& s
   if (!hooks.approve(*planned, coordination.stop_token())) return false;
   store.save_plans(planned->plans);
   store.set_fact("mapping", mapping_text(settings));
+  if (settings.adopt) store.set_fact("adopted", iso_now());
   store.set_fact("plan_approved", iso_now());
   coordination.update([](Status& status) { status.step.clear(); });
   return true;
@@ -131,12 +135,14 @@ void refuse_other_state_directory(postgres::Connection& target, const Settings& 
 // All that can be refused is refused here, while nothing has been changed on either end.
 void look_before_the_first_run(const Settings& settings, const std::string& incarnation) {
   refuse_blocking(examine_machine(settings));
+  require_scripts(settings.target);
   PlannedPipeline planned = plan_from_catalogue(settings);
   refuse_blocking(planned.findings);
   auto target = connect_target(connect_options(settings, "tidegate look"));
   refuse_other_state_directory(target, settings, incarnation);
   require_fit(target, planned.plans, tables_options(settings));
   refuse_uncastable(target, settings, planned);
+  refuse_blocking(realtime_findings(target, planned, settings));
 }
 
 // A target that is away for now does not keep a pipeline that knows its plan from capturing.
@@ -302,6 +308,13 @@ class Daemon {
   DaemonApi api_;
 };
 
+// Rows of others stay theirs, whatever flags a later run is given.
+Settings with_what_was_adopted(Settings settings) {
+  const auto file = settings.state_dir / "control.db";
+  if (std::filesystem::exists(file) && ControlStore(file).fact("adopted")) settings.adopt = true;
+  return settings;
+}
+
 // Undoes what a run has made that came to nothing.
 void remove_traces(const std::filesystem::path& state_dir) {
   Registry(process_environment()).remove(state_dir);
@@ -311,7 +324,8 @@ void remove_traces(const std::filesystem::path& state_dir) {
 
 }  // namespace
 
-bool run_daemon(const Settings& settings, const DaemonHooks& hooks) {
+bool run_daemon(const Settings& given, const DaemonHooks& hooks) {
+  const Settings settings = with_what_was_adopted(given);
   if (settings.source.end.kind == Endpoint::Kind::sqlite)
     capture::require_local_database(settings.source.end.path);
   bool is_new = !std::filesystem::exists(settings.state_dir);

@@ -254,6 +254,11 @@ control::Response DaemonApi::resync(const control::Request& request) {
     throw Coded<Refused>("not-streaming", "a table can be copied again once the pipeline is streaming",
                          "`tidegate status` shows its phase");
   }
+  if (verify_.maps(table)) {
+    auto run = verify_.resync(table, request.by);
+    audit("resync", request);
+    return ok({{"table", table}, {"run", run.id}});
+  }
   audit("resync", request);
   auto answer = apply_.resync(table);
   while (answer.wait_for(50ms) != std::future_status::ready) {
@@ -269,7 +274,9 @@ control::Response DaemonApi::verify(const control::Request& request) {
     audit("verify stop", request);
     return ok({{"stopped", verify_.stop()}});
   }
-  auto run = verify_.start(verify::request_from_json(request.body), request.by);
+  auto wanted = verify::request_from_json(request.body);
+  wanted.mend = false;  // that is resync's
+  auto run = verify_.start(wanted, request.by);
   audit("verify", request);
   return ok({{"run", run.id}});
 }

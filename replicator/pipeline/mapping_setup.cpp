@@ -155,6 +155,12 @@ bool is_mapped(const std::vector<MapDefinition>& maps, const std::string& table)
   return std::any_of(maps.begin(), maps.end(), [&](const MapDefinition& map) { return map.from == table; });
 }
 
+MapOutput output_named(const std::vector<MapDefinition>& maps, const TablePlan& plan) {
+  for (auto& output : outputs_of(maps, plan.from))
+    if (output.name == plan.source) return output;
+  throw Error("the mapping has no " + plan.source, "", Advice::stop);
+}
+
 void plan_maps(PlannedPipeline& planned, const std::vector<FilledTable>& mapped, const Settings& settings) {
   const auto maps = maps_of(settings);
   for (const auto& map : maps) {

@@ -35,5 +35,7 @@ Relation relation_of(const SourceTable& table, bool published);
 // reads, with their measures. Throws Refused, with the place in the file, for what cannot be compiled.
 void plan_maps(PlannedPipeline& planned, const std::vector<FilledTable>& mapped, const Settings& settings);
 bool is_mapped(const std::vector<MapDefinition>& maps, const std::string& table);
+// What makes the relation of this plan; `maps` must outlive it. Throws Error where the mapping has none such.
+MapOutput output_named(const std::vector<MapDefinition>& maps, const TablePlan& plan);
 
 }  // namespace tidegate

@@ -4,6 +4,7 @@
 #include "capture/sqlite/catalog.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/pipeline/mapping_setup.hpp"
+#include "replicator/pipeline/realtime.hpp"
 #include "replicator/pipeline/source_orphans.hpp"
 
 namespace tidegate {
@@ -111,6 +112,15 @@ std::vector<Finding> fit_findings(postgres::Connection& target, const PlannedPip
     measured.push_back({planned.tables[i], planned.measures[i]});
   auto plans = planned.plans;
   return examine_fit(target, plans, tables_options(settings), measured).findings;
+}
+
+std::vector<Finding> realtime_findings(postgres::Connection& target, const PlannedPipeline& planned,
+                                       const Settings& settings) {
+  std::vector<TablePlan> made;
+  for (const TablePlan& plan : planned.plans) {
+    if (plan.from.empty() && settings.target.schema == TargetSchema::create) made.push_back(plan);
+  }
+  return find_realtime(target, settings.target.realtime, made);
 }
 
 TargetTablesOptions tables_options(const Settings& settings) {

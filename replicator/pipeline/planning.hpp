@@ -36,6 +36,10 @@ PlannedPipeline plan_from_catalogue(const Settings& settings);
 std::vector<Finding> fit_findings(postgres::Connection& target, const PlannedPipeline& planned,
                                   const Settings& settings);
 
+// What keeps tables of [target] realtime from joining their publication.
+std::vector<Finding> realtime_findings(postgres::Connection& target, const PlannedPipeline& planned,
+                                       const Settings& settings);
+
 // Of a Postgres source: its catalogue and its schema, as pg_dump says it.
 PlannedPipeline plan_postgres(const Settings& settings);
 

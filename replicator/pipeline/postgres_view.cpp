@@ -15,6 +15,7 @@
 #include "replicator/pipeline/postgres_snapshot.hpp"
 #include "replicator/pipeline/source_rows.hpp"
 #include "replicator/server_access.hpp"
+#include "replicator/verify/mapped_lines.hpp"
 
 namespace tidegate {
 namespace {
@@ -221,25 +222,52 @@ bool is_on_target(const TargetScene& scene, const TablePlan& plan, const Row& ke
 
 }  // namespace
 
-bool PostgresView::rewrite(const std::string& name, const Row& key, TargetApplier& applier,
-                           const TargetScene& scene, const std::function<void()>& apply_once) {
+std::vector<Row> PostgresView::source_keys_of(const TargetScene&, const TablePlan& plan,
+                                              const TargetKeys& keys) {
+  const auto table = source_.tables.find(plan.from);
+  if (!table) return {};
+  const Relation relation = relation_for(*table, plan);
+  return tidegate::source_keys_of(source_.settings, plan, capture::as_source_table(*table), relation, keys,
+                                  [&](const auto& each) {
+                                    verify::CopiedRows rows(source(), *table, relation);
+                                    while (rows.next()) each(rows.row());
+                                  });
+}
+
+// Each row is written only if it is the same before and after the stream came to where it was read; others
+// are read again.
+std::uint64_t PostgresView::rewrite(const std::string& name, const std::vector<Row>& keys,
+                                    TargetApplier& applier, const TargetScene& scene,
+                                    const std::function<void()>& apply_once) {
   auto table = source_.tables.find(name);
   auto plan = std::find_if(scene.plans.begin(), scene.plans.end(),
                            [&](const auto& each) { return each.second.source_table() == name; });
-  if (!table || plan == scene.plans.end() || table->identity.size() != key.size()) return false;
+  if (!table || plan == scene.plans.end() || keys.empty() || table->identity.size() != keys.front().size())
+    return 0;
   const bool mapped = scene.mapping.maps(name);
-  Relation relation = relation_for(*table, plan->second);
-  for (int tries = 0; tries < most_retries; ++tries) {
-    auto row = read_source_row(source(), *table, relation, key);
+  const Relation relation = relation_for(*table, plan->second);
+  const auto read = [&](const Row& key) { return read_source_row(source(), *table, relation, key); };
+  std::vector<Row> left = keys;
+  for (int tries = 0; tries < most_retries && !left.empty(); ++tries) {
+    std::vector<std::optional<Row>> before;
+    for (const Row& key : left) before.push_back(read(key));
     bring_stream_here(scene, apply_once);
-    if (pace_.stopped()) return false;
-    if (read_source_row(source(), *table, relation, key) != row) continue;
-    // What a mapping made of a row that is gone went with it.
-    const bool wanted = row || (!mapped && is_on_target(scene, plan->second, key));
-    if (wanted) applier.rewrite(relation, key, std::move(row));
-    return true;
+    if (pace_.stopped()) break;
+    std::vector<TargetApplier::Reread> rows;
+    std::vector<Row> changed;
+    for (std::size_t i = 0; i < left.size(); ++i) {
+      auto row = read(left[i]);
+      if (row != before[i]) {
+        changed.push_back(left[i]);
+      } else if (row || (!mapped && is_on_target(scene, plan->second, left[i]))) {
+        // What a mapping made of a row that is gone went with it.
+        rows.push_back({left[i], std::move(row)});
+      }
+    }
+    applier.rewrite(relation, std::move(rows));
+    left = std::move(changed);
   }
-  return false;
+  return keys.size() - left.size();
 }
 
 postgres::Connection& PostgresView::source() {

@@ -60,8 +60,10 @@ class PostgresView : public SourceView {
   }
   bool retry(const QuarantineEntry& entry, TargetApplier& applier, const TargetScene& scene,
              const std::function<void()>& apply_once) override;
-  bool rewrite(const std::string& table, const Row& key, TargetApplier& applier, const TargetScene& scene,
-               const std::function<void()>& apply_once) override;
+  std::vector<Row> source_keys_of(const TargetScene& scene, const TablePlan& relation,
+                                  const TargetKeys& keys) override;
+  std::uint64_t rewrite(const std::string& table, const std::vector<Row>& keys, TargetApplier& applier,
+                        const TargetScene& scene, const std::function<void()>& apply_once) override;
 
  private:
   bool copy(const TargetScene& scene, const std::stop_token& stop);

@@ -19,6 +19,9 @@ struct Retried {
 struct RowName {
   std::string table;  // the source's, or a mapped relation of it
   Row key;
+  // Of a mapped relation's row that no source row makes: `key` is the target's, and it may go while this is
+  // its version.
+  std::string version = {};
 };
 
 // Rows that are read again at the source while the stream goes on: those in quarantine, and those that a
@@ -42,13 +45,16 @@ class RowRetries {
   void retry_held_of(const std::function<bool(const QuarantineEntry&)>& wanted);
   std::string table_of(const std::string& name) const;
   bool others_may_have_come();
+  void find_taken_out();
+  void forget(const std::vector<QuarantineEntry>& entries);
 
   ApplySession& session_;
   Coordination& coordination_;
   std::function<void()> apply_once_;
   std::uint64_t quarantine_seen_ = 0;  // Quarantine::changes() when retries were last considered
+  std::uint64_t searched_ = 0;         // the same when rows that were taken out were last looked for
   std::uint64_t retried_at_ = 0;       // position at which waiting rows were last tried
-  Coordination::Clock::time_point retry_from_{};
+  Coordination::Clock::time_point retry_from_{}, search_from_{};
 };
 
 }  // namespace tidegate

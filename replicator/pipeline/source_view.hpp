@@ -18,6 +18,7 @@
 #include "apply/sink.hpp"
 #include "replicator/pipeline/applier.hpp"
 #include "replicator/pipeline/pace.hpp"
+#include "replicator/pipeline/row_search.hpp"
 
 namespace tidegate {
 
@@ -108,10 +109,17 @@ class SourceView {
   virtual bool retry(const QuarantineEntry& entry, TargetApplier& applier, const TargetScene& scene,
                      const std::function<void()>& apply_once) = 0;
 
-  // Makes the target hold a row as the source has it now, or none where the source has none; as retry() does.
-  // False where the row cannot be read again.
-  virtual bool rewrite(const std::string& table, const Row& key, TargetApplier& applier,
-                       const TargetScene& scene, const std::function<void()>& apply_once) = 0;
+  // Keys of rows of which the map of this relation makes rows with these keys of the target; all of the table
+  // is read.
+  virtual std::vector<Row> source_keys_of(const TargetScene& scene, const TablePlan& relation,
+                                          const TargetKeys& keys) = 0;
+
+  // Makes the target hold these rows as the source has them now, or none where the source has none; as
+  // retry() does. All that are read at one position are one transaction of the target. Returns how many could
+  // be read again.
+  virtual std::uint64_t rewrite(const std::string& table, const std::vector<Row>& keys,
+                                TargetApplier& applier, const TargetScene& scene,
+                                const std::function<void()>& apply_once) = 0;
 };
 
 }  // namespace tidegate

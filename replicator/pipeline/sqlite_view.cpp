@@ -217,18 +217,41 @@ bool SqliteView::retry(const QuarantineEntry& entry, TargetApplier& applier, con
   return applier.retry(entry, shadow_.relation(table), std::move(found.row));
 }
 
-bool SqliteView::rewrite(const std::string& table, const Row& key, TargetApplier& applier,
-                         const TargetScene& scene, const std::function<void()>& apply_once) {
-  auto found = shadow_.read_row(table, key);
-  while (found.position != scene.session.position().sequence && !pace_.stopped()) {
-    apply_once();
-    found = shadow_.read_row(table, key);
+std::vector<Row> SqliteView::source_keys_of(const TargetScene&, const TablePlan& relation,
+                                            const TargetKeys& keys) {
+  for (const ShadowTable& table : shadow_.tables()) {
+    if (table.source().name != relation.from) continue;
+    return tidegate::source_keys_of(
+        settings_, relation, table.source(), table.relation(), keys, [&](const auto& each) {
+          for (Row after;;) {
+            const Chunk chunk = shadow_.read_chunk(relation.from, after, chunk_rows, chunk_bytes);
+            for (const Row& row : chunk.rows) each(row);
+            if (chunk.to.empty()) return;
+            after = chunk.to;
+          }
+        });
   }
-  if (pace_.stopped()) return false;
-  // What a mapping made of it went with it; its key alone does not say what that was.
-  if (!found.row && scene.mapping.maps(table)) return true;
-  applier.rewrite(shadow_.relation(table), key, std::move(found.row));
-  return true;
+  return {};
+}
+
+// Those that are read at another position wait for the next time round.
+std::uint64_t SqliteView::rewrite(const std::string& table, const std::vector<Row>& keys,
+                                  TargetApplier& applier, const TargetScene& scene,
+                                  const std::function<void()>& apply_once) {
+  const bool mapped = scene.mapping.maps(table);
+  std::size_t done = 0;
+  while (done < keys.size() && !pace_.stopped()) {
+    std::vector<TargetApplier::Reread> rows;
+    for (; done < keys.size(); ++done) {
+      auto found = shadow_.read_row(table, keys[done]);
+      if (found.position != scene.session.position().sequence) break;
+      // What a mapping made of a row that is gone went with it; its key alone does not say what that was.
+      if (found.row || !mapped) rows.push_back({keys[done], std::move(found.row)});
+    }
+    applier.rewrite(shadow_.relation(table), std::move(rows));
+    if (done < keys.size()) apply_once();
+  }
+  return done;
 }
 
 }  // namespace tidegate

@@ -31,8 +31,10 @@ class SqliteView : public SourceView {
   void set_sequences(const TargetScene& scene) override;
   bool retry(const QuarantineEntry& entry, TargetApplier& applier, const TargetScene& scene,
              const std::function<void()>& apply_once) override;
-  bool rewrite(const std::string& table, const Row& key, TargetApplier& applier, const TargetScene& scene,
-               const std::function<void()>& apply_once) override;
+  std::vector<Row> source_keys_of(const TargetScene& scene, const TablePlan& relation,
+                                  const TargetKeys& keys) override;
+  std::uint64_t rewrite(const std::string& table, const std::vector<Row>& keys, TargetApplier& applier,
+                        const TargetScene& scene, const std::function<void()>& apply_once) override;
 
  private:
   struct PreparedChunk;

@@ -28,6 +28,9 @@ struct Difference {
   std::string key;        // JSON array; of a row without a key {"row": HASH, "times": n}
   std::string key_bytes;  // the source's key, encoded, to find the row again; empty where there is none
   std::vector<std::string> columns;  // `differs` only; the target's names
+  // Of a mapped relation's row that no source row makes: `key_bytes` is the target's key, and this the
+  // version that was seen (apply/postgres/unowned_rows.hpp). Empty for all others.
+  std::string version = {};
   bool operator==(const Difference&) const = default;
 };
 

@@ -9,6 +9,7 @@
 #include "db/error.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/log.hpp"
+#include "replicator/pipeline/mapping_setup.hpp"
 #include "replicator/verify/unit_queue.hpp"
 
 namespace tidegate::verify {
@@ -93,12 +94,32 @@ Run Job::start(const Request& request, const std::string& by) {
   return run;
 }
 
-std::optional<Run> Job::repair(const std::string& by) {
-  std::lock_guard lock(mutex_);
+void Job::require_live_source() {
   if (coordination_.status().live != "source")
     throw Coded<Refused>("writes-to-live-side",
                          "the target is the live side, and repair would overwrite what was written there",
                          "`tidegate status` shows which side is live");
+}
+
+bool Job::maps(const std::string& table) const {
+  return is_mapped(maps_of(settings_), table);
+}
+
+Run Job::resync(const std::string& table, const std::string& by) {
+  std::lock_guard lock(mutex_);
+  require_live_source();
+  require_stream();
+  Request request;
+  request.tables = {table};
+  request.mend = true;
+  Run run = store_.begin(request, by, ends());
+  launch(run);
+  return run;
+}
+
+std::optional<Run> Job::repair(const std::string& by) {
+  std::lock_guard lock(mutex_);
+  require_live_source();
   require_stream();
   auto report = store_.report();
   if (!report || report->run.state != "completed")
@@ -156,7 +177,10 @@ void Job::rewrite(std::vector<Difference> repairs, const std::stop_token& stop) 
   bool shadow = false;
   for (const Difference& difference : repairs) {
     shadow = shadow || difference.side == Side::shadow;
-    if (!difference.key_bytes.empty()) rows.push_back({difference.table, decode_row(difference.key_bytes)});
+    // Beside rows that others had in the target before, nobody can tell whose one is that no source row
+    // makes.
+    if (difference.key_bytes.empty() || (!difference.version.empty() && settings_.adopt)) continue;
+    rows.push_back({difference.table, decode_row(difference.key_bytes), difference.version});
   }
   if (shadow) capture_again(stop);
   for (std::size_t i = 0; i < rows.size() && !stop.stop_requested(); i += rows_at_once) {
@@ -169,7 +193,22 @@ void Job::rewrite(std::vector<Difference> repairs, const std::stop_token& stop) 
   }
 }
 
+// A further round, which begins by mending what the last one found; none where that found no fewer than the
+// one before.
+bool Job::go_on_mending(Run& run, std::vector<Difference>& repairs, std::optional<std::uint64_t>& before) {
+  if (!run.request.mend) return false;
+  auto report = store_.report().value();
+  if (report.differences.empty() || (before && report.differing >= *before)) return false;
+  before = report.differing;
+  repairs = std::move(report.differences);
+  run = store_.begin(run.request, run.by, run.ends);
+  rows_ = rows_at_start_ = 0;
+  began_ = Clock::now();
+  return true;
+}
+
 void Job::work(Run run, std::vector<Difference> repairs, const std::stop_token& stop) {
+  std::optional<std::uint64_t> before;
   while (!stop.stop_requested()) {
     try {
       if (!wait_for_stream(stop)) break;
@@ -178,6 +217,7 @@ void Job::work(Run run, std::vector<Difference> repairs, const std::stop_token& 
       run_through(run, stop);
       coordination_.clear_report(trouble);
       finish(run);
+      if (go_on_mending(run, repairs, before)) continue;
       if (!run.request.continuous) return;
       sleep(rest_between_rounds, stop);
       if (stop.stop_requested()) return;
@@ -329,7 +369,7 @@ std::string Job::progress_json() {
   auto run = store_.newest();
   if (!run) return json::serialize(json::object{{"run", nullptr}});
   json::object out{{"run", run->id},
-                   {"state", run->state},
+                   {"state", busy_ ? "running" : run->state},  // also between two rounds
                    {"started_at", run->started_at},
                    {"ended_at", run->ended_at},
                    {"error", run->error},

@@ -31,6 +31,11 @@ class Job {
   // run of its own, which is the answer; absent where nothing differs. Throws Refused as start() does, and
   // where the target is the live side.
   std::optional<Run> repair(const std::string& by);
+  bool maps(const std::string& table) const;
+  // Of a mapped table: compares all that its maps make and mends it, again and again, until nothing differs
+  // or a round finds no less than the one before. The newest run is the answer. Throws Refused as repair()
+  // does.
+  Run resync(const std::string& table, const std::string& by);
   // Ends the run for good. False where none is under way.
   bool stop();
   // How far the run is that is under way.
@@ -40,8 +45,10 @@ class Job {
 
  private:
   void require_stream();
+  void require_live_source();
   void launch(Run run, std::vector<Difference> repairs = {});
   void rewrite(std::vector<Difference> repairs, const std::stop_token& stop);
+  bool go_on_mending(Run& run, std::vector<Difference>& repairs, std::optional<std::uint64_t>& before);
   void capture_again(const std::stop_token& stop);
   void work(Run run, std::vector<Difference> repairs, const std::stop_token& stop);
   bool wait_for_stream(const std::stop_token& stop);

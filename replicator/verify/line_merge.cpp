@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "apply/postgres/copy_line.hpp"
+#include "apply/postgres/orphan_guard.hpp"
 #include "proto/change.hpp"
 
 namespace tidegate::verify {
@@ -14,11 +15,30 @@ constexpr std::uint64_t rows_between_counts = 2000;
 
 }  // namespace
 
+namespace {
+
+std::vector<std::string> texts_of(const Row& key) {
+  std::vector<std::string> texts;
+  for (const Value& value : key) {
+    const auto* number = std::get_if<std::int64_t>(&value);
+    texts.push_back(number ? std::to_string(*number) : std::get<std::string>(value));
+  }
+  return texts;
+}
+
+}  // namespace
+
 bool LineMerge::excepted(const std::string& key) {
   auto found = scene_.held.find(key);
   if (found == scene_.held.end()) return false;
   findings_.excepted.push_back({scene_.plan.source, key, found->second.reason});
   return true;
+}
+
+// Taken out, or what a contributor wrote into it, and its row of the source is not found yet.
+bool LineMerge::is_waited_for(const std::vector<std::string_view>& fields) {
+  return is_mapped() && !scene_.held.empty() &&
+         excepted(key_of_target(texts_of(scene_.order.key_of(fields))));
 }
 
 std::string LineMerge::shown_key(const std::vector<std::string_view>& fields) const {
@@ -27,9 +47,15 @@ std::string LineMerge::shown_key(const std::vector<std::string_view>& fields) co
 
 // `key`: the source's, by which the quarantine knows the row; `shown`: by which people find it.
 void LineMerge::differ(Kind kind, const std::string& key, std::string shown, const std::string& key_bytes,
-                       std::vector<std::string> columns) {
+                       std::vector<std::string> columns, bool unowned) {
   if (excepted(key)) return;
-  add(findings_, {Side::target, kind, scene_.plan.source, std::move(shown), key_bytes, std::move(columns)});
+  add(findings_, {Side::target, kind, scene_.plan.source, std::move(shown), key_bytes, std::move(columns),
+                  unowned ? kUnseenVersion : ""});
+}
+
+// The target's, to find the row again.
+std::string LineMerge::own_key() const {
+  return encode(scene_.order.key_of(target_.fields));
 }
 
 void LineMerge::misfit(const std::string& key, const std::string& key_bytes) {
@@ -37,16 +63,17 @@ void LineMerge::misfit(const std::string& key, const std::string& key_bytes) {
   differ(Kind::missing, key, is_mapped() ? "{\"source\":" + key + "}" : key, key_bytes);
 }
 
-// A row that only the target has. Of a mapped one nobody knows the source's row.
+// A row that only the target has. Of a mapped one nobody knows the source's row: its version is asked for
+// later.
 void LineMerge::stands_alone() {
   const std::string key = shown_key(target_.fields);
   if (scene_.leftover) {
     auto columns = scene_.leftover(target_.fields);
-    if (!columns.empty()) differ(Kind::differs, "", key, "", std::move(columns));
+    if (!columns.empty()) differ(Kind::differs, "", key, own_key(), std::move(columns), true);
   } else if (is_mapped()) {
-    differ(Kind::extra, "", key, "");
+    differ(Kind::extra, "", key, own_key(), {}, true);
   } else {
-    differ(Kind::extra, key, key, encode(scene_.order.key_of(target_.fields)));
+    differ(Kind::extra, key, key, own_key());
   }
 }
 
@@ -74,7 +101,7 @@ void LineMerge::meet(SourceLines& source, TargetLines& target) {
                : !source_.there ? std::weak_ordering::greater
                                 : scene_.order.compare(source_.fields, target_.fields);
   if (order == 0) doubt(source, target);
-  if (order < 0)
+  if (order < 0 && !is_waited_for(source_.fields))
     differ(Kind::missing, source.key(), is_mapped() ? shown_key(source_.fields) : source.key(),
            source.key_bytes());
   if (order > 0) stands_alone();
@@ -126,6 +153,7 @@ void LineMerge::settle() {
     for (auto column : differing[i]) columns.push_back(scene_.plan.columns[column].target);
     std::vector<std::string_view> fields;
     split_fields(doubts_[i].target, fields);
+    if (is_waited_for(fields)) continue;
     differ(Kind::differs, doubts_[i].key, is_mapped() ? shown_key(fields) : doubts_[i].key,
            doubts_[i].key_bytes, std::move(columns));
   }

@@ -39,6 +39,9 @@ class OrderBroken : public std::runtime_error {
   OrderBroken() : std::runtime_error("the rows do not come in the order of their keys") {}
 };
 
+// The version of a row that is still to be asked for.
+inline constexpr const char* kUnseenVersion = "?";
+
 class LineMerge {
  public:
   // What a merge works with; all of it outlives the merge.
@@ -73,10 +76,12 @@ class LineMerge {
     std::vector<std::string> source, target;
   };
   bool excepted(const std::string& key);
+  bool is_waited_for(const std::vector<std::string_view>& fields);
   bool is_mapped() const { return !scene_.plan.from.empty(); }
   std::string shown_key(const std::vector<std::string_view>& fields) const;
   void differ(Kind kind, const std::string& key, std::string shown, const std::string& key_bytes,
-              std::vector<std::string> columns = {});
+              std::vector<std::string> columns = {}, bool unowned = false);
+  std::string own_key() const;
   void stands_alone();
   void meet(SourceLines& source, TargetLines& target);
   void doubt(SourceLines& source, TargetLines& target);

@@ -8,6 +8,8 @@
 #include <random>
 
 #include "apply/postgres/copy_line.hpp"
+#include "apply/postgres/orphan_guard.hpp"
+#include "apply/postgres/unowned_rows.hpp"
 #include "db/error.hpp"
 #include "replicator/config/units.hpp"
 #include "replicator/pipeline/mapping_setup.hpp"
@@ -15,12 +17,6 @@
 
 namespace tidegate::verify {
 namespace {
-
-MapOutput output_named(const std::vector<MapDefinition>& maps, const TablePlan& plan) {
-  for (auto& output : outputs_of(maps, plan.from))
-    if (output.name == plan.source) return output;
-  throw Error("the mapping has no " + plan.source, "", Advice::stop);
-}
 
 bool is_key(const TablePlan& plan, const std::string& column) {
   return std::find(plan.key.begin(), plan.key.end(), column) != plan.key.end();
@@ -84,8 +80,29 @@ const Held& MappedComparison::held() const {
 
 void MappedComparison::run(SourceRows& rows, const Request& request, Findings& findings) {
   if (request.counts) return count(rows, findings);
-  if (request.sample) return sample(rows, *request.sample, findings);
-  compare(rows, findings);
+  if (request.sample)
+    sample(rows, *request.sample, findings);
+  else
+    compare(rows, findings);
+  name_versions(findings);
+}
+
+// Of rows that no source row makes, so that they can be taken out as long as they are what was seen here. A
+// contributor's stay as they are where it shares a column: nobody knows who filled that.
+void MappedComparison::name_versions(Findings& findings) {
+  std::vector<UnownedRow> rows;
+  std::vector<Difference*> of;
+  for (Difference& each : findings.differences) {
+    if (each.version.empty()) continue;
+    rows.push_back({decode_row(each.key_bytes), ""});
+    of.push_back(&each);
+  }
+  const bool shares = plan_.contributor && columns_alone().size() + plan_.key.size() < plan_.columns.size();
+  if (!rows.empty() && !shares) read_versions(scene_.target, plan_, rows);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    of[i]->version = rows[i].version;
+    if (rows[i].version.empty()) of[i]->key_bytes.clear();
+  }
 }
 
 void MappedComparison::compare(SourceRows& rows, Findings& findings) {
@@ -114,6 +131,7 @@ void MappedComparison::count(SourceRows& rows, Findings& findings) {
     if (found == held().end() || found->second.on_target) ++there;
   });
   while (lines.next()) ++findings.rows, ++there;
+  for (const auto& [key, row] : held()) there -= is_key_of_target(key) ? 1 : 0;
   const std::string where = plan_.rows.empty() ? "" : " WHERE " + plan_.rows;
   const auto counted = scene_.target.run("SELECT count(*) FROM " + quoted_name(plan_) + where);
   findings.target_rows = static_cast<std::uint64_t>(counted.integer(0, 0));

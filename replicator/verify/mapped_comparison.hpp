@@ -44,6 +44,7 @@ class MappedComparison {
  private:
   using Leftover = std::function<std::vector<std::string>(const std::vector<std::string_view>&)>;
   void compare(SourceRows& rows, Findings& findings);
+  void name_versions(Findings& findings);
   void sample(SourceRows& rows, std::uint64_t count, Findings& findings);
   void count(SourceRows& rows, Findings& findings);
   const Held& held() const;

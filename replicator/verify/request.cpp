@@ -31,6 +31,7 @@ std::uint64_t count(const json::object& object, std::string_view name) {
 std::string to_json(const Request& request) {
   json::object out{{"counts", request.counts},
                    {"continuous", request.continuous},
+                   {"mend", request.mend},
                    {"rate", request.rate},
                    {"jobs", request.jobs}};
   out["tables"] = json::array(request.tables.begin(), request.tables.end());
@@ -48,6 +49,7 @@ Request request_from_json(std::string_view text) {
     if (field(object, "sample")) request.sample = count(object, "sample");
     request.counts = flag(object, "counts");
     request.continuous = flag(object, "continuous");
+    request.mend = flag(object, "mend");
     request.rate = count(object, "rate");
     request.jobs = static_cast<int>(std::min<std::uint64_t>(count(object, "jobs"), most_jobs));
     if (request.continuous && request.rate == 0) request.rate = continuous_rate;

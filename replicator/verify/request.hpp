@@ -13,6 +13,7 @@ struct Request {
   std::vector<std::string> tables;      // patterns with * and ?; empty: all
   std::optional<std::uint64_t> sample;  // so many rows of each table
   bool counts = false;                  // only how many rows each table has
+  bool mend = false;                    // rows that differ are mended and compared again, until none does
   bool continuous = false;              // begins again when it is through, until it is stopped
   std::uint64_t rate = 0;               // rows per second at most; 0: no limit
   int jobs = 0;                         // tables and ranges at a time; 0: as the source's snapshot

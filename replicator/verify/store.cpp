@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS verify_units (run INTEGER NOT NULL, number INTEGER NO
   position TEXT, rows INTEGER NOT NULL DEFAULT 0, target_rows INTEGER, differing INTEGER NOT NULL DEFAULT 0,
   excepted INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (run, number));
 CREATE TABLE IF NOT EXISTS verify_differences (id INTEGER PRIMARY KEY, run INTEGER NOT NULL, side TEXT NOT NULL, kind TEXT NOT NULL,
-  source TEXT NOT NULL, key TEXT NOT NULL, key_bytes BLOB NOT NULL, columns TEXT NOT NULL);
+  source TEXT NOT NULL, key TEXT NOT NULL, key_bytes BLOB NOT NULL, columns TEXT NOT NULL, version TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS verify_differences_run ON verify_differences (run);
 CREATE TABLE IF NOT EXISTS verify_excepted (run INTEGER NOT NULL, source TEXT NOT NULL, key TEXT NOT NULL, reason TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS verify_remarks (run INTEGER NOT NULL, is_difference INTEGER NOT NULL, code TEXT NOT NULL,
@@ -81,6 +81,10 @@ void forget_old_runs(sqlite::Database& database) {
 
 Store::Store(const std::string& control_path) : database_(open_state(control_path)) {
   database_.execute(tables);
+  auto known =
+      database_.prepare("SELECT 1 FROM pragma_table_info('verify_differences') WHERE name = 'version'");
+  if (!known.step())
+    database_.execute("ALTER TABLE verify_differences ADD COLUMN version TEXT NOT NULL DEFAULT ''");
 }
 
 Run Store::begin(const Request& request, const std::string& by, const Ends& ends) {
@@ -151,7 +155,8 @@ namespace {
 void insert_difference(sqlite::Statement& insert, std::int64_t run, const Difference& difference) {
   insert.bind(1, run).bind(2, name_of(difference.side)).bind(3, name_of(difference.kind));
   insert.bind(4, std::string_view(difference.table)).bind(5, std::string_view(difference.key));
-  insert.bind_blob(6, difference.key_bytes).bind(7, std::string_view(list_text(difference.columns))).run();
+  insert.bind_blob(6, difference.key_bytes).bind(7, std::string_view(list_text(difference.columns)));
+  insert.bind(8, std::string_view(difference.version)).run();
 }
 
 }  // namespace
@@ -161,8 +166,8 @@ void Store::finish(std::int64_t run, const Unit& unit, const std::string& positi
   std::lock_guard lock(mutex_);
   sqlite::Transaction transaction(database_, sqlite::Transaction::Kind::immediate);
   auto insert = database_.prepare(
-      "INSERT INTO verify_differences(run, side, kind, source, key, key_bytes, columns) VALUES "
-      "(?, ?, ?, ?, ?, ?, ?)");
+      "INSERT INTO verify_differences(run, side, kind, source, key, key_bytes, columns, version) VALUES "
+      "(?, ?, ?, ?, ?, ?, ?, ?)");
   for (const Difference& difference : findings.differences) insert_difference(insert, run, difference);
   auto except = database_.prepare("INSERT INTO verify_excepted VALUES (?, ?, ?, ?)");
   for (const Excepted& excepted : findings.excepted)
@@ -203,14 +208,15 @@ Progress Store::progress(std::int64_t run) {
 std::vector<Difference> Store::differences(std::int64_t run, std::size_t most) {
   std::lock_guard lock(mutex_);
   auto rows = database_.prepare(
-      "SELECT side, kind, source, key, key_bytes, columns FROM verify_differences WHERE run = ? ORDER BY "
+      "SELECT side, kind, source, key, key_bytes, columns, version FROM verify_differences WHERE run = ? "
+      "ORDER BY "
       "source, id "
       "LIMIT ?");
   rows.bind(1, run).bind(2, number(most));
   std::vector<Difference> differences;
   while (rows.step()) {
     differences.push_back({side_named(rows.text(0)), kind_named(rows.text(1)), rows.text(2), rows.text(3),
-                           std::string(rows.bytes(4)), list_of(rows.text(5))});
+                           std::string(rows.bytes(4)), list_of(rows.text(5)), rows.text(6)});
   }
   return differences;
 }

@@ -165,7 +165,8 @@ class FlaskToSupabase(unittest.TestCase):
 
     def pipeline(self, target):
         tide = self.enterContext(Tidegate(self.app.path, target.url))
-        (tide.base / "tidegate.toml").write_text((EXAMPLE / "tidegate.toml").read_text())
+        for name in ("tidegate.toml", "policies.sql"):
+            (tide.base / name).write_text((EXAMPLE / name).read_text())
         return tide
 
     def judge(self, tide, target):
@@ -189,7 +190,8 @@ class FlaskToSupabase(unittest.TestCase):
     def killed_under_load(self, tide):
         load = self.app.load(rate=RATE, threads=2, seed=self.rng.randrange(10**9))
         self.addCleanup(load.stopping.set)
-        for failpoint in ("load-after-commit:2", "apply-before-commit:2", "apply-after-commit:2"):
+        for failpoint in ("load-after-commit:2", "post-sql-before-commit", "post-sql-after-commit", "realtime-before-commit", "realtime-after-commit", "apply-before-commit:2",
+                          "apply-after-commit:2"):
             tide.start(failpoint=failpoint)
             self.assertEqual(tide.wait(timeout=WAIT), -9, failpoint)
         for _ in range(KILLS):
@@ -256,7 +258,9 @@ class FlaskToSupabase(unittest.TestCase):
         self.assertEqual(tide.verb("repair").code, 0)
 
     def check_policies(self, target):
-        """A parent sees her own children and nobody else's."""
+        """A parent sees her own children and nobody else's; clients are told of projects alone."""
+        self.assertEqual(target.query("SELECT file FROM tidegate.post_sql"), [("policies.sql",)])
+        self.assertEqual(target.query("SELECT tablename::text FROM pg_publication_tables WHERE pubname = 'supabase_realtime'"), [("projects",)])
         (parent, own), = target.query("SELECT parent_id::text, count(*) FROM public.children GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1")
         connection = target.connect()
         with connection, connection.cursor() as cursor:

@@ -61,6 +61,7 @@ class MappedCutover(unittest.TestCase):
     def pipeline(self):
         tide = self.enterContext(Tidegate(self.app.path, self.target.url))
         (tide.base / "tidegate.toml").write_text(configuration())
+        (tide.base / "policies.sql").write_text((example.EXAMPLE / "policies.sql").read_text())
         tide.flags = ["--allow-wal", "--config", str(tide.base / "tidegate.toml")]
         return tide
 

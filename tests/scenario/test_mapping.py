@@ -192,6 +192,26 @@ class Mapping(unittest.TestCase):
         self.stage.write("UPDATE user SET role = 'teacher' WHERE role = 'admin'", "UPDATE user SET referred_by = NULL")
         pipeline.wait_status(lambda status: status["quarantined"] == 0, WAIT, "the children")
         self.judge(pipeline)
+        self.parents_go_and_come_back(pipeline, held)
+
+    def parents_go_and_come_back(self, pipeline, held):
+        """Their children's rows do not change in the source: no event tells of them. A crash in between changes nothing."""
+        gone = "role = 'teacher' AND id % 5 = 0"
+        with contextlib.closing(sqlite3.connect(self.stage.app.path, timeout=30)) as file:
+            alone = sorted(f"[{i}]" for i, in file.execute(f"SELECT c.id FROM child_profile c JOIN user u ON u.id = c.parent_id WHERE u.{gone.replace('AND id', 'AND u.id')}"))
+        self.assertGreater(len(alone), 5)
+        pipeline.stop()
+        self.stage.write(f"UPDATE user SET role = 'admin' WHERE {gone}")
+        pipeline.start(failpoint="apply-after-commit")
+        self.assertEqual(pipeline.wait(timeout=WAIT), -9)
+        self.assertEqual({key.startswith('{"target":') for key, in query(pipeline.target_url, held)}, {True}, "taken out with their parents")
+        self.assertEqual(query(pipeline.target_url, "SELECT count(*) FROM public.children c WHERE NOT EXISTS "
+                                                    "(SELECT FROM public.profiles p WHERE p.id = c.parent_id)"), [(0,)])
+        pipeline.start().wait_phase("streaming", timeout=WAIT)
+        pipeline.wait_status(lambda _: sorted(key for key, in query(pipeline.target_url, held)) == alone, WAIT, "they are held by their source keys")
+        self.stage.write("UPDATE user SET role = 'teacher' WHERE role = 'admin'")
+        pipeline.wait_status(lambda status: status["quarantined"] == 0, WAIT, "the children are back")
+        self.judge(pipeline)
 
     def test_reset_takes_out_what_the_pipeline_put_there_and_nothing_else(self):
         pipeline = self.pipeline(migrations=MIGRATIONS + "CREATE TABLE public.others (id int PRIMARY KEY); INSERT INTO public.others VALUES (1);")
@@ -236,11 +256,32 @@ class Mapping(unittest.TestCase):
         self.refused(CONFIG.replace("lower(email)", "datetime('now')"), "map-not-repeatable", here)
         self.refused(CONFIG.replace("email = \"lower", "mail = \"lower"), "table-does-not-fit", f"{here}{column - 2}: .*it has no column mail")
         self.refused(CONFIG.replace("public.app_role", "public.tier"), "map-type", f"tidegate.toml:{line - 1}:\\d+: column role .* is (public\\.)?app_role, not public.tier")
+        self.refused(CONFIG.replace('created_at = "created_at"', "created_at = \"'day ' || id\""), "map-type", f"{here}\\d+: none of \\d+ values .* column created_at .* timestamp")
+        self.refused(CONFIG.replace('age = "age"', 'age = "name"'), "map-type", r"tidegate.toml:\d+:\d+: none of \d+ values .* column age .* smallint")
+        self.refused(CONFIG + CONFIG[CONFIG.index('[[map]]\nfrom = "user"'):CONFIG.index('[[map]]\nfrom = "child')].replace('from = "user"', 'from = "child_profile"').replace(
+            "lower(email)", "name").replace('"role"', "\"'parent'\"").replace("is_active", "1").replace("uuid('user', referred_by)", "null").replace("created_at = \"created_at\"", "created_at = \"birthday\""),
+            "map-two-owners", r"tidegate.toml:\d+:\d+: user is owner of rows of public.profiles, and so is this map")
         self.refused(CONFIG.replace('table = "public.young"', 'table = "public.yung"'), "table-missing", "tidegate.toml:\\d+:\\d+: table public.yung")
         shared = f"tidegate.toml:\\d+:9: two rows of child_profile could get one key of public.children"
         for key in ("uuid('child', lower(name))", "uuid('child', name)", "uuid('child', id / 2)", "uuid('child', 'x')"):
             self.refused(CONFIG.replace("id = \"uuid('child', id)\", parent", f'id = "{key}", parent'), "map-key", shared)
         self.refused(CONFIG.replace('from = "user"', 'from = "users"'), "map-no-such-table", "tidegate.toml:\\d+:8: the source has no table users")
+
+    def test_plan_shows_the_mapping_with_the_shape_of_three_rows(self):
+        pipeline = self.pipeline()
+        done = pipeline.verb("plan", "--source", self.stage.app.path)
+        self.assertEqual(done.code, 0, done)
+        for line in (r"user -> public\.profiles\n", r"id \(key\) = uuid\('user', id\)   \[text, text, text\]", r"email = lower\(email\)   \[text, text, text\]",
+                     r"referred_by = uuid\('user', referred_by\)   \[(null|text), (null|text), (null|text)\]", r"age = age   \[integer, integer, integer\]",
+                     r"child_profile -> public\.young where age < 8",
+                     r"no map reads .*password_hash.* of table user: .*not carried over  \[map-column-not-read\]",
+                     r"no map fills note of \"?public\"?\.\"?profiles\"?: it keeps its default  \[map-column-not-filled\]"):
+            self.assertRegex(done.out, line)
+        with contextlib.closing(sqlite3.connect(self.stage.app.path, timeout=30)) as file:
+            for mail, name in file.execute("SELECT u.email, c.name FROM user u, child_profile c WHERE u.id < 4 AND c.id < 4"):
+                self.assertNotIn(mail, done.out)
+                self.assertNotIn(name, done.out)
+        self.assertEqual(query(pipeline.target_url, "SELECT to_regnamespace('tidegate')"), [(None,)])
 
     def test_another_mapping_needs_a_new_beginning(self):
         pipeline = self.pipeline()

@@ -118,16 +118,18 @@ class Load:
             while not self.stopping.wait(0.01):
                 with connection, connection.cursor() as cursor:
                     for _ in range(self.rng.randrange(1, 4)):
-                        cursor.execute(self.statement())
+                        self.write(cursor)
         except Exception as failure:   # pylint: disable=broad-except
             self.failure = failure
         finally:
             connection.close()
 
+    def write(self, cursor):
+        cursor.execute(self.statement())
+
     def statement(self):
         kind = self.rng.choice(["teacher", "parent", "student"])
-        # A teacher with a phone number stays: what a contributor wrote is not written again when its owner's row comes back.
-        letter, most = {"teacher": ("t", 30), "parent": ("p", 80), "student": ("k", 200)}[kind]
+        letter, most = {"teacher": ("t", 60), "parent": ("p", 80), "student": ("k", 200)}[kind]
         one, mail = f"{letter}{self.rng.randrange(1, most)}", f"person{self.rng.randrange(50)}@x.org"
         self.number += 1
         choices = [f"UPDATE {kind} SET email = '{mail}' WHERE id = '{one}'", f"UPDATE {kind} SET name = '{kind} {self.number}' WHERE id = '{one}'",
@@ -235,7 +237,15 @@ class Schools(unittest.TestCase):
         self.source.execute("INSERT INTO teacher (id, name) VALUES ('t900', 'late')")
         self.tide.wait_status(lambda status: status["quarantined"] == 0, WAIT, "the phone number's arrival")
         self.judge()
+        self.source.execute("UPDATE teacher SET deleted_at = now() WHERE id IN ('t900', 't31')")
+        self.tide.wait_status(lambda status: status["quarantined"] == 2, WAIT, "the telephone numbers of teachers who left wait")
+        self.assertEqual(self.target.execute("SELECT source_key, reason FROM tidegate.quarantine ORDER BY 1"), [('["t31"]', "row_missing"), ('["t900"]', "row_missing")])
+        self.source.execute("UPDATE teacher SET deleted_at = NULL WHERE id IN ('t900', 't31')")
+        self.tide.wait_status(lambda status: status["quarantined"] == 0, WAIT, "they are back, with their numbers")
+        self.judge()
         self.source.execute("DELETE FROM phonebook WHERE teacher_id = 't900'")
+        self.judge()
+        self.source.execute("DELETE FROM teacher WHERE id = 't900'")
         self.judge()
 
     def test_truncate_takes_the_rows_of_its_source_only(self):

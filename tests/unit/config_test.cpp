@@ -231,17 +231,14 @@ TEST(Config, WhatIsMissingIsNamedWithTheWayOut) {
             std::string::npos);
 }
 
-TEST(Config, WhatIsOfALaterReleaseIsKnownAndRefusedByName) {
-  const Settings s =
-      read("[source]\nurl = \"a.db\"\n[target]\nurl = \"postgresql://h/d\"\npost_sql = [\"s.sql\"]\n");
-  try {
-    refuse_what_is_later(s);
-    FAIL();
-  } catch (const Refused& failure) {
-    EXPECT_STREQ(told(failure).message.c_str(),
-                 "not in this release yet: target.post_sql at tidegate.toml:5:1");
-  }
-  EXPECT_NO_THROW(refuse_what_is_later(read(both_ends)));
+TEST(Config, RealtimeNamesTablesWithTheirSchema) {
+  const std::string target = "[source]\nurl = \"a.db\"\n[target]\nurl = \"postgresql://h/d\"\n";
+  EXPECT_EQ(read(target + "realtime = [\"project\", \"app.note\"]\n").target.realtime,
+            (std::vector<std::string>{"public.project", "app.note"}));
+  EXPECT_NE(complaint(target + "realtime = [\"app.\"]\n").find("tidegate.toml:5:1"), std::string::npos);
+  EXPECT_NE(
+      complaint(target + "post_sql = [\"no-such.sql\"]\n").find("names no-such.sql, which is not there"),
+      std::string::npos);
 }
 
 TEST(Config, TemporaryPasswordsWantASecretThatIsNeverShown) {

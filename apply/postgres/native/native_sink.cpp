@@ -127,8 +127,9 @@ void NativeSink::remove_ranges(const Relation& relation, const ChunkMap::Key& ke
 }
 
 bool NativeSink::any_watched() const {
-  return std::any_of(steps_.begin(), steps_.end(),
-                     [this](const Step& step) { return orphans_.watches(step.table().plan()); });
+  return std::any_of(steps_.begin(), steps_.end(), [this](const Step& step) {
+    return orphans_.watches(step.table().plan()) || orphans_.is_parent(step.table().plan());
+  });
 }
 
 void NativeSink::hold_orphans(std::uint64_t sequence) {
@@ -140,6 +141,28 @@ void NativeSink::hold_orphans(std::uint64_t sequence) {
   }
   for (const auto& [target, rows] : written)
     orphans_.hold_orphans(session_.connection(), quarantine_, target->table.plan(), rows, sequence);
+  take_out_children(sequence);
+}
+
+// Of rows that went, and of keys that changed.
+void NativeSink::take_out_children(std::uint64_t sequence) {
+  std::map<const Target*, std::vector<Reject>> removed, moved;
+  for (const Step& step : steps_) {
+    for (const Target* truncated : step.truncated)
+      orphans_.take_out_children(session_.connection(), quarantine_, truncated->table.plan(), sequence);
+    if (step.operation() == Operation::truncate || !orphans_.is_parent(step.table().plan())) continue;
+    if (!step.change.before.empty()) {
+      removed[step.target].push_back(step.table().named(step.change.before));
+      moved[step.target].push_back(step.table().named(step.change.row));
+    } else if (step.operation() == Operation::remove) {
+      removed[step.target].push_back(step.table().named(step.change.row));
+    }
+  }
+  for (const auto& [target, rows] : moved)
+    orphans_.part_from_contributions(session_.connection(), quarantine_, target->table.plan(), rows,
+                                     sequence);
+  for (const auto& [target, rows] : removed)
+    orphans_.take_out_children(session_.connection(), quarantine_, target->table.plan(), rows, sequence);
 }
 
 // All in one round trip. COMMIT is sent before the answers to what precedes it are known, and that is safe:

@@ -42,6 +42,7 @@ class NativeSink : public Sink {
   void written(const Position& to);
   bool any_watched() const;
   void hold_orphans(std::uint64_t sequence);
+  void take_out_children(std::uint64_t sequence);
   void forget_steps();
 
   TargetSession& session_;

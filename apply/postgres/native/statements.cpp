@@ -94,6 +94,9 @@ std::string Statements::make_upsert() const {
     if (is_key || shape_.columns[column].identity_always) continue;
     sets.push_back(fmt::format("{0} = excluded.{0}", quoted(plan_.columns[column].target)));
   }
+  // Whoever looks whether a row was written again (apply/postgres/unowned_rows.hpp) must see it.
+  if (sets.empty() && !plan_.from.empty())
+    sets.push_back(fmt::format("{0} = excluded.{0}", quoted(plan_.key.front())));
   return fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} ON CONFLICT ({}) DO {}",
                      table_, names(all_), joined(values, ", "), unnest(all_, false), names(key_),
                      sets.empty() ? "NOTHING" : "UPDATE SET " + joined(sets, ", "));
@@ -108,6 +111,7 @@ std::string Statements::make_upsert_without_arbiter() const {
     keys.push_back(fmt::format("t.{} AS k{}", quoted(plan_.columns[column].target), column));
   }
   std::string set = sets(all_, false);
+  if (set.empty() && !plan_.from.empty()) set = fmt::format("{0} = t.{0}", quoted(plan_.key.front()));
   std::string match = matches();
   for (auto column : key_) {
     std::string from = fmt::format("u.k{}", column), to = fmt::format("u.c{}", column);

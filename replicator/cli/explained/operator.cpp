@@ -119,8 +119,6 @@ constexpr Explanation explanations[] = {
      "tidegate run --source /srv/app/app.db, or `tidegate init` to write a file."},
     {"no-target", "No target is named by flag, environment or file.",
      "Set TIDEGATE_TARGET_URL or [target] url."},
-    {"not-in-this-release", "The setting is known, but this release does not do it yet.",
-     "Take it out of the file, or use a later release."},
     // What the operator said, or did not say.
     {"needs-yes",
      "A first run writes to the target only after the plan was approved, and there is no terminal to ask in.",

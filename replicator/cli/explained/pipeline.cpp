@@ -124,6 +124,53 @@ constexpr Explanation explanations[] = {
      "Correct the statement that is named; the next start goes on with this file. A table that tidegate "
      "fills takes no seed: it is "
      "fenced (25006)."},
+    {"post-sql-changed",
+     "A file of [target] post_sql was changed after it had been carried out. It is carried out once.",
+     "Put the change into a migration of the target, and bring the file back as it was."},
+    {"post-sql-not-run",
+     "A file was added to [target] post_sql when the stream ran already. Such files are carried out between "
+     "the load "
+     "and the stream, or not at all.",
+     "Put what it holds into a migration of the target, and take it out of the list."},
+    {"post-sql-not-readable",
+     "A file of [target] post_sql cannot be read, or its statements cannot be told apart.",
+     "Bring it back, or correct it at the place that is named."},
+    {"post-sql-transaction",
+     "Each file of [target] post_sql is one transaction, with its row in tidegate.post_sql. BEGIN, COMMIT, "
+     "VACUUM "
+     "and CREATE INDEX CONCURRENTLY cannot be in one.",
+     "Leave BEGIN and COMMIT out; make a migration of what must stand alone."},
+    {"post-sql-failed",
+     "The target refused a statement of a file of [target] post_sql. Nothing of that file was carried out.",
+     "Correct the statement that is named; the next start goes on with this file. Rows of tables that "
+     "tidegate fills "
+     "cannot be changed by it: they are fenced (25006)."},
+    {"post-sql-hides-rows",
+     "A file of [target] post_sql makes policies hold for tidegate's own role, which would find no rows any "
+     "more.",
+     "Connect as a role with BYPASSRLS or as the owner of the tables, or take FORCE ROW LEVEL SECURITY out."},
+    {"realtime-no-publication",
+     "[target] realtime names tables, and the target has no publication supabase_realtime.",
+     "CREATE PUBLICATION supabase_realtime; on Supabase it is there. The tables join once it is."},
+    {"realtime-no-table", "A table of [target] realtime is not in the target.",
+     "Make it with a migration, or correct its name."},
+    {"realtime-not-ours",
+     "A table of [target] realtime, or the publication, belongs to another role, so that tidegate may not "
+     "add it.",
+     "Connect as the owner, or add the table by hand once the target has caught up."},
+    {"realtime-no-identity",
+     "A table of [target] realtime has no key: a member of a publication that has none refuses UPDATE and "
+     "DELETE.",
+     "Give it a primary key or REPLICA IDENTITY FULL, or take it out of the list."},
+    {"realtime-refused", "The target refused to add a table to supabase_realtime. It is tried again.",
+     "What the server says names the reason, for instance somebody's lock on the table."},
+    {"realtime-taken-out",
+     "A table that had joined supabase_realtime was taken out by somebody. It is not added again.",
+     "Add it by hand if it should be there, or take it out of [target] realtime."},
+    {"realtime-floods",
+     "A table that is to be filled is in supabase_realtime already: every row of the load would go to its "
+     "clients.",
+     "Take it out of the publication, and name it in [target] realtime: it joins after the catch-up."},
     {"verify-rows-of-nobody",
      "A table that several maps fill has rows which none of them says are its own, by its `rows` or its "
      "remembered keys.",

@@ -70,6 +70,9 @@ constexpr Explanation explanations[] = {
      "Correct `from`, or include the table ([tables] include)."},
     {"map-column-not-read", "No [[map]] reads this column of a mapped table, so its values stay behind.",
      "Map it, or ignore this."},
+    {"map-column-not-filled",
+     "No [[map]] fills this column of a mapped target table, so each row gets its default.",
+     "Fill it, or ignore this."},
     {"mapping-changed",
      "The [[map]] sections are not those with which this pipeline began. Rows that are in the target came "
      "from the old "
