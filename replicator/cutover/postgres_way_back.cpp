@@ -21,12 +21,6 @@ namespace {
 
 using Level = Finding::Level;
 
-std::vector<std::string> names_of(const std::vector<TablePlan>& back) {
-  std::vector<std::string> names;
-  for (const auto& plan : back) names.push_back(plan.source);
-  return names;
-}
-
 // Of one row of each table, in a transaction that is rolled back; rows that somebody holds are passed over.
 void try_to_write(postgres::Connection& legacy, const std::vector<TablePlan>& back) {
   postgres::Transaction canary(legacy);
@@ -95,6 +89,12 @@ std::optional<There> followed(postgres::Connection& legacy, const std::string& p
 
 }  // namespace
 
+std::vector<std::string> target_names(const std::vector<TablePlan>& back) {
+  std::vector<std::string> names;
+  for (const auto& plan : back) names.push_back(plan.source);
+  return names;
+}
+
 std::vector<TablePlan> plans_back(postgres::Connection& target, const Settings& settings) {
   const auto forward = recorded_plans(target, settings.pipeline);
   std::vector<std::string> names;
@@ -121,7 +121,7 @@ std::vector<TablePlan> plans_back(postgres::Connection& target, const Settings& 
 
 void PostgresWayBack::prepare(std::stop_token stop) {
   auto target = connect_target(connect_options(settings_, "tidegate way back"));
-  const auto names = names_of(plans_back(target, settings_));
+  const auto names = target_names(plans_back(target, settings_));
   send_whole_rows(target, settings_.pipeline, capture::read_catalog(target, names, {}));
   capture_.make(names, stop);
   if (!stop.stop_requested()) capture_.start();
@@ -168,32 +168,48 @@ void PostgresWayBack::find_legacy_trouble(std::vector<Finding>& findings) {
   }
 }
 
+namespace {
+
+TargetOptions legacy_options(const Settings& settings) {
+  TargetOptions options;
+  options.connect = source_options(settings, "tidegate way back " + settings.pipeline);
+  options.pipeline = settings.pipeline;
+  options.filled_before = true;
+  return options;
+}
+
+Plans plans_there(TargetSession& legacy) {
+  if (!legacy.replica_mode())
+    throw Refused("legacy-not-writable", "tidegate's role may not set session_replication_role at the source",
+                  "GRANT SET ON PARAMETER session_replication_role TO role");
+  Plans plans;
+  for (auto& plan : recorded_plans(legacy.connection(), legacy.pipeline()))
+    plans.insert_or_assign(plan.source, std::move(plan));
+  return plans;
+}
+
+}  // namespace
+
+PostgresWayBack::Writing::Writing(const Settings& settings, const std::string& incarnation)
+    : session(legacy_options(settings), incarnation),
+      plans(plans_there(session)),
+      quarantine(session),
+      sink(session, quarantine, plans) {}
+
 void PostgresWayBack::work(const Position&, const std::stop_token& stop) {
   JournalReader journal(capture_.journal_path());
-  TargetOptions options;
-  options.connect = source_options(settings_, "tidegate way back " + settings_.pipeline);
-  options.pipeline = settings_.pipeline;
-  options.filled_before = true;
-  TargetSession legacy(options, journal.incarnation());
-  const Position& position = legacy.position();
-  if (legacy.is_open() || journal.digest_at(position.sequence) != position.digest)
+  Writing writing(settings_, journal.incarnation());
+  const Position& position = writing.session.position();
+  if (writing.session.is_open() || journal.digest_at(position.sequence) != position.digest)
     throw Refused(
         "way-back-not-in-history",
         fmt::format("the legacy database is at position {} of a way back that this state directory does "
                     "not have: one of them was restored or swapped",
                     position.sequence),
         "restore the state directory that belongs to it");
-  if (!legacy.replica_mode())
-    throw Refused("legacy-not-writable", "tidegate's role may not set session_replication_role at the source",
-                  "GRANT SET ON PARAMETER session_replication_role TO role");
-  Plans plans;
-  for (auto& plan : recorded_plans(legacy.connection(), settings_.pipeline))
-    plans.insert_or_assign(plan.source, std::move(plan));
-  Quarantine quarantine(legacy);
-  NativeSink sink(legacy, quarantine, plans);
-  Applier applier(journal, sink, {}, batches_back, [](const SchemaChange&, std::uint64_t) {});
+  Applier applier(journal, writing.sink, {}, batches_back, [](const SchemaChange&, std::uint64_t) {});
   follow(
-      applier, sink, [&] { return quarantine.size(); }, stop);
+      applier, writing.sink, [&] { return writing.quarantine.size(); }, stop);
 }
 
 std::size_t PostgresWayBack::rejects() {
@@ -227,7 +243,7 @@ std::vector<Finding> PostgresWayBack::ready_to_return() {
   find_legacy_trouble(findings);
   find_rejects(findings);
   auto target = connect_target(connect_options(settings_, "tidegate way back"));
-  target_tables_ = capture::read_catalog(target, names_of(plans_back(target, settings_)), {});
+  target_tables_ = capture::read_catalog(target, target_names(plans_back(target, settings_)), {});
   return findings;
 }
 

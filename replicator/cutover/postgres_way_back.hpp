@@ -6,6 +6,9 @@
 #include <vector>
 
 #include "apply/plan.hpp"
+#include "apply/postgres/native/native_sink.hpp"
+#include "apply/postgres/quarantine.hpp"
+#include "apply/postgres/session.hpp"
 #include "capture/postgres/catalog.hpp"
 #include "replicator/cutover/journal_way_back.hpp"
 #include "replicator/cutover/source_look.hpp"
@@ -23,8 +26,18 @@ class PostgresWayBack : public JournalWayBack {
   std::string prove(std::uint64_t sequence) override;
   std::size_t rejects() override;
   void remove() override { capture_.remove(); }
+  void require_rebuildable() override;
 
  private:
+  // What writes to the legacy database, under its account.
+  struct Writing {
+    Writing(const Settings& settings, const std::string& incarnation);
+    TargetSession session;
+    Plans plans;
+    Quarantine quarantine;
+    NativeSink sink;
+  };
+  void bring_in_line(const Beginning& beginning) override;
   void work(const Position& start, const std::stop_token& stop) override;
   void find_legacy_trouble(std::vector<Finding>& findings);
   void find_rejects(std::vector<Finding>& findings);
@@ -34,6 +47,8 @@ class PostgresWayBack : public JournalWayBack {
   SourceLook look_;
   std::vector<capture::PostgresTable> target_tables_;  // of ready_to_return()
 };
+
+std::vector<std::string> target_names(const std::vector<TablePlan>& back);
 
 // The plans from the target's tables back to the legacy's. Throws Refused where a table is mapped or cannot
 // go back.
