@@ -155,10 +155,10 @@ TEST(Render, ShowsEachStepOfACutoverWithItsTime) {
     EXPECT_THAT(picture, HasSubstr(part)) << picture;
   EXPECT_THAT(render_line(s, std::nullopt), HasSubstr(" cutover=drain step_ms=17"));
   s.cutover->outcome = "aborted";
-  s.cutover->reason = "the proof did not fit";
+  s.cutover->reason = "too slow";
   s.cutover->hold_ms = 501.5;
   picture = render(s, plain);
-  EXPECT_THAT(picture, HasSubstr("aborted, attempt 2 | writers waited 501.5 ms | the proof did not fit"));
+  EXPECT_THAT(picture, HasSubstr("aborted, attempt 2 | writers waited 501.5 ms | too slow"));
   EXPECT_THAT(render_line(s, std::nullopt), Not(HasSubstr("step_ms")));
 }
 
