@@ -78,6 +78,19 @@ std::string fence_legacy_sql(postgres::Connection& look, const std::string& pipe
              postgres::literal(pipeline), postgres::literal(run));
 }
 
+void begin_legacy_anew(postgres::Connection& legacy, const std::string& pipeline,
+                       const std::vector<TablePlan>& back, const Position& start) {
+  if (!ask_target(legacy, pipeline).is_live)
+    throw Refused("legacy-not-fenced", "the legacy database takes the application's writes",
+                  "`tidegate explain half-done` says how to find out which side has the newest rows");
+  postgres::Transaction transaction(legacy);
+  legacy.run("SET LOCAL synchronous_commit = on");
+  legacy.run(account_sql(pipeline, start) + plans_sql(pipeline, back));
+  failpoint("rebuild-before-account-commit");
+  transaction.commit();
+  failpoint("rebuild-after-account-commit");
+}
+
 void open_legacy_side(postgres::Connection& legacy, const std::string& pipeline, const std::string& run,
                       std::chrono::milliseconds wait) {
   const auto says = ask_target(legacy, pipeline);

@@ -25,6 +25,11 @@ std::string fence_legacy_sql(postgres::Connection& look, const std::string& pipe
                              const std::vector<TablePlan>& back, const Position& start,
                              const std::string& run);
 
+// For a way back that is built anew: the account begins at `start`, without rejects, in one transaction,
+// after which a session of an earlier way back is refused. Throws Refused where the database is not fenced.
+void begin_legacy_anew(postgres::Connection& legacy, const std::string& pipeline,
+                       const std::vector<TablePlan>& back, const Position& start);
+
 // In one transaction: the fence goes, the run is written, and from its commit on the server refuses whatever
 // the way back may still send. Can be repeated. Throws Error (retry) where somebody holds a table for longer
 // than `wait`.

@@ -33,13 +33,8 @@ LegacyFile::LegacyFile(const std::string& path, std::string pipeline)
 
 void LegacyFile::begin(const Position& start) {
   sqlite::Transaction transaction(database_, sqlite::Transaction::Kind::immediate);
-  database_.execute(make_tables);
-  auto insert = database_.prepare("INSERT OR IGNORE INTO _tidegate_position VALUES (1, ?, ?, ?, ?)");
-  insert.bind(1, std::string_view(pipeline_)).bind(2, std::string_view(start.incarnation));
-  insert.bind(3, static_cast<std::int64_t>(start.sequence)).bind(4, std::string_view(start.digest)).run();
-  position_ = read_position();
-  if (position_.incarnation != start.incarnation ||
-      database_.text("SELECT pipeline FROM _tidegate_position") != pipeline_) {
+  find_position(start);
+  if (position_.incarnation != start.incarnation || !is_of_our_pipeline()) {
     throw Refused("way-back-other-journal",
                   "the legacy file " + database_.path() +
                       " holds the position of another way back, of another pipeline or state directory",
@@ -53,6 +48,34 @@ void LegacyFile::begin(const Position& start) {
   transaction.commit();
   failpoint("back-after-begin-commit");
   read_rejects();
+}
+
+void LegacyFile::begin_anew(const Position& start) {
+  sqlite::Transaction transaction(database_, sqlite::Transaction::Kind::immediate);
+  find_position(start);
+  if (!is_of_our_pipeline())
+    throw Refused("way-back-other-journal",
+                  "the legacy file " + database_.path() + " holds the way back of another pipeline",
+                  "run the pipeline that it belongs to, with its state directory");
+  database_.execute("DELETE FROM _tidegate_position; DELETE FROM _tidegate_rejects");
+  find_position(start);
+  failpoint("rebuild-before-position-commit");
+  transaction.commit();
+  failpoint("rebuild-after-position-commit");
+  read_rejects();
+}
+
+// Makes the tables and the position where they are not there yet.
+void LegacyFile::find_position(const Position& start) {
+  database_.execute(make_tables);
+  auto insert = database_.prepare("INSERT OR IGNORE INTO _tidegate_position VALUES (1, ?, ?, ?, ?)");
+  insert.bind(1, std::string_view(pipeline_)).bind(2, std::string_view(start.incarnation));
+  insert.bind(3, static_cast<std::int64_t>(start.sequence)).bind(4, std::string_view(start.digest)).run();
+  position_ = read_position();
+}
+
+bool LegacyFile::is_of_our_pipeline() {
+  return database_.text("SELECT pipeline FROM _tidegate_position") == pipeline_;
 }
 
 Position LegacyFile::read_position() {

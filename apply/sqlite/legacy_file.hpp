@@ -31,6 +31,9 @@ class LegacyFile {
   // called after the point of no return only. Throws Refused where they are of another pipeline or another
   // journal.
   void begin(const Position& start);
+  // The same for a way back that is built anew: whatever an earlier one has left of position and rejects
+  // goes. Throws Refused where it is another pipeline's.
+  void begin_anew(const Position& start);
   const Position& position() const { return position_; }
 
   // Within the caller's immediate transaction: enter() first, which throws Error (stop) where the position is
@@ -47,6 +50,8 @@ class LegacyFile {
 
  private:
   Position read_position();
+  void find_position(const Position& start);
+  bool is_of_our_pipeline();
 
   sqlite::Database database_;
   std::string pipeline_;

@@ -5,6 +5,7 @@
 
 #include "apply/meaning.hpp"
 #include "apply/sqlite/encode_back.hpp"
+#include "apply/sqlite/surplus_rows.hpp"
 #include "db/error.hpp"
 #include "db/failpoint.hpp"
 
@@ -75,22 +76,8 @@ void SqliteSink::write_added(std::uint64_t sequence) {
   rows_ = bytes_ = 0;
 }
 
-// The row that the target means by this key, and no other: under NOCASE, 'A' finds 'a'.
 std::optional<LegacyTable::Held> SqliteSink::find(const ReverseNet& net, const Row& key) {
-  Row legacy_key;
-  for (std::size_t i = 0; i < key.size(); ++i) {
-    auto value = encode_back(key[i], net.table().columns[net.key()[i]]);
-    if (std::holds_alternative<Misfit>(value)) return std::nullopt;
-    legacy_key.push_back(std::get<Value>(std::move(value)));
-  }
-  auto held = table_of(net).find(legacy_key);
-  if (!held) return held;
-  for (std::size_t i = 0; i < key.size(); ++i) {
-    const std::size_t place = net.key()[i];
-    const auto* text = std::get_if<std::string>(&key[i]);
-    if (!text || !means(held->row[place], *text, net.table().columns[place].forward)) return std::nullopt;
-  }
-  return held;
+  return find_by_target_key(table_of(net), net.table(), key);
 }
 
 void SqliteSink::remove_rows(const ReverseNet& net) {

@@ -83,7 +83,8 @@ constexpr VerbWords verb_words[] = {
     {"keys", "Mend", "What the mapping's keys became: export", "tidegate keys export > keys.jsonl"},
     {"credentials", "Mend", "Users whose old password could not be carried over: export",
      "tidegate credentials export --out credentials.csv"},
-    {"resync", "Mend", "Copy one table again while everything else streams on",
+    {"resync", "Mend",
+     "Copy one table again while everything else streams on; or build the way back anew (--way-back)",
      "tidegate resync public.orders"},
     {"reset", "Mend",
      "Take out of the target what the pipeline put there, or give the pipeline up at its source",
@@ -242,8 +243,13 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
     verb.add_option("WHAT", into.word, "source: its slot and publication are dropped there")->type_name("");
     verb.add_option("--confirm", into.confirm, "NAME of the pipeline")->type_name("");
   }
-  if (name == "resync")
-    verb.add_option("TABLE", into.word, "As `status` prints it")->type_name("")->required();
+  if (name == "resync") {
+    auto* table = verb.add_option("TABLE", into.word, "As `status` prints it")->type_name("");
+    auto* way_back = verb.add_flag("--way-back", into.way_back,
+                                   "While the target is live: build the way back anew, for a rollback");
+    verb.add_option("--confirm", into.confirm, "NAME of the pipeline")->type_name("")->needs(way_back);
+    way_back->excludes(table);
+  }
   if (name == "support-bundle")
     verb.add_option("FILE", into.word, "Where to write it (default tidegate-NAME.tar.gz)")->type_name("");
   if (name == "explain")

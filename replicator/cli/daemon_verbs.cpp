@@ -179,8 +179,50 @@ TableStatus attach(const Invocation& invocation, const std::string& name) {
 
 }  // namespace
 
+namespace {
+
+// Until the way back runs again; throws where the daemon has given it up.
+RollbackStatus attach_to_rebuild(const Invocation& invocation) {
+  for (std::string told;;) {
+    const auto status = status_from_json(
+        control::call(find_state_dir(invocation), "GET", "/v1/status", "", answer_time).body);
+    const RollbackStatus& back = status.rollback;
+    for (const auto& error : status.errors)
+      if (error.code == "way-back-failed" && back.rebuilding.empty())
+        throw Coded<std::runtime_error>("way-back-failed", error.message, "`tidegate status` says the same");
+    if (back.rebuilding.empty() && back.lag_seconds) return back;
+    if (!invocation.json && !back.rebuilding.empty() && back.rebuilding != told)
+      fmt::print("  {}\n", told = back.rebuilding), std::fflush(stdout);
+    std::this_thread::sleep_for(look_at_progress);
+  }
+}
+
+int resync_way_back(const Invocation& invocation) {
+  const auto begin = std::chrono::steady_clock::now();
+  json::object body = with_reason(invocation);
+  body["confirm"] = invocation.confirm;
+  post(invocation, "/v1/way-back", body);
+  if (!invocation.json)
+    fmt::print("the way back is being built anew; the daemon goes on with it if you press Ctrl-C\n");
+  std::fflush(stdout);
+  const auto back = attach_to_rebuild(invocation);
+  const auto took =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+  if (invocation.json)
+    fmt::print("{}\n", json::serialize(json::value{{"rejects", back.rejects}}));
+  else
+    fmt::print("the way back runs again, after {}; next: tidegate rollback --dry-run\n",
+               format_duration(took));
+  return 0;
+}
+
+}  // namespace
+
 // The daemon does the work; this only watches, so that Ctrl-C ends no more than the watching.
 int resync(const Invocation& invocation) {
+  if (invocation.way_back) return resync_way_back(invocation);
+  if (invocation.word.empty())
+    throw Coded<Usage>("usage", "resync needs a table, or --way-back", "`tidegate status` lists the tables");
   const auto begin = std::chrono::steady_clock::now();
   json::object body = with_reason(invocation);
   body["table"] = invocation.word;

@@ -26,7 +26,8 @@ struct Invocation {
   bool all = false;                                  // quarantine retry, accept
   bool force = false;                                // init
   bool empty_target = false;                         // reset
-  std::string confirm;                               // reset, backup restore: the pipeline's name
+  bool way_back = false;                             // resync
+  std::string confirm;                               // reset, resync, backup restore: the pipeline's name
   std::string to;                                    // backup restore: FILE
   std::optional<std::chrono::milliseconds> timeout;  // sync, stop
   struct Cutover {                                   // rollback too

@@ -17,6 +17,7 @@ namespace tidegate::cli {
 
 namespace {
 
+constexpr std::chrono::milliseconds step_interval{200};  // while the steps of a cutover pass
 constexpr std::size_t samples_kept = 10;  // rates are over as many redraws: chunks come in jumps
 
 bool is_utf8_locale() {
@@ -72,9 +73,11 @@ void watch(const Sample& sample, int quiet_seconds) {
     else
       fmt::print("{}\n", render_line(*now, rates)), std::fflush(stdout);
     if (now->ended_at) return;
+    const bool steps_pass = now->cutover && now->cutover->outcome.empty();
     before.push_back(std::move(*now));
     if (before.size() > samples_kept) before.pop_front();
-    std::this_thread::sleep_for(std::chrono::seconds(terminal ? 1 : quiet_seconds));
+    std::this_thread::sleep_for(steps_pass ? std::chrono::milliseconds(step_interval)
+                                           : std::chrono::seconds(terminal ? 1 : quiet_seconds));
   }
 }
 

@@ -85,6 +85,11 @@ std::string per_second(double rate, std::string_view what) {
                      what);
 }
 
+std::string milliseconds_text(double milliseconds) {
+  return milliseconds < 1000 ? fmt::format("{:.1f} ms", milliseconds)
+                             : fmt::format("{:.2f} s", milliseconds / 1000);
+}
+
 std::string seconds_text(double seconds) {
   if (seconds < 10) return fmt::format("{:.2f} s", seconds);
   return format_duration(std::chrono::milliseconds(std::llround(seconds) * 1000));
@@ -119,6 +124,7 @@ class Picture {
     tables();
     totals();
     flow();
+    passage();
     troubles();
     next_steps();
     return out_;
@@ -378,10 +384,30 @@ class Picture {
     const bool runs = back.lag_seconds && (back.ready || back.rejects > 0);
     std::string text =
         !runs ? "not running: no rollback now" : "a rollback could lose " + seconds_text(*back.lag_seconds);
+    if (!back.rebuilding.empty()) text = "being built anew: " + back.rebuilding;
     if (runs && back.lag_transactions && *back.lag_transactions > 0)
       text += dot() + counted(*back.lag_transactions, "transaction");
     if (back.rejects > 0) text += dot() + format_rows(back.rejects) + " rejected";
     labelled("way back", text, back.ready ? Ink::green : Ink::red);
+  }
+
+  // A cutover, rehearsal or rollback, the last one too: how it stands, then each step with its time.
+  void passage() {
+    if (s_.cutover || s_.live == "target")
+      labelled("live", s_.live == "target" ? "the target; the old database is fenced" : "the source");
+    if (!s_.cutover) return;
+    const CutoverStatus& run = *s_.cutover;
+    const bool ended = !run.outcome.empty();
+    std::string text = ended ? run.outcome : "under way: " + run.step;
+    if (run.attempt > 1) text += fmt::format(", attempt {}", run.attempt);
+    if (run.hold_ms) text += dot() + fmt::format("writers waited {:.1f} ms", *run.hold_ms);
+    if (!run.reason.empty()) text += dot() + clean(run.reason);
+    const bool good = run.outcome == "done" || run.outcome == "rehearsed";
+    labelled_whole(run.mode, text, !ended ? Ink::cyan : good ? Ink::green : Ink::yellow);
+    std::string steps;
+    for (const CutoverStep& step : run.steps)
+      steps += (steps.empty() ? "" : ", ") + step.step + " " + milliseconds_text(step.milliseconds);
+    if (!steps.empty()) labelled_whole("steps", steps + (ended ? "" : " ..."));
   }
 
   void stream() {
@@ -469,6 +495,11 @@ std::string render_line(const Status& s, const std::optional<Rates>& rates) {
   text += fmt::format(" transactions={} changes={}", s.totals.transactions, s.totals.changes);
   if (s.lag.seconds) text += fmt::format(" lag_s={:.3f}", *s.lag.seconds);
   text += fmt::format(" quarantined={} errors={}", s.quarantined, s.errors.size());
+  const bool under_way = s.cutover && s.cutover->outcome.empty() && !s.cutover->steps.empty();
+  if (under_way) {
+    const CutoverStep& step = s.cutover->steps.back();
+    text += fmt::format(" {}={} step_ms={:.0f}", s.cutover->mode, step.step, step.milliseconds);
+  }
   return text;
 }
 

@@ -172,6 +172,7 @@ void read_progress(const Members& root, Status& s) {
   root.in("rollback").read("lag_seconds", s.rollback.lag_seconds);
   root.in("rollback").read("lag_transactions", s.rollback.lag_transactions);
   root.in("rollback").read("rejects", s.rollback.rejects);
+  root.in("rollback").read("rebuilding", s.rollback.rebuilding);
   root.in("throttle").read("rows_per_second", s.throttle_rows_per_second);
 }
 
@@ -281,7 +282,8 @@ std::string to_json(const Status& s) {
        {{"ready", s.rollback.ready},
         {"lag_seconds", or_null(s.rollback.lag_seconds)},
         {"lag_transactions", or_null(s.rollback.lag_transactions)},
-        {"rejects", s.rollback.rejects}}},
+        {"rejects", s.rollback.rejects},
+        {"rebuilding", s.rollback.rebuilding}}},
       {"next_steps", list_of(s.next_steps)},
       {"source", s.source},
       {"target", s.target},

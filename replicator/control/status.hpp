@@ -98,7 +98,8 @@ struct RollbackStatus {
   bool ready = false;
   std::optional<double> lag_seconds;
   std::optional<std::uint64_t> lag_transactions;
-  std::uint64_t rejects = 0;  // rows that the legacy database cannot hold; they block it
+  std::uint64_t rejects = 0;    // rows that the legacy database cannot hold; they block it
+  std::string rebuilding = {};  // what is being done while the way back is built anew; else empty
   bool operator==(const RollbackStatus&) const = default;
 };
 

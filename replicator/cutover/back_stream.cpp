@@ -1,20 +1,96 @@
 #include "replicator/cutover/back_stream.hpp"
 
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+#include "replicator/failure.hpp"
 #include "replicator/log.hpp"
 
 namespace tidegate::cutover {
+namespace {
+
+constexpr auto first_pause = std::chrono::milliseconds(500),
+               longest_pause = std::chrono::milliseconds(10'000);
+
+// The target keeps nothing any more for a slot that is gone, was given up, or went on without us.
+bool is_lost(const std::exception& failure) {
+  constexpr std::array codes{"slot-missing", "slot-lost", "slot-ahead"};
+  return std::find(codes.begin(), codes.end(), told(failure).code) != codes.end();
+}
+
+bool passes(const std::exception& failure) {
+  const auto* error = dynamic_cast<const Error*>(&failure);
+  return error && error->advice() != Advice::stop;
+}
+
+}  // namespace
 
 void BackStream::start(const std::string& start) {
   if (start.empty() || thread_.joinable()) return;
   coordination_.clear_report("way-back-failed");
-  thread_ = std::jthread([this, start](std::stop_token stop) {
+  thread_ = std::jthread([this, start](const std::stop_token& stop) { run(start, stop); });
+}
+
+void BackStream::run(const std::string& start, const std::stop_token& stop) {
+  try {
+    way_back_.run(start, stop);
+  } catch (const std::exception& failure) {
+    std::string what = failure.what();
+    if (is_lost(failure))  // the way out that it names is a source's
+      what = "the target has no slot any more that has all since the cutover (" + told(failure).message +
+             "): `tidegate resync --way-back` builds the way back anew";
+    log_error("way back: {}", what);
+    coordination_.report("way-back-failed", what);
+  }
+}
+
+void BackStream::rebuild(std::function<void(const std::string& start)> built) {
+  stop();
+  coordination_.clear_report("way-back-failed");
+  tell("beginning");
+  thread_ = std::jthread([this, built = std::move(built)](const std::stop_token& stop) {
+    std::string start;
     try {
-      way_back_.run(start, stop);
+      start = build(stop);
+      if (!start.empty()) built(start);
     } catch (const std::exception& failure) {
       log_error("way back: {}", failure.what());
       coordination_.report("way-back-failed", failure.what());
+      start.clear();
     }
+    tell("");
+    if (!start.empty()) run(start, stop);
   });
+}
+
+// Empty where the stop came.
+std::string BackStream::build(const std::stop_token& stop) {
+  auto pause = first_pause;
+  while (!stop.stop_requested()) {
+    try {
+      return way_back_.rebuild([this](const std::string& what) { tell(what); }, stop);
+    } catch (const std::exception& failure) {
+      if (!passes(failure)) throw;
+      if (stop.stop_requested()) break;
+      log_warn("way back: {}", failure.what());
+      tell("waiting to begin again: " + std::string(failure.what()));
+      std::unique_lock lock(mutex_);
+      pause_.wait_for(lock, stop, pause, [] { return false; });
+      pause = std::min(pause * 2, longest_pause);
+    }
+  }
+  return "";
+}
+
+void BackStream::tell(const std::string& what) {
+  std::lock_guard lock(mutex_);
+  rebuilding_ = what;
+}
+
+std::string BackStream::rebuilding() const {
+  std::lock_guard lock(mutex_);
+  return rebuilding_;
 }
 
 void BackStream::stop() {

@@ -1,6 +1,9 @@
 // The way back at work: on a thread of its own, while the target is live.
 #pragma once
 
+#include <condition_variable>
+#include <functional>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -17,12 +20,24 @@ class BackStream {
   // From `start` on, as the cutover journalled it; empty: there is no way back. Once is enough. What ends it
   // by itself is reported as "way-back-failed".
   void start(const std::string& start);
+  // In the place of start(): builds the way back anew, hands over its start, and goes on with it. What fails
+  // and may pass is tried again.
+  void rebuild(std::function<void(const std::string& start)> built);
+  // What rebuild() is doing; empty where it is not at work.
+  std::string rebuilding() const;
   // Returns when nothing more is written to the legacy database.
   void stop();
 
  private:
+  void run(const std::string& start, const std::stop_token& stop);
+  std::string build(const std::stop_token& stop);
+  void tell(const std::string& what);
+
   WayBack& way_back_;
   Coordination& coordination_;
+  mutable std::mutex mutex_;
+  std::condition_variable_any pause_;
+  std::string rebuilding_;
   std::jthread thread_;
 };
 

@@ -21,6 +21,7 @@ using std::chrono::milliseconds;
 
 constexpr auto first_pause = 1000ms, longest_pause = 30'000ms;
 constexpr auto between_looks = 2s;  // at who has not moved
+constexpr const char* ended_early = "the daemon ended before the point of no return";
 
 // "20260301T123456-9f3a": sorts by time, and is a plain word in SQL and in file names.
 std::string new_run_id() {
@@ -42,7 +43,8 @@ Cutover::Cutover(const Settings& settings, const std::filesystem::path& state_di
                store.audit(what, "tidegate", "", outcome);
              }),
       parts_{settings,  state_path, coordination, store, source, apply,
-             *journal_, *legacy_,   *way_back_,   back_, hooks_} {}
+             *journal_, *legacy_,   *way_back_,   back_, hooks_},
+      knows_live_side_(!journal_->last()) {}
 
 Cutover::~Cutover() {
   stop();
@@ -62,6 +64,12 @@ Order Cutover::usual_order() const {
 // --- after a start ---
 
 void Cutover::look_back() {
+  take_up_last_run();
+  knows_live_side_ = true;
+}
+
+void Cutover::take_up_last_run() {
+  if (const auto last = journal_->last()) let_go_at_once(*last);
   auto found = look_at_both(parts_);
   const bool goes_on = found.decision.kind == Decision::Kind::go_on;
   if (goes_on)
@@ -97,15 +105,36 @@ void Cutover::settle_on(const std::optional<Run>& settled) {
   parts_.coordination.park(is_target_live());
   if (!is_target_live()) return;
   legacy_->mend_fence(settled->id);
-  back_.start(settled->way_back_start);
+  start_way_back(*settled);
+}
+
+// One that was being built anew is begun again. Its start is journalled once the legacy database has it.
+void Cutover::start_way_back(const Run& settled) {
+  if (settled.way_back_start != being_rebuilt) return back_.start(settled.way_back_start);
+  back_.rebuild([this, settled](const std::string& start) {
+    Run run = settled;
+    run.way_back_start = start;
+    journal_->enter(run);
+    failpoint("rebuild-journalled");
+  });
+}
+
+// What waits outside since the hook on-hold must not wait until both databases answer. Short of the intent
+// nothing can have moved the live side, whatever they say. A crash in between does it again.
+void Cutover::let_go_at_once(Run run) {
+  if (run.step < Step::prepare || run.step >= Step::intent) return;
+  Order order = usual_order();
+  order.mode = run.mode;
+  run.reason = ended_early;
+  Executor(parts_, order, abort_).let_go(run);
 }
 
 // What was done outside is undone before the journal says that it is over: a crash in between does it again.
 void Cutover::give_up_after_crash(Run run) {
   Order order = usual_order();
   order.mode = run.mode;
-  run.reason = "the daemon ended before the point of no return";
-  if (run.step >= Step::prepare) Executor(parts_, order, abort_).let_go(run);
+  run.reason = ended_early;
+  if (run.step == Step::intent) Executor(parts_, order, abort_).let_go(run);
   run.step = Step::aborted;
   journal_->enter(run);
   failpoint("cutover-given-up");
@@ -176,6 +205,7 @@ void Cutover::carry_out(Run run, const Order& order, std::stop_token stop) {
     const Situation situation{abort_ || ends || Clock::now() > until};
     if (!make_move(run, after(run, outcome, situation), executor, stop)) return;
   }
+  executor.tell_end(run);
   end(run, executor);
   if (run.step == Step::watch) settle_on(run);
 }
@@ -276,6 +306,24 @@ std::string Cutover::switch_again(const Order& order) {
   parts_.store.audit(std::string(name_of(order.mode)) + " --continue", order.by, order.reason, last->id);
   wake_.notify_all();
   return last->id;
+}
+
+void Cutover::rebuild_way_back(const std::string& by, const std::string& reason) {
+  way_back_->require_rebuildable();
+  std::optional<Run> settled;
+  {
+    std::lock_guard lock(mutex_);
+    settled = journal_->settled();
+    if (!settled || live_ != Side::target || waiting_ || (busy_ && !is_end(step_)))
+      throw Refused("wrong-phase",
+                    "a way back is built anew while the target is live and nothing is under way",
+                    "`tidegate status` shows the phase");
+    settled->way_back_start = being_rebuilt;
+    parts_.store.audit("resync --way-back", by, reason, settled->id);
+    journal_->enter(*settled);
+  }
+  failpoint("rebuild-begun");
+  start_way_back(*settled);
 }
 
 void Cutover::abort(const std::string& by, const std::string& reason) {

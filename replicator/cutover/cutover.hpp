@@ -39,6 +39,9 @@ class Cutover {
   std::string begin(const Order& order);
   // Runs the hooks of the last switch again, cutover or rollback.
   std::string switch_again(const Order& order);
+  // While the target is live: the way back is built anew, whatever became of the last one; status tells how
+  // far it is, and a restart goes on. Returns once it is journalled. Throws Refused.
+  void rebuild_way_back(const std::string& by, const std::string& reason);
   // Throws Refused past the point of no return, and where nothing is under way.
   void abort(const std::string& by, const std::string& reason);
 
@@ -64,6 +67,9 @@ class Cutover {
   void look_at_leftovers();
   void show_run(Status& status) const;
   void show_reversed(Status& status);
+  void take_up_last_run();
+  void start_way_back(const Run& settled);
+  void let_go_at_once(Run run);
   void give_up_after_crash(Run run);
   void wait(std::chrono::milliseconds time, std::stop_token stop);
 
@@ -79,8 +85,10 @@ class Cutover {
   std::optional<Waiting> waiting_;
   bool busy_ = false;
   std::atomic<bool> abort_ = false;
+  std::atomic<bool> knows_live_side_;  // after a start both databases are asked first
   CutoverStatus shown_;
-  Step step_ = Step::aborted;  // and mode of the last run
+  std::int64_t step_began_us_ = 0;  // of the step that is shown last
+  Step step_ = Step::aborted;       // and mode of the last run
   Mode mode_ = Mode::cutover;
   std::uint64_t rejects_ = 0;  // of the way back, when it was last looked
   Side live_ = Side::source;   // but for a run that is past its point of no return

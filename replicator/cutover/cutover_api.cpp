@@ -70,11 +70,18 @@ Order order_of(const Cutover& cutover, const Body& body, const control::Request&
   return order;
 }
 
+// Throws Refused unless the pipeline's name was typed.
+void require_named(const Body& body, const std::string& pipeline, const std::string& what,
+                   const std::string& command) {
+  if (body.text("confirm") == pipeline) return;
+  throw Coded<Refused>("confirm-needed", "it " + what,
+                       "type the pipeline's name: " + command + " --confirm " + pipeline);
+}
+
 void require_confirmed(const Order& order, const Body& body, const std::string& pipeline) {
-  if (order.mode == Mode::rehearse || body.text("confirm") == pipeline) return;
-  const std::string verb(name_of(order.mode));
-  throw Coded<Refused>("confirm-needed", "a " + verb + " changes which database is live",
-                       "type the pipeline's name: tidegate " + verb + " --confirm " + pipeline);
+  if (order.mode == Mode::rehearse) return;
+  require_named(body, pipeline, "changes which database is live",
+                "tidegate " + std::string(name_of(order.mode)));
 }
 
 json::value shown(const std::vector<Finding>& findings) {
@@ -98,6 +105,13 @@ std::optional<control::Response> answer(Cutover& cutover, const control::Request
   if (request.path == "/v1/abort") {
     cutover.abort(request.by, body.text("reason"));
     return ok({{"aborting", true}});
+  }
+  if (request.path == "/v1/way-back") {
+    require_permitted("resync --way-back", phase);
+    require_named(body, pipeline, "overwrites rows of the old database with the target's",
+                  "tidegate resync --way-back");
+    cutover.rebuild_way_back(request.by, body.text("reason"));
+    return ok({{"rebuilding", true}});
   }
   const std::string verb = request.path.starts_with("/v1/rollback") ? "rollback" : "cutover";
   if (!request.path.starts_with("/v1/" + verb)) return std::nullopt;

@@ -22,6 +22,11 @@ const char* outcome_of(const Run& run, bool refused) {
   return run.step == Step::aborted ? (refused ? "refused" : "aborted") : "";
 }
 
+std::int64_t now_us() {
+  using namespace std::chrono;
+  return duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
+}
+
 const char* word(Side side) {
   return side == Side::source ? "source" : "target";
 }
@@ -43,9 +48,7 @@ void Cutover::end(const Run& run, const Executor& executor) {
 
 void Cutover::note(const Run& run, const Executor* executor) {
   auto steps = journal_->steps(run.id);
-  const auto now = std::chrono::duration_cast<std::chrono::microseconds>(
-                       std::chrono::system_clock::now().time_since_epoch())
-                       .count();
+  const auto now = now_us();
   std::lock_guard lock(mutex_);
   step_ = run.step;
   mode_ = run.mode;
@@ -61,6 +64,7 @@ void Cutover::note(const Run& run, const Executor* executor) {
     shown_.steps.push_back({std::string(name_of(steps[i].step)), steps[i].attempt,
                             static_cast<double>(ended - steps[i].at_us) / 1000});
   }
+  step_began_us_ = steps.empty() ? now : steps.back().at_us;
   if (is_end(run.step) && !executor) shown_.outcome = outcome_of(run, false);
   if (!executor) return;
   shown_.hold_ms = executor->hold_ms();
@@ -75,6 +79,9 @@ bool Cutover::is_target_live() {
 }
 
 std::string Cutover::permission_phase(const std::string& phase) {
+  if (!knows_live_side_)
+    throw Refused("starting", "the daemon has just started, and asks both databases which side is live",
+                  "give the command again in a moment; `tidegate status` says what it waits for");
   std::lock_guard lock(mutex_);
   if (is_end(step_)) return live_ == Side::target ? "reversed" : phase;
   if (is_past_return(step_)) return "switching";
@@ -82,9 +89,12 @@ std::string Cutover::permission_phase(const std::string& phase) {
 }
 
 void Cutover::show(Status& status) {
+  if (!knows_live_side_) return;
   std::lock_guard lock(mutex_);
   status.live = word(live_);
   if (!shown_.run.empty()) status.cutover = shown_;
+  if (!is_end(step_) && status.cutover && !status.cutover->steps.empty())
+    status.cutover->steps.back().milliseconds = static_cast<double>(now_us() - step_began_us_) / 1000;
   if (live_ == Side::target) show_reversed(status);
   if (!is_end(step_)) show_run(status);
 }
@@ -108,8 +118,10 @@ void Cutover::show_reversed(Status& status) {
   status.rollback.lag_seconds = lag.seconds;
   status.rollback.lag_transactions = lag.transactions;
   status.rollback.rejects = rejects_;
-  status.rollback.ready = lag.seconds.has_value() && status.rollback.rejects == 0 &&
-                          !reported("way-back-failed") && !reported("fence-broken");
+  status.rollback.rebuilding = back_.rebuilding();
+  status.rollback.ready = status.rollback.rebuilding.empty() && lag.seconds.has_value() &&
+                          status.rollback.rejects == 0 && !reported("way-back-failed") &&
+                          !reported("fence-broken");
   status.next_steps.clear();
   if (reported("hook-failed")) status.next_steps.emplace_back("tidegate cutover --continue");
   if (reported("way-back-failed")) status.next_steps.emplace_back("tidegate explain way-back-lost");

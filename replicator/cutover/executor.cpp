@@ -69,23 +69,44 @@ Outcome Executor::perform(Run& run) {
 
 HookFacts Executor::facts(const Run& run) const {
   const Status status = parts_.coordination.status();
-  HookFacts facts{
-      passage_->direction(), run.id,        order_.by, run.reason.empty() ? order_.reason : run.reason,
-      status.source,         status.target, 0,         0};
+  HookFacts facts{passage_->direction(),
+                  run.id,
+                  std::string(name_of(run.step)),
+                  order_.by,
+                  run.reason.empty() ? order_.reason : run.reason,
+                  status.source,
+                  status.target,
+                  0,
+                  0};
   facts.lag_ms = status.lag.seconds.value_or(0) * 1000;
   facts.hold_ms = hold_ms_.value_or(0);
   return facts;
 }
 
-bool Executor::hook(const char* event, Run& run) {
+bool Executor::hook(const char* event, Run& run, const HookWatch& watch) {
   std::string trouble;
-  const bool go_on = parts_.hooks.run(event, facts(run), trouble);
-  if (!trouble.empty()) {
-    log_warn("{}", trouble);
-    run.reason = trouble;
-    parts_.coordination.report("hook-failed", trouble);
-  }
+  const bool go_on = parts_.hooks.run(event, facts(run), trouble, watch);
+  note_trouble(run, trouble);
   return go_on;
+}
+
+void Executor::note_trouble(Run& run, const std::string& trouble) {
+  if (trouble.empty()) return;
+  log_warn("{}", trouble);
+  run.reason = trouble;
+  parts_.coordination.report("hook-failed", trouble);
+}
+
+// What these say of themselves must not look like the run's own end.
+void Executor::tell_end(const Run& run) {
+  if (run.step == Step::aborted || (run.step == Step::watch && !run.reason.empty())) tell("on-failure", run);
+  tell("on-status", run);
+}
+
+void Executor::tell(const char* event, const Run& run) {
+  std::string trouble;
+  parts_.hooks.run(event, facts(run), trouble);
+  if (!trouble.empty()) log_warn("{}", trouble);
 }
 
 void Executor::note_hold() {
@@ -98,6 +119,7 @@ Outcome Executor::out_of_time(Run& run, const char* what) {
 }
 
 Outcome Executor::guard(Run& run) {
+  tell("on-status", run);
   std::stop_source stop;
   std::jthread watching([&](std::stop_token ended) {
     while (!ended.stop_requested() && !abort_) std::this_thread::sleep_for(20ms);
@@ -113,6 +135,7 @@ Outcome Executor::guard(Run& run) {
 
 // The hold's processes are started here, so that no time of the hold goes into that.
 Outcome Executor::prepare(Run& run) {
+  tell("on-status", run);
   if (run.attempt == 1 && !hook("before-fence", run)) return Outcome::failed;
   if (!passage_->prepare(Clock::now() + prepare_time)) {
     run.reason = "the full compare before the hold did not end in time";
@@ -123,7 +146,8 @@ Outcome Executor::prepare(Run& run) {
   what.hook = parts_.hooks.path("on-abort");
   what.hook_environment = Hooks::environment("on-abort", facts(run));
   hold_ = std::make_unique<Hold>(what);
-  return hook("on-hold", run) ? Outcome::done : Outcome::failed;
+  const auto watch = [this](pid_t group, milliseconds limit) { hold_->waits_outside(group, limit); };
+  return hook("on-hold", run, watch) ? Outcome::done : Outcome::failed;
 }
 
 Outcome Executor::hold(Run& run) {
@@ -133,9 +157,14 @@ Outcome Executor::hold(Run& run) {
 }
 
 Outcome Executor::drain(Run& run) {
-  return passage_->drain(hold_->ends_at())
-             ? Outcome::done
-             : out_of_time(run, "the last changes and their way to the other side");
+  if (!passage_->drain(hold_->ends_at()))
+    return out_of_time(run, "the last changes and their way to the other side");
+  std::string trouble;
+  const auto left = std::chrono::duration_cast<milliseconds>(hold_->ends_at() - Clock::now());
+  const bool go_on = parts_.hooks.run_within(left, "on-drained", facts(run), trouble);
+  note_trouble(run, trouble);
+  if (!hold_->is_there()) return out_of_time(run, "all until the hook on-drained had ended");
+  return go_on ? Outcome::done : Outcome::failed;
 }
 
 Outcome Executor::prove(Run& run) {

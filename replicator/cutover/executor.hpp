@@ -25,6 +25,9 @@ class Executor {
   // Nothing waits any more, and what the hooks did beforehand is undone. Never throws.
   void let_go(const Run& run);
 
+  // Hooks that are told how the run has ended. Never throws.
+  void tell_end(const Run& run);
+
   const std::vector<Finding>& findings() const { return findings_; }
   // From the lock's first request to its end, of the last attempt that took it.
   std::optional<double> hold_ms() const { return hold_ms_; }
@@ -41,7 +44,9 @@ class Executor {
   Outcome open(Run& run);
   Outcome switch_over(Run& run);
   HookFacts facts(const Run& run) const;
-  bool hook(const char* event, Run& run);
+  bool hook(const char* event, Run& run, const HookWatch& watch = {});
+  void note_trouble(Run& run, const std::string& trouble);
+  void tell(const char* event, const Run& run);
   void note_hold();
   Outcome out_of_time(Run& run, const char* what);
 

@@ -234,6 +234,7 @@ std::vector<Finding> hook_findings(const Parts& parts, const Order& order, const
   std::string trouble;
   HookFacts facts{direction,
                   "",
+                  std::string(name_of(Step::guard)),
                   order.by,
                   order.reason,
                   masked(parts.settings.source.end),

@@ -98,10 +98,16 @@ class GuardBack {
   // False: there is no stream whose lag could be watched.
   bool way_back() {
     const auto settled = parts_.journal.settled();
+    if (settled && settled->way_back_start == being_rebuilt) {
+      block("way-back-rebuilding", "the way back is being built anew: " + parts_.back.rebuilding(),
+            "wait until it runs (`tidegate status --watch`)");
+      return false;
+    }
     if (settled && settled->way_back_start.empty()) {
       block("no-way-back",
             "the cutover gave the way back up: the legacy database has nothing that was written since then",
-            "the target stays live; what to do with the legacy database is in the runbook way-back-lost");
+            "`tidegate resync --way-back` brings the legacy database in line and makes a way back; see the "
+            "runbook way-back-lost");
       return false;
     }
     try {

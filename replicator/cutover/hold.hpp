@@ -28,6 +28,10 @@ class Hold {
   // As release().
   ~Hold();
 
+  // From now on something outside may wait for this hold: hook `group` (0: none) is letting it, and where the
+  // lock is not requested within `limit` and max-hold, the watchdog lets go.
+  void waits_outside(pid_t group, std::chrono::milliseconds limit);
+
   // Writers wait from here on; false where the lock was not to be had in half of max-hold.
   bool take();
   // Within the hold. Throws Error.

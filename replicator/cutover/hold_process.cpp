@@ -30,7 +30,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr int life = 3;  // closes when the daemon is gone
+constexpr int life = 3;         // closes when the daemon is gone
+constexpr int input_ended = 2;  // the holder's exit code: nobody told it to end
 constexpr char lock_requested = 'L', committing = 'C';
 
 void say(const std::string& line) {
@@ -111,7 +112,7 @@ int hold(Commands commands) {
     while (std::getline(std::cin, command)) {
       if (!commands.obey(command)) return 0;
     }
-    return 0;
+    return input_ended;
   } catch (const std::exception& failure) {
     std::string why = failure.what();
     std::replace(why.begin(), why.end(), '\n', ' ');
@@ -134,30 +135,50 @@ class Watchdog {
       const int ready = ::poll(watched, 2, left());
       if (ready < 0 && errno != EINTR) return Ended::daemon_gone;  // what cannot be watched is let go
       if (ready == 0) return Ended::at_max_hold;
-      if (ready > 0 && watched[0].revents) return Ended::daemon_gone;
+      if (ready > 0 && watched[0].revents) {
+        if (!hear_of_outside()) return Ended::daemon_gone;
+        continue;
+      }
       if (ready > 0 && watched[1].revents && !hear()) return Ended::by_itself;
     }
   }
   bool is_committing() const { return committing_; }
+  // A hook that is still letting others wait would undo what on-abort does.
+  void end_hook() const {
+    if (hook_ > 0) ::kill(-hook_, SIGKILL);
+  }
 
  private:
   int left() const {
-    if (!requested_) return -1;
+    if (!has_deadline_) return -1;
     auto left = std::chrono::ceil<milliseconds>(deadline_ - Clock::now()).count();
     return static_cast<int>(std::max<decltype(left)>(left, 0));
+  }
+  void let_go_in(milliseconds time) { deadline_ = Clock::now() + time, has_deadline_ = true; }
+  // False once the daemon is gone.
+  bool hear_of_outside() {
+    WaitsOutside note;
+    const ssize_t got = ::read(life, &note, sizeof note);
+    if (got < 0 && errno == EINTR) return true;
+    if (got != static_cast<ssize_t>(sizeof note)) return false;
+    hook_ = note.group;
+    if (!requested_) let_go_in(milliseconds(note.within_ms));
+    return true;
   }
   bool hear() {
     char what = 0;
     if (::read(holder_, &what, 1) != 1) return false;
-    if (what == lock_requested && !requested_) deadline_ = Clock::now() + max_hold_, requested_ = true;
+    if (what == lock_requested && !requested_) let_go_in(max_hold_), requested_ = true;
     if (what == committing) committing_ = true;
     return true;
   }
 
   int holder_;
   milliseconds max_hold_;
-  Clock::time_point deadline_;  // once the lock was requested
+  Clock::time_point deadline_;
+  bool has_deadline_ = false;  // the lock was requested, or something waits outside
   bool requested_ = false, committing_ = false;
+  pid_t hook_ = 0;
 };
 
 // What libpq takes from the environment was for the holder: it may be a password.
@@ -172,12 +193,16 @@ void forget_connections() {
 
 int watch(pid_t holder, int told, milliseconds max_hold, const char* hook) {
   Watchdog watchdog(told, max_hold);
-  const Ended ended = watchdog.watch();
+  Ended ended = watchdog.watch();
   if (ended != Ended::by_itself) ::kill(holder, SIGKILL);
   int status = 0;
   while (::waitpid(holder, &status, 0) < 0 && errno == EINTR) {
   }
-  if (ended != Ended::daemon_gone || !hook || watchdog.is_committing()) return 0;
+  // Both pipes of a daemon that is killed close at once, and the holder may be the first to notice.
+  if (WIFEXITED(status) && WEXITSTATUS(status) == input_ended) ended = Ended::daemon_gone;
+  if (ended == Ended::by_itself || watchdog.is_committing()) return 0;
+  watchdog.end_hook();
+  if (!hook) return 0;
   forget_connections();
   ::execl(hook, hook, static_cast<char*>(nullptr));
   return 1;

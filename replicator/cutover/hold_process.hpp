@@ -10,11 +10,22 @@
 // What goes wrong is answered "failed WHY". The end of its input, or of its watchdog, is a ROLLBACK.
 //
 // The watchdog kills the holder at max-hold after the first "lock", and when descriptor 3 closes: the daemon
-// is gone. In that case, and unless a commit was under way, it then runs the hook that lets go of what waits
-// outside (a proxy, a pooler).
+// is gone. Unless a commit was under way, it then runs the hook that lets go of what waits outside (a proxy,
+// a pooler). On descriptor 3 it is told (WaitsOutside) when something begins to wait there, so that it lets
+// go also where a daemon that is stopped never requests the lock; a hook that is still at it is ended first.
 #pragma once
 
+#include <sys/types.h>
+
+#include <cstdint>
+
 namespace tidegate::cutover {
+
+// One write to a pipe, so it comes whole.
+struct WaitsOutside {
+  pid_t group = 0;             // of the hook that runs now; 0: none does
+  std::int32_t within_ms = 0;  // the lock is requested, or the next note comes
+};
 
 constexpr const char* hold_process_word = "hold-process";
 

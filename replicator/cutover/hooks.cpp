@@ -69,7 +69,7 @@ std::string HookOutcome::told(const std::string& event) const {
 }
 
 HookOutcome run_hook(const std::filesystem::path& program, const std::vector<std::string>& environment,
-                     milliseconds limit) {
+                     milliseconds limit, const HookWatch& watch) {
   HookOutcome outcome;
   const auto began = Clock::now();
   const auto until = began + limit;
@@ -78,6 +78,7 @@ HookOutcome run_hook(const std::filesystem::path& program, const std::vector<std
     Process process(
         {{program.string()}, environment, {{output.write.number, 1}, {output.write.number, 2}}, true});
     output.write.close();
+    if (watch) watch(process.pid(), limit + grace);
     std::optional<int> status;
     while (!(status = process.wait_until(Clock::now())) && Clock::now() < until) {
       if (!drain(output.read, outcome.output, 20ms)) status = process.wait_until(until);
@@ -97,6 +98,7 @@ HookOutcome run_hook(const std::filesystem::path& program, const std::vector<std
     outcome.kind = HookOutcome::Kind::not_started;
     outcome.output = failure.what();
   }
+  if (watch) watch(0, outcome.good() ? 0ms : milliseconds(2 * between_tries));
   outcome.took = std::chrono::duration_cast<milliseconds>(Clock::now() - began);
   return outcome;
 }
@@ -115,6 +117,7 @@ std::vector<std::string> Hooks::environment(const std::string& event, const Hook
   add("EVENT", event);
   add("DIRECTION", facts.direction);
   add("RUN_ID", facts.run_id);
+  add("STEP", facts.step);
   add("OWNER", facts.owner);
   add("REASON", facts.reason);
   add("SOURCE", facts.source);
@@ -144,24 +147,39 @@ HookPolicy Hooks::policy(const std::string& event) const {
   return HookPolicy::warn;
 }
 
-HookOutcome Hooks::run_once(const std::string& event, const HookFacts& facts) const {
+milliseconds Hooks::limit_of(const std::string& event) const {
   const auto own = settings_.timeouts.find(event);
-  const auto limit = own == settings_.timeouts.end() ? settings_.timeout : own->second;
-  auto outcome = run_hook(settings_.dir / event, environment(event, facts), limit);
+  return own == settings_.timeouts.end() ? settings_.timeout : own->second;
+}
+
+HookOutcome Hooks::run_once(const std::string& event, const HookFacts& facts, milliseconds limit,
+                            const HookWatch& watch) const {
+  auto outcome = run_hook(settings_.dir / event, environment(event, facts), limit, watch);
   audit_("hook " + event, outcome.told(event) + (outcome.output.empty() ? "" : ": " + outcome.output));
   return outcome;
 }
 
-bool Hooks::run(const std::string& event, const HookFacts& facts, std::string& trouble) const {
-  if (!has(event)) return true;
-  HookOutcome outcome = run_once(event, facts);
-  for (int again = 1; !outcome.good() && policy(event) == HookPolicy::retry && again < tries; ++again) {
-    std::this_thread::sleep_for(between_tries);
-    outcome = run_once(event, facts);
-  }
+bool Hooks::judge(const std::string& event, const HookOutcome& outcome, std::string& trouble) const {
   if (outcome.good()) return true;
   trouble = outcome.told(event);
   return policy(event) == HookPolicy::warn;
+}
+
+bool Hooks::run(const std::string& event, const HookFacts& facts, std::string& trouble,
+                const HookWatch& watch) const {
+  if (!has(event)) return true;
+  HookOutcome outcome = run_once(event, facts, limit_of(event), watch);
+  for (int again = 1; !outcome.good() && policy(event) == HookPolicy::retry && again < tries; ++again) {
+    std::this_thread::sleep_for(between_tries);
+    outcome = run_once(event, facts, limit_of(event), watch);
+  }
+  return judge(event, outcome, trouble);
+}
+
+bool Hooks::run_within(milliseconds at_most, const std::string& event, const HookFacts& facts,
+                       std::string& trouble) const {
+  if (!has(event)) return true;
+  return judge(event, run_once(event, facts, std::min(at_most, limit_of(event)), {}), trouble);
 }
 
 std::vector<Finding> Hooks::examine() const {

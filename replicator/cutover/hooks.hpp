@@ -2,6 +2,8 @@
 // run; deploy/hooks has some that work.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <functional>
 #include <string>
@@ -14,7 +16,7 @@ namespace tidegate::cutover {
 
 // What a hook is told by its environment, each as TIDEGATE_…; no secrets.
 struct HookFacts {
-  std::string direction, run_id, owner, reason, source, target;
+  std::string direction, run_id, step, owner, reason, source, target;
   double lag_ms = 0, hold_ms = 0;
 };
 
@@ -33,10 +35,14 @@ struct HookOutcome {
   std::string told(const std::string& event) const;  // one sentence
 };
 
+// Told of the process group that runs a hook and the time that it has, and of 0 once it has ended, with the
+// time until it may be tried again.
+using HookWatch = std::function<void(pid_t group, std::chrono::milliseconds limit)>;
+
 // Runs the program to its end, at most for `limit`: then its process group is ended (TERM, a second later
 // KILL). Of what it prints 16 KiB are kept. What it leaves running in another group goes on.
 HookOutcome run_hook(const std::filesystem::path& program, const std::vector<std::string>& environment,
-                     std::chrono::milliseconds limit);
+                     std::chrono::milliseconds limit, const HookWatch& watch = {});
 
 class Hooks {
  public:
@@ -46,7 +52,11 @@ class Hooks {
 
   // False where the event's policy says that the cutover must not go on. `trouble` gets a sentence whenever a
   // hook was not good, tolerated or not.
-  bool run(const std::string& event, const HookFacts& facts, std::string& trouble) const;
+  bool run(const std::string& event, const HookFacts& facts, std::string& trouble,
+           const HookWatch& watch = {}) const;
+  // The same within a hold: once, and for no longer than that.
+  bool run_within(std::chrono::milliseconds at_most, const std::string& event, const HookFacts& facts,
+                  std::string& trouble) const;
 
   // Files that cannot be run, or that others could change. Runs nothing.
   std::vector<Finding> examine() const;
@@ -56,7 +66,10 @@ class Hooks {
 
  private:
   HookPolicy policy(const std::string& event) const;
-  HookOutcome run_once(const std::string& event, const HookFacts& facts) const;
+  std::chrono::milliseconds limit_of(const std::string& event) const;
+  HookOutcome run_once(const std::string& event, const HookFacts& facts, std::chrono::milliseconds limit,
+                       const HookWatch& watch) const;
+  bool judge(const std::string& event, const HookOutcome& outcome, std::string& trouble) const;
 
   HookSettings settings_;
   Audit audit_;

@@ -8,16 +8,22 @@
 #include <set>
 #include <thread>
 
+#include "capture/postgres/rounds.hpp"
+#include "db/failpoint.hpp"
 #include "replicator/log.hpp"
+#include "replicator/server_access.hpp"
 
 namespace tidegate::cutover {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto longest_idle = 200ms, pulse_interval = 1000ms, trial_time = 5000ms;
+constexpr auto longest_idle = 200ms, pulse_interval = 1000ms;
+constexpr auto trial_time = 10s;  // longer than the capture waits before it connects again
 constexpr auto first_pause = 100ms, longest_pause = 5000ms;
 constexpr std::size_t most_named = 5;  // tables in one sentence
+constexpr auto rebuild_patience = 60s;
+constexpr std::size_t longest_round_name = 54;  // a process number comes behind it
 
 Finding blocked(std::string code, std::string message, std::string mend) {
   return {Finding::Level::block, std::move(code), "", "", std::move(message), std::move(mend)};
@@ -137,6 +143,50 @@ void JournalWayBack::run(const std::string& text, std::stop_token stop) {
       pause = std::min(pause * 2, std::chrono::milliseconds(longest_pause));
     }
   }
+}
+
+void go_on_unless(const std::stop_token& stop) {
+  if (stop.stop_requested()) throw Error("the way back was told to stop", "", Advice::retry);
+}
+
+// Where the stream stands that has all of the transactions that the snapshot shows, and none that it does
+// not.
+Position JournalWayBack::first_unseen(std::uint64_t consistent_point, const std::stop_token& stop) {
+  if (!capture_.wait_for(capture_.mark(), Clock::now() + rebuild_patience, stop)) {
+    capture_.rethrow();
+    throw Error("the new slot's stream did not come in time", "", Advice::retry);
+  }
+  JournalReader journal(capture_.journal_path());
+  Position start{journal.incarnation(), 0, ""};
+  for (auto entry = journal.next(0); entry; entry = journal.next(entry->sequence)) {
+    if (entry->part.stamp && entry->part.stamp->commit_lsn >= consistent_point) break;
+    if (entry->closes) start.sequence = entry->sequence, start.digest = entry->digest;
+  }
+  return start;
+}
+
+std::string JournalWayBack::rebuild(const Tell& tell, std::stop_token stop) {
+  tell("making a new slot on the target");
+  {
+    std::lock_guard lock(mutex_);
+    running_ = false;
+    applied_ = 0;
+  }
+  capture_.remove();
+  failpoint("rebuild-slot-gone");
+  prepare(stop);
+  go_on_unless(stop);
+  failpoint("rebuild-slot-made");
+  const auto options = connect_options(settings_, "tidegate way back");
+  const Round round(options, reverse_slot_name(settings_).substr(0, longest_round_name), stop);
+  const Position start = first_unseen(round.consistent_point(), stop);
+  postgres::Connection target(options);
+  target.run("SET row_security = off");
+  const postgres::Transaction look(target, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+  target.run("SET TRANSACTION SNAPSHOT " + postgres::literal(round.snapshot()));
+  bring_in_line({target, start, tell, stop});
+  failpoint("rebuild-in-line");
+  return start_text(start);
 }
 
 Lag JournalWayBack::lag() {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "db/postgres.hpp"
 #include "replicator/cutover/reverse_capture.hpp"
 #include "replicator/cutover/way_back.hpp"
 #include "replicator/pipeline/applier.hpp"
@@ -24,6 +25,7 @@ class JournalWayBack : public WayBack {
 
   std::string record_start(Clock::time_point until) override;
   void run(const std::string& start, std::stop_token stop) override;
+  std::string rebuild(const Tell& tell, std::stop_token stop) override;
   Lag lag() override;
   std::optional<std::uint64_t> caught_up(Clock::time_point until, std::stop_token stop) override;
   void resume() override;
@@ -36,6 +38,17 @@ class JournalWayBack : public WayBack {
   void follow(Applier& applier, const Sink& sink, const std::function<std::size_t()>& rejects,
               const std::stop_token& stop);
 
+  // The target as a rebuilt way back begins with it.
+  struct Beginning {
+    postgres::Connection& target;  // in a transaction that sees what was committed before `start`
+    Position start;
+    const Tell& tell;
+    const std::stop_token& stop;
+  };
+  // Makes the legacy database hold what the target holds, and its account say `start`. The stop ends it by an
+  // Error (retry).
+  virtual void bring_in_line(const Beginning& beginning) = 0;
+
   void find_stream_trouble(std::vector<Finding>& findings);
   // All that is journalled before the point of no return was written by others, but for what an earlier way
   // back has brought into the legacy database, up to `known`.
@@ -45,6 +58,7 @@ class JournalWayBack : public WayBack {
   ReverseCapture capture_;
 
  private:
+  Position first_unseen(std::uint64_t consistent_point, const std::stop_token& stop);
   void applied(std::uint64_t sequence);
   void pulse(const std::stop_token& stop);
 
@@ -56,6 +70,9 @@ class JournalWayBack : public WayBack {
 
 // About 20 ms of the legacy database's locks.
 inline constexpr BatchLimits batches_back{2000, 4 << 20};
+
+// Throws Error (retry) once the stop was requested.
+void go_on_unless(const std::stop_token& stop);
 
 // The start of the stream as the cutover's journal keeps it. parse_start throws Error (stop).
 std::string start_text(const Position& start);

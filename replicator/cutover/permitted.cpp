@@ -14,7 +14,7 @@ constexpr std::string_view copying = "the copy is not complete",
                            runs = "a cutover or rollback is under way",
                            live = "the target is live: it would be overwritten",
                            gone = "the pipeline is finalized", failed = "the daemon has failed",
-                           nothing = "nothing is under way",
+                           nothing = "nothing is under way", none = "there is no way back before a cutover",
                            late = "the point of no return is passed: let it end, then go the other way",
                            back = "the source is live already", last = "finalize follows a cutover";
 
@@ -35,6 +35,7 @@ const std::vector<Line>& lines() {
       {"verify", {copying, copying, copying, "", paused, runs, live, live, runs, gone, failed}},
       {"repair", {copying, copying, copying, "", paused, runs, live, live, runs, gone, failed}},
       {"resync", {copying, copying, copying, "", paused, runs, live, live, runs, gone, failed}},
+      {"resync --way-back", {none, none, none, none, none, runs, runs, "", runs, gone, failed}},
       {"reset", {"", "", "", "", "", runs, live, live, runs, gone, ""}},
       {"schema apply", {"", "", "", "", "", runs, runs, "", runs, "", ""}},
       {"restore", {"", "", "", "", "", runs, live, live, runs, gone, ""}},

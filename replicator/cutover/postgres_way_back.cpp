@@ -145,43 +145,60 @@ void PostgresWayBack::find_legacy_trouble(std::vector<Finding>& findings) {
   }
 }
 
+namespace {
+
+TargetOptions legacy_options(const Settings& settings) {
+  TargetOptions options;
+  options.connect = source_options(settings, "tidegate way back " + settings.pipeline);
+  options.pipeline = settings.pipeline;
+  options.filled_before = true;
+  return options;
+}
+
+Plans plans_there(TargetSession& legacy) {
+  if (!legacy.replica_mode())
+    throw Refused("legacy-not-writable", "tidegate's role may not set session_replication_role at the source",
+                  "GRANT SET ON PARAMETER session_replication_role TO role");
+  Plans plans;
+  for (auto& plan : recorded_plans(legacy.connection(), legacy.pipeline()))
+    plans.insert_or_assign(plan.source, std::move(plan));
+  return plans;
+}
+
+}  // namespace
+
+PostgresWayBack::Writing::Writing(const Settings& settings, const std::string& incarnation)
+    : session(legacy_options(settings), incarnation),
+      plans(plans_there(session)),
+      quarantine(session),
+      sink(session, quarantine, plans) {}
+
 void PostgresWayBack::work(const Position&, const std::stop_token& stop) {
   JournalReader journal(capture_.journal_path());
-  TargetOptions options;
-  options.connect = source_options(settings_, "tidegate way back " + settings_.pipeline);
-  options.pipeline = settings_.pipeline;
-  options.filled_before = true;
-  TargetSession legacy(options, journal.incarnation());
-  const Position& position = legacy.position();
-  if (legacy.is_open() || journal.digest_at(position.sequence) != position.digest)
+  Writing writing(settings_, journal.incarnation());
+  const Position& position = writing.session.position();
+  if (writing.session.is_open() || journal.digest_at(position.sequence) != position.digest)
     throw Refused(
         "way-back-not-in-history",
         fmt::format("the legacy database is at position {} of a way back that this state directory does "
                     "not have: one of them was restored or swapped",
                     position.sequence),
         "restore the state directory that belongs to it");
-  if (!legacy.replica_mode())
-    throw Refused("legacy-not-writable", "tidegate's role may not set session_replication_role at the source",
-                  "GRANT SET ON PARAMETER session_replication_role TO role");
-  Plans plans;
-  for (auto& plan : recorded_plans(legacy.connection(), settings_.pipeline))
-    plans.insert_or_assign(plan.source, std::move(plan));
   hand_over_keys();
-  follow_into(legacy, plans, stop);
+  follow_into(writing, stop);
 }
 
 // What carries rows of mapped tables, with all that it stands on.
 struct PostgresWayBack::Mapped {
-  Mapped(const Settings& settings, const std::string& journal_path, TargetSession& legacy,
-         Quarantine& quarantine, const Plans& plans, NativeSink& native)
+  Mapped(const Settings& settings, const std::string& journal_path, Writing& writing)
       : recorded(recorded_at_target(settings)),
-        tables(legacy_tables(legacy.connection(), settings)),
+        tables(legacy_tables(writing.session.connection(), settings)),
         way(settings, recorded.plans, tables, recorded.followed),
-        side(legacy, quarantine, plans) {
+        side(writing.session, writing.quarantine, writing.plans) {
     for (const Finding& finding : way.findings())
       if (finding.level == Level::block) throw Refused(finding.code, finding.message, finding.mend);
-    running = way.start(side, journal_path, legacy.position().sequence);
-    sink.emplace(native, side, *MappedWayBack::rows_of(running));
+    running = way.start(side, journal_path, writing.session.position().sequence);
+    sink.emplace(writing.sink, side, *MappedWayBack::rows_of(running));
   }
 
   struct Recorded {
@@ -204,17 +221,14 @@ struct PostgresWayBack::Mapped {
   std::optional<ReturnSink> sink;
 };
 
-void PostgresWayBack::follow_into(TargetSession& legacy, const Plans& plans, const std::stop_token& stop) {
-  Quarantine quarantine(legacy);
-  NativeSink native(legacy, quarantine, plans);
+void PostgresWayBack::follow_into(Writing& writing, const std::stop_token& stop) {
   std::optional<Mapped> mapped;
-  if (!settings_.maps.empty())
-    mapped.emplace(settings_, capture_.journal_path(), legacy, quarantine, plans, native);
-  Sink& sink = mapped ? static_cast<Sink&>(*mapped->sink) : native;
+  if (!settings_.maps.empty()) mapped.emplace(settings_, capture_.journal_path(), writing);
+  Sink& sink = mapped ? static_cast<Sink&>(*mapped->sink) : writing.sink;
   JournalReader journal(capture_.journal_path());
   Applier applier(journal, sink, {}, batches_back, [](const SchemaChange&, std::uint64_t) {});
   follow(
-      applier, sink, [&] { return quarantine.size(); }, stop);
+      applier, sink, [&] { return writing.quarantine.size(); }, stop);
 }
 
 std::size_t PostgresWayBack::rejects() {

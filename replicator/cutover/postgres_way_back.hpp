@@ -8,6 +8,8 @@
 
 #include "apply/mapping/keys/key_memory.hpp"
 #include "apply/plan.hpp"
+#include "apply/postgres/native/native_sink.hpp"
+#include "apply/postgres/quarantine.hpp"
 #include "apply/postgres/session.hpp"
 #include "apply/postgres/target_tables.hpp"
 #include "capture/postgres/catalog.hpp"
@@ -31,14 +33,24 @@ class PostgresWayBack : public JournalWayBack {
   std::string prove(std::uint64_t sequence) override;
   std::size_t rejects() override;
   void remove() override { capture_.remove(); }
+  void require_rebuildable() override;
 
  private:
+  // What writes to the legacy database, under its account.
+  struct Writing {
+    Writing(const Settings& settings, const std::string& incarnation);
+    TargetSession session;
+    Plans plans;
+    Quarantine quarantine;
+    NativeSink sink;
+  };
+  void bring_in_line(const Beginning& beginning) override;
   void work(const Position& start, const std::stop_token& stop) override;
   void find_legacy_trouble(std::vector<Finding>& findings);
   void find_rejects(std::vector<Finding>& findings);
   std::uint64_t known_position();
   struct Mapped;
-  void follow_into(TargetSession& legacy, const Plans& plans, const std::stop_token& stop);
+  void follow_into(Writing& writing, const std::stop_token& stop);
   void hand_over_ids();
   void hand_over_keys();
 

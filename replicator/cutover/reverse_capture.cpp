@@ -12,6 +12,7 @@
 #include "capture/postgres/slot.hpp"
 #include "capture/postgres/watch.hpp"
 #include "db/failpoint.hpp"
+#include "replicator/failure.hpp"
 #include "replicator/log.hpp"
 #include "replicator/server_access.hpp"
 
@@ -108,6 +109,11 @@ void ReverseCapture::remove() {
   end();
   drop_reverse_slot(settings_);
   for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(journal_path_ + suffix);
+  std::lock_guard lock(mutex_);
+  captured_ = applied_ = 0;
+  marks_.clear();
+  trouble_.clear();
+  failure_ = nullptr;
 }
 
 PostgresCaptureOptions ReverseCapture::options() const {
@@ -178,7 +184,7 @@ void ReverseCapture::work(const std::stop_token& stop) {
     try {
       consume(stop);
     } catch (const std::exception& failure) {
-      log_warn("way back: {}", failure.what());
+      log_warn("way back: {}", told(failure).message);
       std::unique_lock lock(mutex_);
       trouble_ = failure.what();
       if (!may_pass(failure)) failure_ = std::current_exception();
@@ -199,16 +205,20 @@ std::uint64_t ReverseCapture::mark() {
     marks_[number] = {Clock::now(), std::nullopt};
     if (marks_.size() > most_marks) marks_.erase(marks_.begin());
   }
-  try {
-    if (!marker_) {
-      marker_ = std::make_unique<postgres::Connection>(connect_options(settings_, "tidegate way back marks"));
-      marker_->run("SET synchronous_commit = on");
+  const std::string content = mark_head_ + std::to_string(number);
+  if (marker_) {
+    try {
+      capture::emit_message(*marker_, content);
+      return number;
+    } catch (const Error& error) {  // the target was away since; a marker that comes twice does no harm
+      log_debug("way back: {}", error.what());
+      marker_.reset();
     }
-    capture::emit_message(*marker_, mark_head_ + std::to_string(number));
-  } catch (const Error&) {
-    marker_.reset();
-    throw;
   }
+  auto fresh = std::make_unique<postgres::Connection>(connect_options(settings_, "tidegate way back marks"));
+  fresh->run("SET synchronous_commit = on");
+  capture::emit_message(*fresh, content);
+  marker_ = std::move(fresh);
   return number;
 }
 

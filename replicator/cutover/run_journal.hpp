@@ -12,6 +12,9 @@
 
 namespace tidegate::cutover {
 
+// Stands for the start of a way back that is being built anew, until it is there.
+inline constexpr std::string_view being_rebuilt = "rebuild";
+
 struct JournalledStep {
   Step step = Step::guard;
   std::uint64_t attempt = 1;

@@ -26,8 +26,10 @@ class SqliteWayBack : public JournalWayBack {
   std::string prove(std::uint64_t sequence) override;
   std::size_t rejects() override;
   void remove() override;
+  void require_rebuildable() override;
 
  private:
+  void bring_in_line(const Beginning& beginning) override;
   sqlite::Database look_at_legacy() const;  // query_only
   // What is recorded on the target and lies in the legacy file, as of now.
   struct Tables {

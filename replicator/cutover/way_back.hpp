@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -39,6 +40,17 @@ class WayBack {
   // where the legacy database says it is. Failures that may pass are tried again with growing pauses; throws
   // what an operator must decide.
   virtual void run(const std::string& start, std::stop_token stop) = 0;
+
+  // In the place of run() where the slot was lost, or there has never been one: what keeps it from being
+  // built anew, if anything; throws Refused or Error. Changes nothing.
+  virtual void require_rebuildable() = 0;
+  // On the caller's thread, until the stop: a new slot on the target, and the legacy database brought in line
+  // with the target as it is seen there; where run() goes on. Rows of the legacy that the target does not
+  // have go. `tell` gets what is being done. A crash leaves a legacy database that is partly in line: done
+  // again from the beginning. Throws what run() throws, and Error with another advice than stop for what may
+  // pass.
+  using Tell = std::function<void(const std::string&)>;
+  virtual std::string rebuild(const Tell& tell, std::stop_token stop) = 0;
 
   // From any thread, while run() is at work: what a rollback would lose at this moment.
   virtual Lag lag() = 0;

@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
@@ -148,7 +149,23 @@ class Holds(unittest.TestCase):
         self.assertGreater(time.monotonic() - begun, MAX_HOLD / 1000 * 0.9)
         self.assertLess(time.monotonic() - begun, MAX_HOLD / 1000 + SLACK)
         hold.process.wait(SLACK)
-        self.assertFalse(os.path.exists(os.path.join(self.folder, "let-go")), "the daemon lives: that is its own to do")
+        self.assertTrue(os.path.exists(os.path.join(self.folder, "let-go")), "a daemon that is stopped cannot let go of what waits outside")
+
+    def test_what_waits_outside_is_let_go_though_the_lock_is_never_requested(self):
+        for ending in ("the daemon dies", "the daemon is stopped"):
+            with self.subTest(ending):
+                hold = self.hold(hook=self.hook())
+                pausing = subprocess.Popen(["sh", "-c", f"sleep 60; touch {self.folder}/paused-again"], start_new_session=True)
+                os.write(hold.life, struct.pack("ii", pausing.pid, MAX_HOLD if ending == "the daemon is stopped" else 60_000))
+                begun = time.monotonic()
+                if ending == "the daemon dies":
+                    hold.die()
+                self.assertEqual(pausing.wait(SLACK), -signal.SIGKILL, "the hook that pauses is ended first")
+                hold.process.wait(SLACK)
+                self.assertTrue(os.path.exists(os.path.join(self.folder, "let-go")))
+                if ending == "the daemon is stopped":
+                    self.assertGreater(time.monotonic() - begun, MAX_HOLD / 1000 * 0.9)
+                os.remove(os.path.join(self.folder, "let-go"))
 
     def test_max_hold_counts_from_the_first_request(self):
         hold = self.hold(max_hold=800)

@@ -17,6 +17,7 @@ from support.bind import Bind, new_key                # noqa: E402
 from support.guard import guard                       # noqa: E402
 from support.haproxy import HaProxy, free_port        # noqa: E402
 from support.pg_cluster import PgCluster              # noqa: E402
+from support.pgbouncer import PgBouncer               # noqa: E402
 
 HOOKS = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "hooks"
 WAIT = 30
@@ -28,10 +29,6 @@ def wait_until(true, what):
         if time.monotonic() > deadline:
             raise AssertionError("no " + what)
         time.sleep(0.05)
-
-
-def as_postgres(command):
-    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--", *command] if os.geteuid() == 0 else command
 
 
 class Named(http.server.BaseHTTPRequestHandler):
@@ -241,34 +238,20 @@ class Haproxy(HookTest):
         self.assertEqual(self.get(proxy.port), "old")
 
 
-class PgBouncer(HookTest):
+class Pooler(HookTest):
     def setUp(self):
         super().setUp()
-        self.cluster = PgCluster().__enter__()
-        self.addCleanup(self.cluster.stop)
-        self.port = free_port()
-        self.make_pgbouncer()
-
-    def make_pgbouncer(self):
-        server = f"host=127.0.0.1 port={self.cluster.port} user=admin"
-        (self.dir / "databases.old").write_text(f"[databases]\napp = {server} dbname=legacy\n")
-        (self.dir / "databases.new").write_text(f"[databases]\napp = {server} dbname=postgres\n")
-        shutil.copy(self.dir / "databases.old", self.dir / "databases.ini")
-        (self.dir / "users.txt").write_text('"admin" "secret"\n"anyone" "secret"\n')
-        (self.dir / "pgbouncer.ini").write_text(
-            f"%include {self.dir}/databases.ini\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\nauth_type = plain\n"
-            f"auth_file = {self.dir}/users.txt\nadmin_users = admin\npool_mode = transaction\nunix_socket_dir = \n")
-        (self.dir / "pgpass").write_text("127.0.0.1:*:*:*:secret\n")
-        (self.dir / "pgpass").chmod(0o600)
-        self.start(as_postgres(["/usr/sbin/pgbouncer", str(self.dir / "pgbouncer.ini")]))
-        self.install("pgbouncer", f"ADMIN='host=127.0.0.1 port={self.port} user=admin dbname=pgbouncer'\nPGPASSFILE={self.dir}/pgpass\nDATABASE=app\n"
-                                  f"DATABASES_FILE={self.dir}/databases.ini\nOLD_FILE={self.dir}/databases.old NEW_FILE={self.dir}/databases.new\n")
+        cluster = PgCluster().__enter__()
+        self.addCleanup(cluster.stop)
+        server = f"host=127.0.0.1 port={cluster.port} user=admin"
+        self.pooler = PgBouncer(f"{server} dbname=legacy", f"{server} dbname=postgres")
+        self.addCleanup(self.pooler.stop)
+        self.pooler.start()
+        self.install("pgbouncer", self.pooler.hook_settings)
         wait_until(lambda: self.database() == "legacy", "PgBouncer")
 
     def database(self):
-        done = subprocess.run(["psql", "-X", "-At", "-d", f"host=127.0.0.1 port={self.port} user=anyone dbname=app", "-c", "SELECT current_database()"],
-                              env={**os.environ, "PGPASSFILE": str(self.dir / "pgpass")}, capture_output=True, text=True, timeout=30, check=False)
-        return done.stdout.strip()
+        return self.pooler.database()
 
     def test_there_and_back(self):
         self.run_hook("check")
@@ -285,6 +268,11 @@ class PgBouncer(HookTest):
             self.assertEqual(seen, [expected])
         self.run_hook("on-switch", direction="backward")
         self.assertEqual(self.database(), "legacy")
+
+    def test_a_pooler_that_does_not_answer_is_told(self):
+        self.pooler.process.kill()
+        for event, code in (("check", 2), ("on-hold", 2), ("on-abort", 1), ("on-switch", 1)):
+            self.run_hook(event, code=code)
 
 
 if __name__ == "__main__":

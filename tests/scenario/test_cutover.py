@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import sqlite3
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 import unittest
+import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import SEED, WAIT, Stage, judge, query                                                                  # noqa: E402
@@ -32,6 +34,14 @@ def setUpModule():
 
 def tearDownModule():
     stage.close()
+
+
+def school_names(path):
+    connection = sqlite3.connect(path, timeout=30)
+    try:
+        return {name for name, in connection.execute("SELECT DISTINCT name FROM school")}
+    finally:
+        connection.close()
 
 
 class Cutovers(unittest.TestCase):
@@ -59,8 +69,8 @@ class Cutovers(unittest.TestCase):
         connection.execute("SELECT count(*) FROM school")
         self.addCleanup(connection.close)
 
-    def codes(self, pipeline, *flags, code):
-        return {finding["code"]: finding["level"] for finding in cutover(pipeline, "--dry-run", *flags, code=code)["findings"]}
+    def codes(self, pipeline, *flags, code, verb="cutover"):
+        return {finding["code"]: finding["level"] for finding in cutover(pipeline, "--dry-run", *flags, code=code, verb=verb)["findings"]}
 
 
 class DryRun(Cutovers):
@@ -135,11 +145,21 @@ class Rehearsal(Cutovers):
 
     def test_hooks_are_told_that_it_was_let_go(self):
         seen = pathlib.Path(stage.app.dir) / "seen"
-        hook = f"#!/bin/sh\necho $TIDEGATE_EVENT >> {seen}\n"
-        pipeline = self.streaming(hooks={name: hook for name in ("on-ready", "before-fence", "on-hold", "on-fenced", "on-switch", "on-abort")})
+        self.addCleanup(seen.unlink)
+        hook = f"#!/bin/sh\necho $TIDEGATE_EVENT $TIDEGATE_STEP >> {seen}\n"
+        events = ("on-ready", "before-fence", "on-hold", "on-drained", "on-fenced", "on-switch", "on-abort", "on-failure", "on-status")
+        pipeline = self.streaming(hooks={name: hook for name in events})
         cutover(pipeline, "--rehearse", "--no-way-back")
-        self.assertEqual(seen.read_text().split(), ["on-ready", "before-fence", "on-hold", "on-abort"])
-        seen.unlink()
+        self.assertEqual(seen.read_text().splitlines(), [
+            "on-status guard", "on-ready guard", "on-status prepare", "before-fence prepare", "on-hold prepare", "on-drained drain", "on-abort reverse",
+            "on-status rehearsed"])
+        seen.write_text("")
+        (pathlib.Path(pipeline.base) / "hooks" / "on-drained").write_text("#!/bin/sh\nexec sleep 60\n")
+        ended = cutover(pipeline, "--rehearse", "--no-way-back", "--max-hold", "700ms", "--attempts", "1", code=1)
+        self.assertEqual(ended["outcome"], "aborted")
+        self.assertLess(ended["hold_ms"], 5000, "a hook that hangs within the hold ends with it")
+        self.assertEqual(seen.read_text().splitlines()[-3:], ["on-abort drain", "on-failure aborted", "on-status aborted"])
+        self.assertTrue(legacy_takes_writes(stage.app.path))
 
     def test_abort(self):
         pipeline = self.streaming(hooks={"on-hold": "#!/bin/sh\nsleep 3\n"})
@@ -201,6 +221,7 @@ class TheCutover(Cutovers):
 
     def verbs_are_refused(self, pipeline):
         for verb in (["sync"], ["pause"], ["resume"], ["throttle", "10"], ["quarantine", "accept", "--all", "--reason", "x"],
+                     ["quarantine", "retry", "--all"], ["verify"], ["repair"], ["resync", "school"], ["reset", "--target", "--confirm", name_of(pipeline), "--source", stage.app.path],
                      ["cutover", "--rehearse", "--no-way-back"], ["cutover", "--confirm", name_of(pipeline), "--no-way-back"], ["abort"]):
             self.assertEqual(pipeline.verb(*verb).code, 2, verb)
 
@@ -275,6 +296,26 @@ class TheCutover(Cutovers):
 
     def verb_words(self, pipeline):
         return [BIN / "tidegate", "cutover", "--json", "--confirm", name_of(pipeline), "--no-way-back", "--state", str(pipeline.state)]
+
+    def test_a_role_without_replica_mode(self):
+        """No fence keeps others from the target before the cutover, which is said; none could be made for a rollback, which is refused."""
+        url = stage.new_database()
+        stage.target.admin("CREATE ROLE plain LOGIN REPLICATION PASSWORD 'plain'", f"ALTER DATABASE {urllib.parse.urlsplit(url).path[1:]} OWNER TO plain")
+        pipeline = configure(stage.pipeline(url=re.sub("//[^@]*@", "//plain:plain@", url))).start()
+        pipeline.wait_phase("streaming", timeout=WAIT)
+        verified(pipeline)
+        self.assertEqual(self.codes(pipeline, code=0)["target-not-fenced"], "warn")
+        load = stage.load()
+        self.addCleanup(load.stopping.set)
+        time.sleep(1)
+        self.assertEqual(cutover(pipeline, "--confirm", name_of(pipeline))["outcome"], "done")
+        load.stop()
+        self.judge_moved(pipeline)
+        query(pipeline.target_url, "UPDATE school SET name = 'seen there'")
+        pipeline.wait_status(lambda status: status["rollback"]["ready"], WAIT, "the way back")
+        wait_until(lambda: school_names(stage.app.path) == {"seen there"}, "the way back")
+        blocked = self.codes(pipeline, code=2, verb="rollback")
+        self.assertEqual(blocked["target-not-fenced"], "block")
 
     def test_a_fence_that_nobody_intended_stops_the_daemon(self):
         pipeline = self.streaming()

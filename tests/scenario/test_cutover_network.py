@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""The network to the target goes away at each journalled step of a cutover and of a rollback, with refused connections or without a sign: the
-old side takes writes again while it is away, or the new one does as soon as it is back; never both; no acknowledged write is lost, and one
-command goes on. The short form takes some of the steps. TIDEGATE_SEED repeats a run."""
+"""The target goes away at each journalled step of a cutover and of a rollback: its network (with refused connections or without a sign), or its
+server (killed, or stopped): the old side takes writes again while it is away, or the new one does as soon as it is back; never both; no acknowledged
+write is lost, and one command goes on. The short form takes some of the steps. TIDEGATE_SEED repeats a run."""
 import json
 import os
 import pathlib
@@ -26,7 +26,8 @@ STEPS = 9        # of a run that succeeds, after `guard`: each is journalled, th
 INTENT = 6       # the sixth: from here on the new side may be the live one
 OUTAGE = 4       # seconds; more than max-hold
 SHORT = 2        # rounds in each direction
-ALWAYS = {"cutover": [(8, False)], "rollback": []}   # the way back begins while the network is away
+KINDS = ("refused", "silent", "killed", "stopped")
+ALWAYS = {"cutover": [(8, "refused")], "rollback": []}   # the way back begins while the network is away
 stage = None
 
 
@@ -38,13 +39,13 @@ def setUpModule():
 
 
 def rounds(verb):
-    every = [(step, silent) for step in range(1, STEPS + 1) for silent in (False, True)]
+    every = [(step, kind) for step in range(1, STEPS + 1) for kind in KINDS]
     if LONG:
         return every
     return sorted({*ALWAYS[verb], *random.Random(f"{SEED}:{verb}").sample(every, SHORT - len(ALWAYS[verb]))})
 
 
-class NetworkCut(unittest.TestCase):
+class TargetAway(unittest.TestCase):
     def begin(self):
         stage.forget_cutovers()
         self.direct = stage.new_database()
@@ -59,17 +60,37 @@ class NetworkCut(unittest.TestCase):
         pipeline.start(failpoint=f"cutover-entered:{step}=stop").wait_phase(phase, timeout=WAIT)
         return pipeline
 
-    def run_through(self, pipeline, verb, step, silent):
-        """Runs the verb, with the network away from the step on for a while. Its outcome, and whether the old side took writes meanwhile."""
+    def leave(self, kind):
+        if kind == "killed":
+            stage.target.kill()
+        elif kind == "stopped":
+            stage.target.signal(signal.SIGSTOP)
+            self.addCleanup(stage.target.signal, signal.SIGCONT)
+        else:
+            self.proxy.block(kind == "silent")
+
+    def come_back(self, kind):
+        if kind == "killed":
+            stage.target.restart()
+        elif kind == "stopped":
+            stage.target.signal(signal.SIGCONT)
+        else:
+            self.proxy.unblock()
+
+    def run_through(self, pipeline, verb, step, kind):
+        """Runs the verb, with the target away from the step on for a while. Its outcome, and whether the old side took writes meanwhile (True
+        where it is the target itself, which nobody can ask)."""
         words = [BIN / "tidegate", verb, "--json", "--confirm", name_of(pipeline), "--state", str(pipeline.state)]
         command = subprocess.Popen(words, env=pipeline.env(), cwd=pipeline.base, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
             wait_until(lambda: process_state(pipeline.process.pid) == "T", "the daemon is stopped")
-            self.proxy.block(silent)
+            self.leave(kind)
             os.kill(pipeline.process.pid, signal.SIGCONT)
             time.sleep(OUTAGE)
-            old_side = legacy_takes_writes(stage.app.path) if verb == "cutover" else target_takes_writes(self.direct)
-            self.proxy.unblock()
+            can_ask = verb == "cutover" or kind in ("refused", "silent")
+            takes = legacy_takes_writes if verb == "cutover" else target_takes_writes
+            old_side = takes(stage.app.path if verb == "cutover" else self.direct) if can_ask else True
+            self.come_back(kind)
             out, errors = command.communicate(timeout=120)
         finally:
             command.kill()
@@ -106,20 +127,20 @@ class NetworkCut(unittest.TestCase):
                 self.assertEqual(have.count(token), 1, token)
 
     def test_in_a_cutover(self):
-        for step, silent in rounds("cutover"):
-            with self.subTest(step=step, silent=silent):
+        for step, kind in rounds("cutover"):
+            with self.subTest(step=step, kind=kind):
                 pipeline = self.start(self.begin(), step, "streaming")
                 verified(pipeline)
                 load = stage.load()
                 self.addCleanup(load.stopping.set)
-                outcome, old_side = self.run_through(pipeline, "cutover", step, silent)
+                outcome, old_side = self.run_through(pipeline, "cutover", step, kind)
                 if outcome == "aborted":
                     self.assertEqual(load.tally.failed, {}, load.tally.errors)
                 if step < INTENT:
                     self.assertTrue(old_side, "the application goes on while the network is away")
                 self.go_on(pipeline, "cutover", outcome)
                 load.stop()
-                token = f"cutover {step} {silent} {time.monotonic_ns()}"
+                token = f"cutover {step} {kind} {time.monotonic_ns()}"
                 self.write_on_target(token)
                 self.both_have(token)
                 connection = psycopg2.connect(self.direct)
@@ -128,8 +149,8 @@ class NetworkCut(unittest.TestCase):
                 self.assertTrue(verdict.clean, str(verdict))
 
     def test_in_a_rollback(self):
-        for step, silent in rounds("rollback"):
-            with self.subTest(step=step, silent=silent):
+        for step, kind in rounds("rollback"):
+            with self.subTest(step=step, kind=kind):
                 pipeline = self.begin().start()
                 pipeline.wait_phase("streaming", timeout=WAIT)
                 verified(pipeline)
@@ -137,9 +158,9 @@ class NetworkCut(unittest.TestCase):
                 pipeline.stop()
                 self.start(pipeline, step, "reversed")
                 pipeline.wait_status(lambda status: status["rollback"]["ready"], WAIT, "the way back")
-                before, after = (f"{word} {step} {silent} {time.monotonic_ns()}" for word in ("before", "after"))
+                before, after = (f"{word} {step} {kind} {time.monotonic_ns()}" for word in ("before", "after"))
                 self.write_on_target(before)
-                outcome, old_side = self.run_through(pipeline, "rollback", step, silent)
+                outcome, old_side = self.run_through(pipeline, "rollback", step, kind)
                 if step < INTENT:
                     self.assertTrue(old_side, "the application goes on while the network is away")
                 self.go_on(pipeline, "rollback", outcome)

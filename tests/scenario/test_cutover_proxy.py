@@ -23,7 +23,8 @@ import psycopg2                                                                 
 HOOKS = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "hooks"
 USUAL_RATE = 60
 REHEARSALS = 40 if LONG else 4
-PAUSE = 120 if LONG else 5   # seconds between two runs
+PAUSE = 5        # seconds between two runs
+TARGET_LIVE = 120 if LONG else PAUSE   # and from the first cutover to the rollback
 LOAD = {"threads": THREADS, "seed": SEED, "reads": 0.5}
 
 
@@ -103,7 +104,7 @@ class BehindAProxy(unittest.TestCase):
         time.sleep(3)
         runs = [with_way_back(self.pipeline)]
         query(self.pipeline.target_url, "INSERT INTO school(code, name) VALUES ('born-there', 'on the target')")
-        time.sleep(PAUSE)
+        time.sleep(TARGET_LIVE)
         self.pipeline.wait_status(lambda status: status["rollback"]["ready"], WAIT, "the way back")
         runs.append(rollback(self.pipeline))
         self.assertEqual((legacy_takes_writes(self.stage.app.path), target_takes_writes(self.pipeline.target_url)), (True, False))

@@ -392,9 +392,16 @@ class Sqlite(unittest.TestCase):
         self.folder.shell("tidegate run --yes --log-file tidegate.log > /dev/null 2>&1 &")
         self.folder.until(lambda: '"phase":"reversed"' in self.folder.status() and "way-back-failed" in self.folder.status(), "the report")
         self.assertIn("no rollback now", self.folder.page("way-back-lost", "Check"))
-        self.folder.page("way-back-lost", "Action", "Verification")
-        self.assertTrue((self.folder.dir / "target.dump").stat().st_size > 0)
+        self.target.query("INSERT INTO public.person VALUES (3, 'Cay', NULL); DELETE FROM public.person WHERE id = 1")
+        restart, resync = commands("way-back-lost", "Action")
+        self.folder.shell(restart)
+        self.folder.until(lambda: "way-back-failed" in self.folder.status(), "the same report: a restart does not help here")
+        self.assertIn("the way back runs again", self.folder.shell(resync))
+        self.assertIn("nothing blocks a rollback", self.folder.page("way-back-lost", "Verification"))
         self.assertEqual(self.takes_writes(), (False, True))
+        self.folder.shell("tidegate rollback --confirm shop")
+        with contextlib.closing(sqlite3.connect(self.source)) as legacy:
+            self.assertEqual(legacy.execute("SELECT name FROM person ORDER BY id").fetchall(), [(name,) for name in self.names()])
 
 
 class Postgres(unittest.TestCase):

@@ -20,7 +20,8 @@ class Bind:
     """Serves NAME as `address` for `ttl` seconds."""
 
     def __init__(self, address, ttl):
-        self.dir, self.port, self.process = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-bind-")), free_port(), None
+        self.dir, self.port = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-bind-")), free_port()
+        self.process = self._handle = None
         (self.dir / "key").write_bytes(new_key())
         (self.dir / "zone").write_text("$TTL 60\n@ IN SOA ns.example.test. admin.example.test. 1 60 60 60 60\n@ IN NS ns.example.test.\n"
                                        f"ns IN A 127.0.0.1\napp {ttl} IN A {address}\n")
@@ -54,10 +55,7 @@ class Bind:
         return (words[4], int(words[1])) if len(words) == 5 else None
 
     def stop(self):
-        if self.process:
-            self.process.kill()
-            self.process.wait(10)
-            guard.forget(self._handle)
+        guard.end(self.process, self._handle)
         shutil.rmtree(self.dir, ignore_errors=True)
 
 

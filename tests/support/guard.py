@@ -39,6 +39,13 @@ class Guard:
         if handle is not None:
             self._send({"forget": handle})
 
+    def end(self, process, handle):
+        """Kills a process that was started with kill_later() and waits for it; harmless where there is none."""
+        if process:
+            process.kill()
+            process.wait(10)
+        self.forget(handle)
+
     def _tell(self, entry):
         self.number += 1
         self._send({"id": self.number, **entry})

@@ -66,8 +66,5 @@ class HaProxy:
         return self
 
     def stop(self):
-        if self.process:
-            self.process.kill()
-            self.process.wait(10)
-            guard.forget(self._handle)
+        guard.end(self.process, self._handle)
         shutil.rmtree(self.dir, ignore_errors=True)

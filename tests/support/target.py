@@ -1,4 +1,5 @@
 """A throw-away Supabase-like target for tests: deploy/supabase-local as a context manager."""
+import contextlib
 import os
 import pathlib
 import signal
@@ -70,6 +71,14 @@ class Target:
     def kill(self):
         """SIGKILL to the server; its sessions die as soon as they notice."""
         os.kill(int((self.dir / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+
+    def signal(self, sign):
+        """To the server and each of its processes; SIGSTOP freezes all of it, with its connections open."""
+        server = (self.dir / "data" / "postmaster.pid").read_text().split()[0]
+        children = pathlib.Path(f"/proc/{server}/task/{server}/children").read_text().split()
+        for pid in [server, *children]:   # it first: then it starts no others
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), sign)
 
     def admin(self, *statements):
         """As the superuser, who comes in by the socket alone: for what a platform does, never for what tidegate does."""

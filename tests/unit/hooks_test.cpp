@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <thread>
@@ -48,7 +49,7 @@ class HooksTest : public ::testing::Test {
 
   testing_support::Scratch scratch_;
   HookSettings settings_;
-  HookFacts facts_{"forward", "run-1", "ann@host", "because", "app.db", "db.example", 12, 34.5};
+  HookFacts facts_{"forward", "run-1", "drain", "ann@host", "because", "app.db", "db.example", 12, 34.5};
   std::vector<std::string> audit_;
   std::string trouble_;
 };
@@ -61,11 +62,23 @@ TEST_F(HooksTest, IsToldWhatHappensAndNoSecret) {
   const std::string seen = read(scratch_.file("seen"));
   for (const char* line :
        {"TIDEGATE_EVENT=on-switch\n", "TIDEGATE_DIRECTION=forward\n", "TIDEGATE_RUN_ID=run-1\n",
-        "TIDEGATE_OWNER=ann@host\n", "TIDEGATE_REASON=because\n", "TIDEGATE_LAG_MS=12\n",
-        "TIDEGATE_HOLD_MS=34.5\n", "TIDEGATE_SOURCE=app.db\n", "TIDEGATE_TARGET=db.example\n",
-        "TIDEGATE_HOOK_ZONE=example.test\n"})
+        "TIDEGATE_STEP=drain\n", "TIDEGATE_OWNER=ann@host\n", "TIDEGATE_REASON=because\n",
+        "TIDEGATE_LAG_MS=12\n", "TIDEGATE_HOLD_MS=34.5\n", "TIDEGATE_SOURCE=app.db\n",
+        "TIDEGATE_TARGET=db.example\n", "TIDEGATE_HOOK_ZONE=example.test\n"})
     EXPECT_THAT(seen, HasSubstr(line));
   EXPECT_THAT(seen, Not(HasSubstr("hunter2")));
+}
+
+TEST_F(HooksTest, TheTimeWithinAHoldIsTheShorterLimit) {
+  hook("on-drained", "echo $$ >> " + scratch_.file("ran") + "; exec sleep 60");
+  settings_.policies["on-drained"] = HookPolicy::retry;
+  const auto begun = std::chrono::steady_clock::now();
+  const Hooks hooks(settings_, [](const std::string&, const std::string&) {});
+  EXPECT_FALSE(hooks.run_within(std::chrono::milliseconds(200), "on-drained", facts_, trouble_));
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(5));
+  EXPECT_THAT(trouble_, HasSubstr("time limit"));
+  const std::string ran = read(scratch_.file("ran"));
+  EXPECT_EQ(std::count(ran.begin(), ran.end(), '\n'), 1);
 }
 
 TEST_F(HooksTest, OneThatIsNotThereIsNoTrouble) {

@@ -141,6 +141,36 @@ TEST(Render, ShowsWhatARollbackWouldLose) {
   EXPECT_THAT(render(s, plain, std::nullopt), HasSubstr("no rollback now"));
 }
 
+TEST(Render, ShowsEachStepOfACutoverWithItsTime) {
+  Status s = streaming();
+  s.phase = "cutover";
+  s.cutover.emplace();
+  s.cutover->mode = "cutover";
+  s.cutover->step = "drain";
+  s.cutover->attempt = 2;
+  s.cutover->steps = {{"guard", 1, 61'250.4}, {"hold", 2, 1.2}, {"drain", 2, 17.3}};
+  std::string picture = render(s, plain);
+  for (const char* part :
+       {"live", "the source", "under way: drain, attempt 2", "guard 61.25 s, hold 1.2 ms, drain 17.3 ms ..."})
+    EXPECT_THAT(picture, HasSubstr(part)) << picture;
+  EXPECT_THAT(render_line(s, std::nullopt), HasSubstr(" cutover=drain step_ms=17"));
+  s.cutover->outcome = "aborted";
+  s.cutover->reason = "too slow";
+  s.cutover->hold_ms = 501.5;
+  picture = render(s, plain);
+  EXPECT_THAT(picture, HasSubstr("aborted, attempt 2 | writers waited 501.5 ms | too slow"));
+  EXPECT_THAT(render_line(s, std::nullopt), Not(HasSubstr("step_ms")));
+}
+
+TEST(Render, ShowsAWayBackThatIsBuiltAnew) {
+  Status s = streaming();
+  s.phase = "reversed";
+  s.rollback = {};
+  s.rollback.rebuilding = "table public.user: 2000 rows";
+  EXPECT_THAT(render(s, plain), HasSubstr("being built anew: table public.user: 2000 rows"));
+  EXPECT_EQ(status_from_json(to_json(s)).rollback, s.rollback);
+}
+
 TEST(Render, ShowsTheStream) {
   const std::string picture = render(streaming(), plain, Rates{0, 210, {}, {}});
   for (const char* part :

@@ -117,9 +117,26 @@ constexpr Explanation explanations[] = {
      "`tidegate quarantine list`; mend and retry them, or accept that they stay out."},
     {"quarantine-accepted", "Rows were left out of the target on purpose.", "Nothing."},
     {"way-back-failed", "The way back could not be made ready, or has stopped.",
-     "Mend what the message says; before a cutover it blocks, after it the rollback's possible loss grows."},
+     "Mend what the message says; before a cutover it blocks, after it the rollback's possible loss grows. "
+     "Where the slot is gone, `tidegate resync --way-back` builds it anew (runbook way-back-lost)."},
+    {"starting",
+     "After a start the daemon first asks both databases which side is live; until then no verb may change "
+     "anything.",
+     "Give the command again in a moment. Where a database is away, `tidegate status` says which."},
+    {"way-back-rebuilding",
+     "The way back is being built anew: until the old database holds what the target holds, a rollback would "
+     "lose the difference.",
+     "Wait; `tidegate status --watch` shows how far it is. A restart of the daemon goes on with it."},
+    {"way-back-not-rebuildable",
+     "A way back of mapped rows cannot be built anew: what a mapping made of a row cannot be compared row by "
+     "row.",
+     "The target stays live. The runbook way-back-lost says what to do until you finalize."},
+    {"legacy-not-fenced",
+     "The old database takes the application's writes although the target is live, so nothing may be written "
+     "there.",
+     "Change nothing; the runbook half-done says how to find out which side has the newest rows."},
     {"no-way-back", "The way back was given up with --no-way-back.",
-     "Nothing; a rollback loses all that was written after the cutover."},
+     "Nothing; a rollback is refused. `tidegate resync --way-back` makes a way back after all."},
     {"fence-broken",
      "The application can write to tables of the old database: they were made later, or lost their triggers.",
      "Find the program that does so (`tidegate status` lists who has the file open) and stop it."},

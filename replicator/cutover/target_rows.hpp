@@ -1,0 +1,31 @@
+// Rows of a server's table in pieces, as texts: how a way back that is built anew reads the target.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "db/postgres.hpp"
+#include "proto/value.hpp"
+
+namespace tidegate::cutover {
+
+// What `select` gives, row after row, on a connection that is in a transaction. Memory holds one piece.
+class RowsInPieces {
+ public:
+  RowsInPieces(postgres::Connection& connection, const std::string& name, const std::string& select);
+  RowsInPieces(const RowsInPieces&) = delete;
+  RowsInPieces& operator=(const RowsInPieces&) = delete;
+
+  // The next row into `row`; false after the last one.
+  bool next(Row& row);
+
+ private:
+  postgres::Connection& connection_;
+  std::string name_;
+  postgres::Result piece_;
+  int at_ = 0;
+};
+
+}  // namespace tidegate::cutover
