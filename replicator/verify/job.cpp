@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 using Clock = Coordination::Clock;
 
 constexpr auto between_looks = 200ms, between_tries = 500ms, after_trouble = 2000ms;
-constexpr auto patience_for_meeting = 180s, rest_between_rounds = 30s;
+constexpr auto patience_for_meeting = 180s;
 constexpr std::size_t rows_at_once = 1000;  // that apply is asked to write again
 constexpr const char* trouble = "verify";
 
@@ -179,7 +179,7 @@ void Job::work(Run run, std::vector<Difference> repairs, const std::stop_token& 
       coordination_.clear_report(trouble);
       finish(run);
       if (!run.request.continuous) return;
-      sleep(rest_between_rounds, stop);
+      sleep(run.request.rest, stop);
       if (stop.stop_requested()) return;
       run = store_.begin(run.request, run.by, run.ends);
       rows_ = rows_at_start_ = 0;

@@ -32,6 +32,7 @@ std::string to_json(const Request& request) {
   json::object out{{"counts", request.counts},
                    {"continuous", request.continuous},
                    {"rate", request.rate},
+                   {"rest_ms", request.rest.count()},
                    {"jobs", request.jobs}};
   out["tables"] = json::array(request.tables.begin(), request.tables.end());
   if (request.sample) out["sample"] = *request.sample;
@@ -49,6 +50,7 @@ Request request_from_json(std::string_view text) {
     request.counts = flag(object, "counts");
     request.continuous = flag(object, "continuous");
     request.rate = count(object, "rate");
+    if (field(object, "rest_ms")) request.rest = std::chrono::milliseconds(count(object, "rest_ms"));
     request.jobs = static_cast<int>(std::min<std::uint64_t>(count(object, "jobs"), most_jobs));
     if (request.continuous && request.rate == 0) request.rate = continuous_rate;
     return request;
