@@ -139,12 +139,15 @@ void Job::launch(Run run, std::vector<Difference> repairs) {
       });
 }
 
+void Job::wait_for_target(Clock::time_point until, const std::stop_token& stop) {
+  const auto end = coordination_.wait_for_cut(coordination_.want_cut(), until, stop);
+  if (end) coordination_.wait_for_applied(*end, until, stop);
+}
+
 // Where capture's copy is wrong, a cut that compares everything brings what it had missed into the stream.
 void Job::capture_again(const std::stop_token& stop) {
   source_.look_everywhere();
-  auto until = Clock::now() + patience_for_meeting;
-  auto end = coordination_.wait_for_cut(coordination_.want_cut(), until, stop);
-  if (end) coordination_.wait_for_applied(*end, until, stop);
+  wait_for_target(Clock::now() + patience_for_meeting, stop);
 }
 
 // A daemon that dies here leaves the rest as it is: the run that goes on names it.
@@ -220,6 +223,7 @@ std::unique_ptr<Meeting> Job::meet(Prover& prover, int jobs, const std::stop_tok
                            "rest within 1.5 s",
                            "`tidegate status` shows the lag; try again when it is small");
     sleep(between_tries, stop);
+    wait_for_target(until, stop);  // else two holds in a row would add to the stream's lag
   }
   throw Stopped();
 }
