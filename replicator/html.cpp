@@ -33,8 +33,10 @@ tr:last-child td { border-bottom: 0; }
 thead th { background: var(--tint); color: var(--soft); font-weight: 600; white-space: nowrap; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 code { font: .875em ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
+td code { overflow-wrap: break-word; }
 .mark { font-weight: 600; white-space: nowrap; } .mark.bad, .mark.good { background: none; }
 footer { margin-top: 3rem; color: var(--soft); font-size: .875rem; }
+@media (max-width: 40rem) { body { padding: 1.5rem 1rem 3rem; } dl { grid-template-columns: 1fr; gap: 0; } dt { margin-top: .6rem; font-size: .875rem; } }
 @media print { body { max-width: none; padding: 0; } .scroll { overflow: visible; } thead { display: table-header-group; } tr { break-inside: avoid; } }
 )css";
 

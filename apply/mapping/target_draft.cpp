@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "apply/mapping/draft_references.hpp"
 #include "apply/mapping/expression_check.hpp"
 #include "apply/mapping/keys/key_calls.hpp"
 #include "apply/schema/ddl_parts.hpp"
@@ -183,6 +184,20 @@ class Drafter {
     }
   }
 
+  // Of columns whose tables are all drafted, or Supabase's.
+  void add(const DraftReference& reference) {
+    DraftColumn* column = column_named(reference.schema, reference.table, reference.column);
+    if (!column) return;
+    const DraftColumn* parent =
+        column_named(reference.parent_schema, reference.parent_table, reference.parent_column);
+    const bool same_type = parent ? parent->type == column->type : column->type == "uuid";
+    if (reference.certain && same_type)
+      references_.push_back(reference);
+    else
+      add_comment(*column, fmt::format("names a row of {}.{}: a foreign key, where none of these is left out",
+                                       reference.parent_schema, reference.parent_table));
+  }
+
   Ddl drafted() {
     Ddl ddl;
     for (const auto& schema : schemas_)
@@ -194,6 +209,7 @@ class Drafter {
         ddl.before_load.push_back(std::move(statement));
       add_unique(table, ddl);
     }
+    for (const DraftReference& reference : references_) add_foreign_key(reference, ddl);
     return ddl;
   }
 
@@ -207,6 +223,20 @@ class Drafter {
     table.plan.target = table.plan.source = target.table;
     table.plan.key = target.key.empty() ? std::vector<std::string>{"id"} : target.key;
     return table;
+  }
+
+  DraftColumn* column_named(const std::string& schema, const std::string& table, const std::string& name) {
+    for (DraftTable& each : tables_) {
+      if (each.plan.schema != schema || each.plan.target != table) continue;
+      for (DraftColumn& column : each.columns)
+        if (column.name == name) return &column;
+    }
+    return nullptr;
+  }
+
+  static void add_comment(DraftColumn& column, const std::string& text) {
+    if (!column.comment.empty()) column.comment += "\n  -- ";
+    column.comment += text;
   }
 
   DraftColumn column_of(const MeasuredTable& source, const MapTarget& target, const MapColumn& mapped) {
@@ -312,9 +342,23 @@ class Drafter {
     }
   }
 
+  static void add_foreign_key(const DraftReference& reference, Ddl& ddl) {
+    TablePlan child, parent;
+    child.schema = reference.schema;
+    child.target = child.source = reference.table;
+    parent.schema = reference.parent_schema;
+    parent.target = reference.parent_table;
+    const std::string name = derived_name(reference.table, {reference.column}, "fkey");
+    const std::string definition = fmt::format(
+        "FOREIGN KEY ({}) REFERENCES {} ({}){}", tidegate::quoted(reference.column), quoted_name(parent),
+        tidegate::quoted(reference.parent_column), ddl::referential_action("DELETE", reference.on_delete));
+    ddl.after_load.push_back(ddl::constraint(DdlObject::Kind::foreign_key, child, name, definition));
+  }
+
   const std::vector<MeasuredTable>& sources_;
   const PlanOptions& options_;
   bool printed_;
+  std::vector<DraftReference> references_;
   std::vector<std::string> schemas_, enum_order_;
   std::map<std::string, std::vector<std::string>> enums_;  // labels by the name that the mapping gives
   std::vector<DraftTable> tables_;
@@ -330,6 +374,9 @@ Ddl draft_tables(const std::vector<MapDefinition>& maps, const std::vector<Measu
       if (!has(supabase_schemas, target.schema)) drafter.add(map, target);
     }
   }
+  std::vector<SourceTable> tables;
+  for (const MeasuredTable& source : sources) tables.push_back(source.table);
+  for (const DraftReference& reference : draft_references(maps, tables)) drafter.add(reference);
   return drafter.drafted();
 }
 

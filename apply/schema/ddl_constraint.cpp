@@ -12,17 +12,6 @@ namespace {
 using ddl::Schema;
 using Level = Finding::Level;
 
-// Added without a look at the rows, then validated in a transaction of its own.
-DdlObject constraint(DdlObject::Kind kind, const TablePlan& plan, const std::string& name,
-                     const std::string& definition) {
-  const std::string alter = "ALTER TABLE " + quoted_name(plan);
-  return {kind,
-          plan.source,
-          name,
-          {alter + " ADD CONSTRAINT " + quoted(name) + " " + definition + " NOT VALID",
-           alter + " VALIDATE CONSTRAINT " + quoted(name)}};
-}
-
 std::set<std::string> lower_set(const std::vector<std::string>& names) {
   std::set<std::string> set;
   for (const std::string& name : names) set.insert(ascii_lower(name));
@@ -99,13 +88,6 @@ Ends resolve(const Schema& schema, std::size_t i, const SourceForeignKey& key) {
   return ends;
 }
 
-std::string action(const std::string& event, const std::string& action) {
-  constexpr std::string_view known[] = {"RESTRICT", "SET NULL", "SET DEFAULT", "CASCADE"};
-  return std::find(std::begin(known), std::end(known), action) == std::end(known)
-             ? ""
-             : " ON " + event + " " + action;
-}
-
 // Whether a lookup by these columns can use the key or an index that covers all rows.
 bool is_indexed(const SourceTable& table, const std::vector<std::string>& columns) {
   const auto wanted = lower_set(columns);
@@ -137,11 +119,11 @@ void add_foreign_key(Schema& schema, std::size_t i, const SourceForeignKey& key)
   }
   const std::string name =
       schema.names.take_constraint(plan.source, derived_name(plan.target, ends.columns, "fkey"));
-  schema.objects.push_back(constraint(
+  schema.objects.push_back(ddl::constraint(
       DdlObject::Kind::foreign_key, plan, name,
       "FOREIGN KEY " + listed(ends.columns) + " REFERENCES " + quoted_name(schema.plans[ends.parent]) + " " +
-          listed(ends.parent_columns) + action("DELETE", key.on_delete) + action("UPDATE", key.on_update) +
-          " DEFERRABLE INITIALLY IMMEDIATE"));
+          listed(ends.parent_columns) + ddl::referential_action("DELETE", key.on_delete) +
+          ddl::referential_action("UPDATE", key.on_update) + " DEFERRABLE INITIALLY IMMEDIATE"));
   if (!is_indexed(schema.tables[i], key.columns)) {
     schema.find(Level::note, "foreign-key-unindexed", i, "",
                 what + " has no index: a delete in the parent reads the whole table",
@@ -150,6 +132,23 @@ void add_foreign_key(Schema& schema, std::size_t i, const SourceForeignKey& key)
 }
 
 }  // namespace
+
+DdlObject ddl::constraint(DdlObject::Kind kind, const TablePlan& plan, const std::string& name,
+                          const std::string& definition) {
+  const std::string alter = "ALTER TABLE " + quoted_name(plan);
+  return {kind,
+          plan.source,
+          name,
+          {alter + " ADD CONSTRAINT " + quoted(name) + " " + definition + " NOT VALID",
+           alter + " VALIDATE CONSTRAINT " + quoted(name)}};
+}
+
+std::string ddl::referential_action(const std::string& event, const std::string& action) {
+  constexpr std::string_view known[] = {"RESTRICT", "SET NULL", "SET DEFAULT", "CASCADE"};
+  return std::find(std::begin(known), std::end(known), action) == std::end(known)
+             ? ""
+             : " ON " + event + " " + action;
+}
 
 void ddl::add_checks(Schema& schema, std::size_t i) {
   const TablePlan& plan = schema.plans[i];
@@ -164,7 +163,7 @@ void ddl::add_checks(Schema& schema, std::size_t i) {
       const std::string wanted = check.name.empty() ? derived_name(plan.target, {}, "check") : check.name;
       const std::string name = schema.names.take_constraint(plan.source, wanted);
       schema.objects.push_back(
-          constraint(DdlObject::Kind::check, plan, name, "CHECK (" + condition.sql + ")"));
+          ddl::constraint(DdlObject::Kind::check, plan, name, "CHECK (" + condition.sql + ")"));
     }
   }
 }

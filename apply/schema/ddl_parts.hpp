@@ -25,6 +25,12 @@ struct Schema {
   }
 };
 
+// Added without a look at the rows, then validated in a transaction of its own.
+DdlObject constraint(DdlObject::Kind kind, const TablePlan& plan, const std::string& name,
+                     const std::string& definition);
+// " ON DELETE CASCADE"; "" where it is the server's own.
+std::string referential_action(const std::string& event, const std::string& action);
+
 void reserve_key_names(Schema& schema, std::size_t i);
 void reserve_given_names(Schema& schema, std::size_t i);
 

@@ -18,7 +18,7 @@ namespace {
 
 // Words that are turned into something else after the line is read.
 struct Raw {
-  std::optional<std::string> tables, timeout, rate, max_hold, max_lag;
+  std::optional<std::string> tables, timeout, rate, rest, max_hold, max_lag;
 };
 
 struct VerbWords {
@@ -271,6 +271,7 @@ void add_verify_flags(CLI::App& verify, Invocation& into, Raw& raw) {
   verify.add_flag("--counts", into.counts, "Only how many rows each table has");
   verify.add_flag("--continuous", into.continuous, "Again and again at a limited rate, until `verify stop`");
   verify.add_option("--rate", raw.rate, "Rows per second at most")->type_name("");
+  verify.add_option("--rest", raw.rest, "Between two rounds of --continuous (30s)")->type_name("");
   verify.add_option("--jobs", into.verify_jobs, "Tables and ranges at a time")
       ->type_name("")
       ->check(CLI::Range(1, 64));
@@ -532,6 +533,7 @@ std::variant<Invocation, Help> read_command_line(int argc, const char* const* ar
   invocation.cutover.max_hold = duration_of(raw.max_hold, "--max-hold");
   invocation.cutover.max_lag = duration_of(raw.max_lag, "--max-lag");
   read_rate(raw, invocation);
+  invocation.rest = duration_of(raw.rest, "--rest");
   read_tables(raw, invocation);
   check_quarantine(invocation);
   invocation.folder = std::filesystem::current_path();

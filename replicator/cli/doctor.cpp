@@ -46,6 +46,7 @@ std::vector<Finding> all_findings(const Settings& settings) {
   const auto sound = [&] { return std::none_of(findings.begin(), findings.end(), blocks_a_run); };
   append(findings, examined("source-unreachable", [&] { return examine_source(settings, planned); }));
   append(findings, examined("target-unreachable", [&] { return examine_target(settings); }));
+  if (sound()) append(findings, examined("source-unreachable", [&] { return examine_versions(settings); }));
   if (sound())
     append(findings,
            examined("target-unreachable", [&] { return examine_target_tables(settings, planned); }));

@@ -37,15 +37,16 @@ struct Invocation {
     std::optional<std::chrono::milliseconds> max_hold, max_lag;
     std::optional<std::uint64_t> attempts;
   } cutover;
-  std::optional<std::uint64_t> rate;        // throttle, verify: rows per second; absent: off
-  std::vector<std::string> verify_tables;   // verify --table
-  std::optional<std::uint64_t> sample;      // verify, login-check
-  bool dry_run = false;                     // repair
-  bool counts = false, continuous = false;  // verify
-  int verify_jobs = 0;                      // verify --jobs
-  std::string html;                         // verify, verify status: FILE
-  std::string out;                          // credentials export: a file
-  std::vector<std::string> ids;             // quarantine show, retry, accept
+  std::optional<std::uint64_t> rate;              // throttle, verify: rows per second; absent: off
+  std::vector<std::string> verify_tables;         // verify --table
+  std::optional<std::uint64_t> sample;            // verify, login-check
+  bool dry_run = false;                           // repair
+  bool counts = false, continuous = false;        // verify
+  std::optional<std::chrono::milliseconds> rest;  // verify --continuous
+  int verify_jobs = 0;                            // verify --jobs
+  std::string html;                               // verify, verify status: FILE
+  std::string out;                                // credentials export: a file
+  std::vector<std::string> ids;                   // quarantine show, retry, accept
   std::string word;  // explain CODE; try DB; login-check EMAIL ("" where it was not given)
 };
 

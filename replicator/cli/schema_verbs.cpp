@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 
 #include "apply/mapping/target_draft.hpp"
+#include "capture/postgres/foreign_keys.hpp"
 #include "replicator/cli/ask.hpp"
 #include "replicator/cli/plan_text.hpp"
 #include "replicator/cli/status_now.hpp"
@@ -43,13 +44,23 @@ void append(std::vector<std::string>& into, std::vector<std::string> more) {
   into.insert(into.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
 
+// A server's tables are described without them, since its own dump carries them over.
+std::vector<SourceTable> with_foreign_keys(std::vector<SourceTable> tables, const Settings& settings) {
+  auto source = connect_source(source_options(settings, "tidegate schema"));
+  for (const auto& [child, key] : capture::read_foreign_keys(source)) {
+    for (SourceTable& each : tables)
+      if (each.name == child) each.foreign_keys.push_back(key);
+  }
+  return tables;
+}
+
 // A run makes no table that a map fills; here they are drafted.
 void add_drafts(PlannedPipeline& planned, const Settings& settings) {
   if (settings.maps.empty()) return;
-  std::vector<MeasuredTable> sources;
-  for (std::size_t i = 0; i < planned.tables.size(); ++i)
-    sources.push_back({planned.tables[i], planned.measures[i]});
   const bool printed = settings.source.end.kind == Endpoint::Kind::postgres;
+  const auto tables = printed ? with_foreign_keys(planned.tables, settings) : planned.tables;
+  std::vector<MeasuredTable> sources;
+  for (std::size_t i = 0; i < tables.size(); ++i) sources.push_back({tables[i], planned.measures[i]});
   Ddl drafts = draft_tables(maps_of(settings), sources, plan_options(settings), printed);
   append(planned.ddl.before_load, std::move(drafts.before_load));
   for (auto& object : drafts.after_load) planned.ddl.after_load.push_back(std::move(object));

@@ -33,6 +33,7 @@ verify::Request request_of(const Invocation& invocation) {
   request.counts = invocation.counts;
   request.continuous = invocation.continuous;
   request.rate = invocation.rate.value_or(0);
+  request.rest = invocation.rest.value_or(request.rest);
   request.jobs = invocation.verify_jobs;
   return request;
 }

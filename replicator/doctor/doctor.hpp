@@ -15,6 +15,8 @@ namespace tidegate {
 std::vector<Finding> examine_source(const Settings& settings, std::optional<PlannedPipeline>& planned);
 // The target: whether it can be reached, what our role may do, what is in the way.
 std::vector<Finding> examine_target(const Settings& settings);
+// Of two servers: whether one is newer than the other.
+std::vector<Finding> examine_versions(const Settings& settings);
 // Its tables: what a first run would refuse. `planned`: as examine_source() left it.
 std::vector<Finding> examine_target_tables(const Settings& settings,
                                            const std::optional<PlannedPipeline>& planned);

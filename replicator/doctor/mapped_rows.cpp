@@ -170,7 +170,12 @@ class Examination {
         if (outputs[i] && rows[i]) look_at(*outputs[i], mapped.relation(i), *rows[i], key);
     });
     for (const auto& output : outputs)
-      for (std::size_t i = 0; output && i < output->probes.size(); ++i) output->probes[i]->finish();
+      for (std::size_t i = 0; output && i < output->probes.size(); ++i) finish(*output->probes[i]);
+  }
+
+  void finish(UniqueProbe& probe) {
+    probe.finish();
+    if (auto left = probe.not_all_asked()) findings_.push_back(std::move(*left));
   }
 
   void look_at(const Output& output, const Relation& relation, const Row& row, const std::string& key) {

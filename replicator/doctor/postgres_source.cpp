@@ -10,6 +10,8 @@
 #include "db/error.hpp"
 #include "replicator/config/units.hpp"
 #include "replicator/doctor/server_link.hpp"
+#include "replicator/doctor/server_orphans.hpp"
+#include "replicator/pipeline/mapping_setup.hpp"
 #include "replicator/server_access.hpp"
 
 namespace tidegate {
@@ -237,6 +239,18 @@ std::vector<Finding> schema_findings(postgres::Connection& source, const Postgre
   }
 }
 
+// Of mapped tables the mapping decides who refers to whom.
+std::vector<Finding> orphans_between(postgres::Connection& source,
+                                     const std::vector<capture::PostgresTable>& tables,
+                                     const Settings& settings) {
+  const auto maps = maps_of(settings);
+  auto references = declared_references(source, tables);
+  std::erase_if(references, [&](const Reference& each) {
+    return is_mapped(maps, each.child) || is_mapped(maps, each.parent);
+  });
+  return find_orphans(source, tables, references);
+}
+
 }  // namespace
 
 PostgresSourceFacts read_postgres_source(postgres::Connection& source, const TableChoice& choice,
@@ -269,8 +283,9 @@ std::vector<Finding> examine_postgres_source(const Settings& settings, const std
     return one.code == "table-not-readable" || one.code == "no-tables";
   });
   if (is_blocked) return findings;
-  auto more = schema_findings(source, facts, from.pg_bin);
-  findings.insert(findings.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  for (auto& finding : schema_findings(source, facts, from.pg_bin)) findings.push_back(std::move(finding));
+  for (auto& finding : orphans_between(source, facts.tables, settings))
+    findings.push_back(std::move(finding));
   return findings;
 }
 

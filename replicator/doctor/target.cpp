@@ -96,10 +96,16 @@ std::vector<Finding> examine_target(const Settings& settings) {
   check_replica_mode(target, findings);
   for (auto& finding : findings_of(read_link(target, settings.target.end, settings.target.ca_file), "target"))
     findings.push_back(std::move(finding));
-  const bool wants_way_back = settings.source.end.kind == Endpoint::Kind::sqlite;
-  for (auto& finding : findings_of(read_target_server(target, settings), wants_way_back))
+  for (auto& finding : findings_of(read_target_server(target, settings)))
     findings.push_back(std::move(finding));
   return findings;
+}
+
+std::vector<Finding> examine_versions(const Settings& settings) {
+  if (settings.source.end.kind != Endpoint::Kind::postgres) return {};
+  auto source = connect_source(source_options(settings, "tidegate doctor"));
+  auto target = connect_target(connect_options(settings, "tidegate doctor"));
+  return version_findings(source.server_version(), target.server_version());
 }
 
 }  // namespace tidegate

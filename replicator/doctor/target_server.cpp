@@ -36,7 +36,7 @@ class Judge {
  public:
   explicit Judge(const TargetServerFacts& facts) : facts_(facts) {}
 
-  std::vector<Finding> all(bool wants_way_back) {
+  std::vector<Finding> all() {
     if (facts_.encoding != "UTF8")
       find(Level::block, "target-encoding",
            "the target's database has the encoding " + facts_.encoding + ": texts may not fit into it",
@@ -45,7 +45,7 @@ class Judge {
       find(Level::warn, "no-backup-tool", "no backup of the target could be taken: " + facts_.backup_obstacle,
            fmt::format("install postgresql-client-{}, or say where it is ([source] pg_bin)",
                        facts_.server.version / 10000));
-    if (wants_way_back) way_back();
+    way_back();
     return std::move(findings_);
   }
 
@@ -110,8 +110,20 @@ TargetServerFacts read_target_server(postgres::Connection& target, const Setting
   return facts;
 }
 
-std::vector<Finding> findings_of(const TargetServerFacts& facts, bool wants_way_back) {
-  return Judge(facts).all(wants_way_back);
+std::vector<Finding> findings_of(const TargetServerFacts& facts) {
+  return Judge(facts).all();
+}
+
+std::vector<Finding> version_findings(int source, int target) {
+  constexpr int of_major = 10000;
+  if (source / of_major == target / of_major) return {};
+  const bool older = target < source;
+  return {
+      {older ? Level::warn : Level::note, older ? "target-older-than-source" : "target-newer-than-source", "",
+       "",
+       fmt::format("the source is PostgreSQL {}, the target {}{}", source / of_major, target / of_major,
+                   older ? ": what only the newer one knows of types, indexes and DDL is refused there" : ""),
+       older ? "look at `tidegate plan`, and rehearse it on a target of that version" : ""}};
 }
 
 std::vector<Finding> find_what_acts(postgres::Connection& target, const std::vector<TablePlan>& plans,

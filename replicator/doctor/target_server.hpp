@@ -20,8 +20,10 @@ struct TargetServerFacts {
 
 TargetServerFacts read_target_server(postgres::Connection& target, const Settings& settings);
 
-// Pure. `wants_way_back`: of a SQLite source, which a cutover can lead back to.
-std::vector<Finding> findings_of(const TargetServerFacts& facts, bool wants_way_back);
+std::vector<Finding> findings_of(const TargetServerFacts& facts);  // pure
+
+// A server's objects may be newer than what the target understands. Versions as libpq has them. Pure.
+std::vector<Finding> version_findings(int source, int target);
 
 // Triggers of others on the plans' tables that act on what tidegate writes, and policies that hide rows from
 // its role. `replica_mode`: the role may set it, which keeps ordinary triggers quiet.

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "db/error.hpp"
+#include "replicator/config/units.hpp"
 
 namespace tidegate {
 namespace {
@@ -46,6 +47,7 @@ UniqueProbe::UniqueProbe(postgres::Connection& target, const TablePlan& plan, co
       mapper_(plan_, relation),
       seen_(seen),
       set_(set),
+      index_(rule.name),
       sql_(keys_sql(rule)) {
   for (const auto& column : plan_.columns) {
     const auto place = std::find(relation.columns.begin(), relation.columns.end(), column.source);
@@ -80,11 +82,28 @@ void UniqueProbe::ask(std::size_t first, std::size_t last) {
     take(target_.run(sql_, parameters), first);
   } catch (const Error&) {
     if (!target_.usable()) throw;
-    if (last - first == 1 || ++refused_ > refusals_looked_into) return;
+    if (last - first == 1) return;
+    if (++refused_ > refusals_looked_into) {
+      not_asked_ += last - first;
+      return;
+    }
     const auto middle = first + (last - first) / 2;
     ask(first, middle);
     ask(middle, last);
   }
+}
+
+std::optional<Finding> UniqueProbe::not_all_asked() const {
+  if (not_asked_ == 0) return std::nullopt;
+  return Finding{
+      Finding::Level::warn,
+      "target-unique-not-asked",
+      plan_.source_table(),
+      plan_.columns.front().target,
+      fmt::format("whether {} of table {} clash in the target's {} was not found out: it refused too many "
+                  "others for what they hold",
+                  format_rows(not_asked_), plan_.source_table(), index_),
+      "mend the rows that it refuses, then run doctor again"};
 }
 
 // NULL is like nothing.

@@ -2,6 +2,8 @@
 // lower(), citext or another expression make of a value. Writes nothing.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,9 @@ class UniqueProbe {
   // passed over.
   void add(const Row& row, const std::string& name);
   void finish();
+  // Each batch that the server refuses costs more questions, and there is an end to them: what was left out
+  // then, once the probe has finished.
+  std::optional<Finding> not_all_asked() const;
 
  private:
   struct Kept {
@@ -37,10 +42,11 @@ class UniqueProbe {
   RowMapper mapper_;
   SeenValues& seen_;
   std::int64_t set_;
-  std::string sql_;
+  std::string index_, sql_;
   std::vector<std::size_t> read_;  // places in a row
   std::vector<Kept> kept_;
   std::size_t refused_ = 0;
+  std::uint64_t not_asked_ = 0;  // rows
 };
 
 }  // namespace tidegate

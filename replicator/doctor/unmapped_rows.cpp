@@ -10,6 +10,7 @@
 
 #include "db/error.hpp"
 #include "replicator/doctor/doctor.hpp"
+#include "replicator/doctor/server_orphans.hpp"
 #include "replicator/doctor/target_rules.hpp"
 #include "replicator/doctor/unique_probe.hpp"
 #include "replicator/pipeline/found_rows.hpp"
@@ -129,7 +130,10 @@ class Examination {
         return misfits_[{table.name, why.column, why.reason}].add(why.source_key);
       for (const auto& probe : probes) probe->add(row, mapper.source_key(row));
     });
-    for (const auto& probe : probes) probe->finish();
+    for (const auto& probe : probes) {
+      probe->finish();
+      if (auto left = probe->not_all_asked()) not_asked_.push_back(std::move(*left));
+    }
   }
 
   void add_misfits(std::vector<Finding>& counted) const {
@@ -152,6 +156,7 @@ class Examination {
   }
 
   void add_repeated(std::vector<Finding>& counted) {
+    for (auto& left : not_asked_) counted.push_back(std::move(left));
     for (const auto& [plan, rule, set] : watched_) {
       const auto found = seen_.repeated(set);
       if (found.values == 0) continue;
@@ -166,12 +171,24 @@ class Examination {
     }
   }
 
-  void add_orphans(std::vector<Finding>& counted) {
-    if (printed_) return;
-    const auto declared = declared_references(planned_.tables);
+  void add_orphans_of_server(std::vector<Finding>& counted) {
+    if (references_.empty()) return;
+    auto source = connect_source(source_options(settings_, "tidegate doctor"));
+    const auto tables = capture::read_catalog(source, settings_.tables.include, settings_.tables.exclude);
+    leave_out(declared_references(source, tables));
+    for (auto& finding : find_orphans(source, tables, references_)) counted.push_back(std::move(finding));
+  }
+
+  // What the source declares was looked at before.
+  void leave_out(const std::vector<Reference>& declared) {
     std::erase_if(references_, [&](const Reference& each) {
       return std::find(declared.begin(), declared.end(), each) != declared.end();
     });
+  }
+
+  void add_orphans(std::vector<Finding>& counted) {
+    if (printed_) return add_orphans_of_server(counted);
+    leave_out(declared_references(planned_.tables));
     for (auto& finding : find_orphans(settings_.source.end.path, planned_.tables, references_))
       counted.push_back(std::move(finding));
   }
@@ -184,6 +201,7 @@ class Examination {
       misfits_;  // by table, column, reason
   std::vector<Watched> watched_;
   std::vector<Reference> references_;
+  std::vector<Finding> not_asked_;
   SeenValues seen_;
 };
 

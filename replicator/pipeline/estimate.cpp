@@ -21,6 +21,7 @@ using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
 constexpr std::int64_t rows_of_a_sample = 10'000;
+constexpr Seconds longest_mapping{2};  // an expression may hash a password for each row
 constexpr std::size_t sampled_tables = 3;
 constexpr const char* sample_table = "tidegate_sample";
 
@@ -48,8 +49,62 @@ void keep_columns_of(const Relation& relation, TablePlan& plan) {
   plan.key.clear();
 }
 
+// Rows of the source, and what is written of them.
+struct Tried {
+  std::uint64_t rows = 0;
+  ChunkLoader::Lines lines;
+};
+
+// A column that a map fills may be of any type; its text is sent all the same.
+Tried try_mapped(const Settings& settings, const SourceTable& table, const Relation& relation,
+                 const TablePlan& plan, const std::vector<Row>& rows) {
+  const auto maps = maps_of(settings);
+  auto outputs = outputs_of(maps, table.name);
+  std::erase_if(outputs, [&](const MapOutput& output) { return output.name != plan.source; });
+  MappedTable mapped(std::move(outputs), table, relation, mapping_options(settings, nullptr), 0);
+  const RowMapper mapper(plan, mapped.relation(0));
+  const auto began = Clock::now();
+  Tried tried;
+  std::vector<std::optional<Row>> made;
+  std::vector<Row> written;
+  for (const Row& row : rows) {
+    mapped.map_row(row, made);
+    if (made.front()) written.push_back(std::move(*made.front()));
+    ++tried.rows;
+    if (Clock::now() - began > longest_mapping) break;
+  }
+  tried.lines = ChunkLoader::encode_lines(mapper, written);
+  return tried;
+}
+
+void send(postgres::Connection& target, const TablePlan& plan, const std::string& text) {
+  target.copy_begin(copy_sql(plan));
+  target.copy_data(text);
+  target.copy_end();
+}
+
+Sample sample_of_map(const Settings& settings, postgres::Connection& target, const SourceTable& table,
+                     TablePlan plan) {
+  const Relation relation = relation_of(table, settings.source.end.kind == Endpoint::Kind::postgres);
+  const auto began = Clock::now();
+  std::vector<Row> rows;
+  each_source_row(settings, relation, rows_of_a_sample, [&](const Row& row) { rows.push_back(row); });
+  const Seconds read = Clock::now() - began;
+  const auto mapping = Clock::now();
+  const Tried tried = try_mapped(settings, table, relation, plan, rows);
+  plan.schema = "pg_temp";
+  plan.target = sample_table;
+  for (ColumnPlan& column : plan.columns) column.type = TargetType::native;
+  postgres::Transaction transaction(target);  // rolled back at the end
+  target.run(create_table(plan));
+  send(target, plan, tried.lines.text);
+  const double part = rows.empty() ? 0 : static_cast<double>(tried.rows) / static_cast<double>(rows.size());
+  return {tried.rows, tried.lines.text.size(), read * part + (Clock::now() - mapping)};
+}
+
 Sample sample_of(const Settings& settings, postgres::Connection& target, const SourceTable& table,
                  TablePlan plan) {
+  if (!plan.from.empty()) return sample_of_map(settings, target, table, std::move(plan));
   plan.schema = "pg_temp";
   plan.target = sample_table;
   const bool published = settings.source.end.kind == Endpoint::Kind::postgres;
@@ -62,9 +117,7 @@ Sample sample_of(const Settings& settings, postgres::Connection& target, const S
   std::vector<Row> rows;
   each_source_row(settings, relation, rows_of_a_sample, [&](const Row& row) { rows.push_back(row); });
   const auto lines = ChunkLoader::encode_lines(mapper, rows);
-  target.copy_begin(copy_sql(plan));
-  target.copy_data(lines.text);
-  target.copy_end();
+  send(target, plan, lines.text);
   return {rows.size(), lines.text.size(), Clock::now() - began};
 }
 
@@ -108,8 +161,7 @@ Estimate estimate_from(const PlannedPipeline& planned, const std::vector<std::si
 
 std::optional<Estimate> estimate_copy(const Settings& settings, const PlannedPipeline& planned) {
   const auto places = largest(planned);
-  if (settings.target.end.kind != Endpoint::Kind::postgres || !settings.maps.empty() || places.empty())
-    return std::nullopt;
+  if (settings.target.end.kind != Endpoint::Kind::postgres || places.empty()) return std::nullopt;
   try {
     postgres::Connection target(connect_options(settings, "tidegate plan"));
     std::vector<Sample> samples;

@@ -18,7 +18,8 @@ struct Estimate {
 
 // Some rows of the largest tables are read, encoded and copied into a temporary table of the target, whose
 // transaction is rolled back. Absent where that cannot be tried: no target, one that is away or does not let
-// us make temporary tables, no rows, or a mapping. One stream after the other, without indexes.
+// us make temporary tables, or no rows. One stream after the other, without indexes; each map's output counts
+// by itself, with what its expressions take.
 std::optional<Estimate> estimate_copy(const Settings& settings, const PlannedPipeline& planned);
 
 }  // namespace tidegate

@@ -180,20 +180,24 @@ std::deque<ChunkJob> PostgresSnapshot::jobs_for(Work& work, ChunkReader& reader)
   return jobs;
 }
 
-// Tables that are read at once go first: what a round leaves of the others is not lost.
+// Tables that are read at once go first: what a round leaves of the others is not lost. Mapped ones come
+// last, in the order of the maps.
 std::deque<ChunkJob> PostgresSnapshot::plan_round(const Round& round) {
   ChunkReader reader(options_.source);
   reader.begin(round);
-  std::deque<ChunkJob> at_once, by_key;
+  std::deque<ChunkJob> at_once, by_key, mapped;
   for (Work& work : works_) {
     try {
-      for (auto& job : jobs_for(work, reader)) (job.by_key ? by_key : at_once).push_back(std::move(job));
+      for (auto& job : jobs_for(work, reader))
+        (job.mapped ? mapped : job.by_key ? by_key : at_once).push_back(std::move(job));
     } catch (const TableRewritten& rewritten) {
       log_info("{}; it is left to the next round", rewritten.what());
     }
   }
   at_once.insert(at_once.end(), std::make_move_iterator(by_key.begin()),
                  std::make_move_iterator(by_key.end()));
+  at_once.insert(at_once.end(), std::make_move_iterator(mapped.begin()),
+                 std::make_move_iterator(mapped.end()));
   return at_once;
 }
 
@@ -215,6 +219,7 @@ void PostgresSnapshot::work_on(SnapshotJobs& jobs, const Round& round, std::mute
       if (options_.pace) options_.pace(rows, began);
     } catch (const TableRewritten& rewritten) {
       log_info("{}; it is left to the next round", rewritten.what());
+      jobs.left();
     }
   }
 }

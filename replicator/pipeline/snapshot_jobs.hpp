@@ -42,10 +42,13 @@ class SnapshotJobs {
       : jobs_(std::move(jobs)), until_(until), stop_(std::move(stop)), working_(workers) {}
 
   // Nothing once the round is over: all copied, its time is up, a stop, or somebody failed. A table that is
-  // read at once is not left half way because of the time, and each round copies something.
+  // read at once is not left half way because of the time, and each round copies something. A mapped chunk
+  // waits until all before it are there: its rows look for their parents and owners.
   std::optional<ChunkJob> take();
   void close();  // hands out no more
+  // What became of a job that was taken; a worker that fails with one in its hand ends instead.
   void copied(Copied what);
+  void left();  // to the next round
   // Each worker's last words; `failure` is null where it found no more to do.
   void ended(std::exception_ptr failure);
 
@@ -53,6 +56,8 @@ class SnapshotJobs {
   std::optional<Copied> next();
 
  private:
+  bool is_over() const;
+
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<ChunkJob> jobs_;
@@ -60,7 +65,7 @@ class SnapshotJobs {
   Clock::time_point until_;
   std::stop_token stop_;
   std::exception_ptr failure_;
-  int working_ = 0;
+  int working_ = 0, in_hand_ = 0;
   bool taken_any_ = false;
 };
 

@@ -107,6 +107,8 @@ std::string differences(const Migration& migration) {
   std::string out = table_begin("Differences", {"Table", "Key", "What"});
   for (std::size_t i = 0; i < std::min(most_rows, all.size()); ++i)
     out += row({cell(code(all[i].table)), cell(code(all[i].key)), cell(escaped(verify::sentence(all[i])))});
+  for (const auto& remark : migration.verification->remarks)
+    if (remark.is_difference) out += row({cell(code(remark.table)), cell(""), cell(escaped(remark.message))});
   return out + table_end;
 }
 

@@ -72,8 +72,9 @@ std::string to_text(const Migration& migration) {
                                                          format_count(*rate.rows_per_second))
                                            : "",
                       format_count(status.totals.changes), format_count(status.totals.transactions));
-  text += fmt::format("  {} in quarantine, {} errors noted, {} backups\n", format_rows(status.quarantined),
-                      status.errors.size(), migration.backups.size());
+  text += fmt::format("  {} in quarantine, {} error{} noted, {} backup{}\n", format_rows(status.quarantined),
+                      status.errors.size(), status.errors.size() == 1 ? "" : "s", migration.backups.size(),
+                      migration.backups.size() == 1 ? "" : "s");
   text += migration.verification ? fmt::format("  verify of {}: {}\n", migration.verification->run.started_at,
                                                verify::verdict(*migration.verification))
                                  : "  never verified\n";

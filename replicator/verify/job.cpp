@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 using Clock = Coordination::Clock;
 
 constexpr auto between_looks = 200ms, between_tries = 500ms, after_trouble = 2000ms;
-constexpr auto patience_for_meeting = 180s, rest_between_rounds = 30s;
+constexpr auto patience_for_meeting = 180s;
 constexpr std::size_t rows_at_once = 1000;  // that apply is asked to write again
 constexpr const char* trouble = "verify";
 
@@ -160,12 +160,15 @@ void Job::launch(Run run, std::vector<Difference> repairs) {
       });
 }
 
+void Job::wait_for_target(Clock::time_point until, const std::stop_token& stop) {
+  const auto end = coordination_.wait_for_cut(coordination_.want_cut(), until, stop);
+  if (end) coordination_.wait_for_applied(*end, until, stop);
+}
+
 // Where capture's copy is wrong, a cut that compares everything brings what it had missed into the stream.
 void Job::capture_again(const std::stop_token& stop) {
   source_.look_everywhere();
-  auto until = Clock::now() + patience_for_meeting;
-  auto end = coordination_.wait_for_cut(coordination_.want_cut(), until, stop);
-  if (end) coordination_.wait_for_applied(*end, until, stop);
+  wait_for_target(Clock::now() + patience_for_meeting, stop);
 }
 
 // A daemon that dies here leaves the rest as it is: the run that goes on names it.
@@ -219,7 +222,7 @@ void Job::work(Run run, std::vector<Difference> repairs, const std::stop_token& 
       finish(run);
       if (go_on_mending(run, repairs, before)) continue;
       if (!run.request.continuous) return;
-      sleep(rest_between_rounds, stop);
+      sleep(run.request.rest, stop);
       if (stop.stop_requested()) return;
       run = store_.begin(run.request, run.by, run.ends);
       rows_ = rows_at_start_ = 0;
@@ -260,6 +263,7 @@ std::unique_ptr<Meeting> Job::meet(Prover& prover, int jobs, const std::stop_tok
                            "rest within 1.5 s",
                            "`tidegate status` shows the lag; try again when it is small");
     sleep(between_tries, stop);
+    wait_for_target(until, stop);  // else two holds in a row would add to the stream's lag
   }
   throw Stopped();
 }

@@ -50,6 +50,8 @@ class Job {
   void rewrite(std::vector<Difference> repairs, const std::stop_token& stop);
   bool go_on_mending(Run& run, std::vector<Difference>& repairs, std::optional<std::uint64_t>& before);
   void capture_again(const std::stop_token& stop);
+  // Until the target has what the source has now, or the time is up.
+  void wait_for_target(Coordination::Clock::time_point until, const std::stop_token& stop);
   void work(Run run, std::vector<Difference> repairs, const std::stop_token& stop);
   bool wait_for_stream(const std::stop_token& stop);
   void run_through(Run& run, const std::stop_token& stop);

@@ -26,7 +26,8 @@ constexpr auto longest_hold = 1500ms;
 constexpr auto longest_unseen = 10s;  // a commit that is journalled, and not in snapshots yet
 constexpr auto longest_meeting = std::chrono::minutes(15);
 // One scan of it takes some seconds; what is larger and has an integer for its key is cut.
-constexpr std::uint64_t rows_of_unit = 5'000'000;
+constexpr std::uint64_t rows_of_unit = 5'000'000, least_rows_of_unit = 100'000;
+constexpr std::uint64_t seconds_of_unit = 10;  // where there is a rate: servers know of none
 
 struct Scene {
   const Settings& settings;
@@ -65,6 +66,11 @@ ChecksumTable target_table(const capture::PostgresTable& table, const TablePlan&
   for (const auto& column : plan.columns) out.columns.push_back(tidegate::quoted(column.target));
   for (const auto& name : plan.key) out.key.push_back(tidegate::quoted(name));
   return out;
+}
+
+std::uint64_t unit_size(const Request& request) {
+  if (request.rate == 0) return rows_of_unit;
+  return std::clamp(request.rate * seconds_of_unit, least_rows_of_unit, rows_of_unit);
 }
 
 bool is_integer(const std::string& type) {
@@ -162,7 +168,8 @@ class PostgresMeeting : public Meeting {
  private:
   void add_units(const Request& request, const capture::PostgresTable& table, const TablePlan& plan,
                  std::vector<Unit>& units) {
-    auto ends = request.counts || !plan.from.empty() ? std::vector<std::string>() : bounds(table, plan);
+    auto ends = request.counts || !plan.from.empty() ? std::vector<std::string>()
+                                                     : bounds(table, plan, unit_size(request));
     ends.emplace_back();
     std::string after;
     for (const auto& up_to : ends) {
@@ -172,8 +179,9 @@ class PostgresMeeting : public Meeting {
     }
   }
 
-  std::vector<std::string> bounds(const capture::PostgresTable& table, const TablePlan& plan) {
-    auto parts = static_cast<std::int64_t>(table.estimated_rows / rows_of_unit);
+  std::vector<std::string> bounds(const capture::PostgresTable& table, const TablePlan& plan,
+                                  std::uint64_t rows) {
+    auto parts = static_cast<std::int64_t>(table.estimated_rows / rows);
     bool by_integer = plan.key.size() == 1 && is_integer(column_of(plan, plan.key.front()).existing_type);
     if (parts < 2 || !by_integer) return {};
     ChecksumTable named = source_table(table, plan);

@@ -71,19 +71,22 @@ std::string differences(const Report& report) {
                        escaped(sentence(one)));
   }
   out += table_end;
-  if (report.differing > shown)
+  std::uint64_t all = 0;
+  for (const auto& table : report.tables) all += table.differences;
+  if (all > shown)
     out += fmt::format(
-        "<p>{} differences in all; this page names {} of them, <code>tidegate verify status "
-        "--json</code> more.</p>\n",
-        format_count(report.differing), format_count(shown));
+        "<p>{} of {} rows that differ; <code>tidegate verify status --json</code> names more.</p>\n",
+        format_count(shown), format_count(all));
   return out;
 }
 
 std::string remarks(const Report& report) {
   if (report.remarks.empty()) return "";
-  std::string out = table_begin("Beside the rows", {"Table", "What", "Code"});
+  std::string out = table_begin("Beside the rows", {"Table", "Result", "What", "Code"});
   for (const auto& remark : report.remarks)
-    out += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>\n", code(remark.table),
+    out += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n", code(remark.table),
+                       remark.is_difference ? "<span class=\"mark bad\">✗ differs</span>"
+                                            : "<span class=\"mark\">note</span>",
                        escaped(remark.message), code(remark.code));
   return out + table_end;
 }

@@ -33,6 +33,7 @@ std::string to_json(const Request& request) {
                    {"continuous", request.continuous},
                    {"mend", request.mend},
                    {"rate", request.rate},
+                   {"rest_ms", request.rest.count()},
                    {"jobs", request.jobs}};
   out["tables"] = json::array(request.tables.begin(), request.tables.end());
   if (request.sample) out["sample"] = *request.sample;
@@ -51,6 +52,7 @@ Request request_from_json(std::string_view text) {
     request.continuous = flag(object, "continuous");
     request.mend = flag(object, "mend");
     request.rate = count(object, "rate");
+    if (field(object, "rest_ms")) request.rest = std::chrono::milliseconds(count(object, "rest_ms"));
     request.jobs = static_cast<int>(std::min<std::uint64_t>(count(object, "jobs"), most_jobs));
     if (request.continuous && request.rate == 0) request.rate = continuous_rate;
     return request;

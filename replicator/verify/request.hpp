@@ -1,6 +1,7 @@
 // What an operator asks verify to do.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -10,13 +11,14 @@
 namespace tidegate::verify {
 
 struct Request {
-  std::vector<std::string> tables;      // patterns with * and ?; empty: all
-  std::optional<std::uint64_t> sample;  // so many rows of each table
-  bool counts = false;                  // only how many rows each table has
-  bool mend = false;                    // rows that differ are mended and compared again, until none does
-  bool continuous = false;              // begins again when it is through, until it is stopped
-  std::uint64_t rate = 0;               // rows per second at most; 0: no limit
-  int jobs = 0;                         // tables and ranges at a time; 0: as the source's snapshot
+  std::vector<std::string> tables;         // patterns with * and ?; empty: all
+  std::optional<std::uint64_t> sample;     // so many rows of each table
+  bool counts = false;                     // only how many rows each table has
+  bool mend = false;                       // rows that differ are mended and compared again, until none does
+  bool continuous = false;                 // begins again when it is through, until it is stopped
+  std::uint64_t rate = 0;                  // rows per second at most; 0: no limit
+  std::chrono::milliseconds rest{30'000};  // between two rounds of `continuous`
+  int jobs = 0;                            // tables and ranges at a time; 0: as the source's snapshot
   bool operator==(const Request&) const = default;
 };
 

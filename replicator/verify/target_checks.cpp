@@ -1,6 +1,7 @@
 #include "replicator/verify/target_checks.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <tuple>
@@ -91,25 +92,55 @@ void check_columns(postgres::Connection& target, const TablePlan& plan, std::vec
   }
 }
 
+// The columns by which rows are told apart are those of a unique index over all rows.
+void check_key(postgres::Connection& target, const TablePlan& plan, std::vector<Remark>& remarks) {
+  if (plan.key.empty() || plan.contributor) return;
+  std::vector<std::string> key;
+  for (const auto& column : plan.key) key.push_back(postgres::literal(column));
+  const auto kept = target.run(
+      fmt::format("SELECT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = to_regclass($1) AND i.indisunique"
+                  " AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = {}"
+                  " AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = i.indrelid"
+                  " AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]) AND a.attname NOT IN ({})))",
+                  key.size(), fmt::join(key, ", ")),
+      {quoted_name(plan)});
+  if (kept.boolean(0, 0)) return;
+  remarks.push_back(
+      {true, "verify-catalogue", plan.source,
+       fmt::format("the key ({}) of the target is not unique any more", fmt::join(plan.key, ", "))});
+}
+
+// Of its kind, on its table, and in force. That of a partition is known by its schema, and by the index to
+// which it belongs ("index/schema.name"), and is looked for by its name alone.
+constexpr const char* object_is_there = R"sql(
+SELECT CASE WHEN $2 ~ '[/.]' THEN
+    EXISTS (SELECT FROM pg_class WHERE relname IN ($2, regexp_replace($2, '^.*[/.]', '')) AND relkind IN ('i', 'I'))
+    OR EXISTS (SELECT FROM pg_constraint WHERE conname IN ($2, regexp_replace($2, '^.*[/.]', '')))
+  WHEN $3 IN ('check', 'foreign key') THEN
+    EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = to_regclass($1) AND c.conname = $2
+            AND c.contype = CASE $3 WHEN 'check' THEN 'c' ELSE 'f' END)
+  ELSE EXISTS (SELECT FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+               WHERE i.indrelid = to_regclass($1) AND x.relname = $2 AND i.indisvalid
+               AND (i.indisunique OR $3 = 'index')) END)sql";
+
 // What could not be built was told when it was tried; what was built must be there.
 void check_objects(postgres::Connection& target, const std::string& pipeline, const Plans& plans,
                    std::vector<Remark>& remarks) {
   auto objects = target.run(
-      "SELECT table_name, kind, name, state FROM tidegate.objects o"
-      // That of a partition is known by its schema, and by the index to which it belongs:
-      // "index/schema.name".
-      " CROSS JOIN LATERAL (SELECT ARRAY[name, regexp_replace(name, '^.*[/.]', '')] AS all_names) AS its"
-      " WHERE pipeline = $1 AND (state = 'failed' OR"
-      " NOT EXISTS (SELECT FROM pg_class WHERE relname = ANY (all_names) AND relkind IN ('i', 'I'))"
-      " AND NOT EXISTS (SELECT FROM pg_constraint WHERE conname = ANY (all_names))) ORDER BY 1, 2, 3",
+      "SELECT table_name, kind, name, state = 'failed' FROM tidegate.objects WHERE pipeline = $1 ORDER BY 1, "
+      "2, 3",
       {pipeline});
   for (int i = 0; i < objects.rows(); ++i) {
-    bool failed = objects.text(i, 3) == "failed";
-    std::string table(objects.text(i, 0));
-    if (!plans.contains(table)) continue;
+    const std::string table(objects.text(i, 0)), kind(objects.text(i, 1)), name(objects.text(i, 2));
+    const bool failed = objects.boolean(i, 3);
+    const auto plan = plans.find(table);
+    if (plan == plans.end()) continue;
+    if (!failed && target.run(object_is_there, {quoted_name(plan->second), name, kind}).boolean(0, 0))
+      continue;
     remarks.push_back({!failed, "verify-catalogue", table,
-                       fmt::format("the {} {} {}", objects.text(i, 1), objects.text(i, 2),
-                                   failed ? "could not be built on the target" : "is gone from the target")});
+                       fmt::format("the {} {} {}", kind, name,
+                                   failed ? "could not be built on the target"
+                                          : "is gone from the target, or is not what it was")});
   }
 }
 
@@ -143,6 +174,7 @@ std::vector<Remark> check_target(postgres::Connection& target, const std::string
   std::vector<Remark> remarks;
   for (const auto& [name, plan] : plans) {
     check_columns(target, plan, remarks);
+    check_key(target, plan, remarks);
     check_references(target, plan, remarks);
     for (const auto& key : plan.key) check_sequence(target, plan, key, remarks);
   }

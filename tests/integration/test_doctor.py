@@ -23,7 +23,7 @@ from support.tidegate import Tidegate, built      # noqa: E402
 
 NEW = {"target-encoding", "clock-differs", "behind-pooler", "tls-not-verified", "no-backup-tool", "no-way-back-yet", "target-trigger-fires",
        "target-row-security", "time-zone", "max-hold-too-long", "hooks-missing", "hook-not-executable", "orphans", "target-unique-clash",
-       "table-too-big-for-hold", "misfit-not-a-number", "misfit-not-a-time"}
+       "target-unique-not-asked", "table-too-big-for-hold", "misfit-not-a-number", "misfit-not-a-time"}
 PGBOUNCER = "/usr/sbin/pgbouncer"
 
 
@@ -106,17 +106,49 @@ class Doctor(OneServer):
         for value in ("nine", "äda", "Ben"):
             self.assertNotIn(value, json.dumps(findings, ensure_ascii=False))
 
-    def test_rows_of_a_server(self):
+    def test_more_refusals_than_it_looks_into(self):
+        """An index whose expression fails for half of the rows: each failure costs questions, and there is an end to them."""
+        self.write("""ALTER TABLE person ADD COLUMN n INTEGER;
+            WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 4000) INSERT INTO person SELECT n, 'x', CASE n % 2 WHEN 0 THEN 0 ELSE n END FROM c""")
+        self.target.execute("CREATE TABLE public.person (id bigint PRIMARY KEY, name text, n bigint); CREATE UNIQUE INDEX one_share ON public.person ((1000000 / n))")
+        found = self.found(config='[target]\nschema = "existing"\n')
+        self.assertEqual(set(found), {"target-unique-not-asked"})
+        self.assertRegex(found["target-unique-not-asked"]["message"], r"^whether [0-9,]+ rows of table person clash in the target's one_share was not found out")
+
+    def server_source(self):
         source = Database(self.server, f"source{self.made}")
         self.addCleanup(source.drop)
+        return source
+
+    def found_of_server(self, source, config, code):
+        tide = Tidegate(source.url, self.target.url, flags=())
+        self.addCleanup(tide.__exit__)
+        (tide.base / "tidegate.toml").write_text(config)
+        return [one["message"] for one in json.loads(tide.verb("doctor", "--json").out)["findings"] if one["code"] == code]
+
+    def test_orphans_of_a_server(self):
+        """Declared foreign keys, valid or not, and one that only the target has; twelve rows, so that ten are named."""
+        source, tables = self.server_source(), """
+            CREATE TABLE public.owner (id bigint PRIMARY KEY, code text UNIQUE);
+            CREATE TABLE public.pet (id bigint PRIMARY KEY, owner_id bigint, code text, friend_id bigint);"""
+        source.execute(tables + """
+            INSERT INTO public.owner VALUES (1, 'a'); INSERT INTO public.pet SELECT n, 1, 'a', n - 1 FROM generate_series(1, 30) n;
+            ALTER TABLE public.pet ADD FOREIGN KEY (owner_id) REFERENCES public.owner; ALTER TABLE public.pet ADD CONSTRAINT by_code FOREIGN KEY (code) REFERENCES public.owner (code);
+            SET session_replication_role = replica; UPDATE public.pet SET owner_id = 7 WHERE id BETWEEN 5 AND 16; UPDATE public.pet SET code = NULL WHERE id = 3""")
+        owner, = self.found_of_server(source, "", "orphans")
+        self.assertIn('12 rows (the first: ["5"], ["6"], ["7"], ["8"], ["9"], ["10"], ["11"], ["12"], ["13"], ["14"]) of table public.pet refer by owner_id to rows of public.owner',
+                      owner)
+        self.target.execute(tables + "ALTER TABLE public.pet ADD FOREIGN KEY (friend_id) REFERENCES public.pet")
+        messages = self.found_of_server(source, '[target]\nschema = "existing"\n', "orphans")
+        self.assertEqual(len(messages), 2)
+        self.assertIn('1 row (the first: ["1"]) of table public.pet refer by friend_id to rows of public.pet', messages[1])
+
+    def test_rows_of_a_server(self):
+        source = self.server_source()
         rows = "CREATE TABLE public.member (id bigint PRIMARY KEY, email text UNIQUE, note text)"
         source.execute(rows + "; INSERT INTO public.member VALUES (1, 'Ann', ''), (2, 'ann', ''), (3, 'ben', '')")
         self.target.execute(rows + "; CREATE UNIQUE INDEX by_email ON public.member (lower(email))")
-        tide = Tidegate(source.url, self.target.url, flags=())
-        self.addCleanup(tide.__exit__)
-        (tide.base / "tidegate.toml").write_text('[target]\nschema = "existing"\n')
-        done = tide.verb("doctor", "--json")
-        clash, = [one["message"] for one in json.loads(done.out)["findings"] if one["code"] == "target-unique-clash"]
+        clash, = self.found_of_server(source, '[target]\nschema = "existing"\n', "target-unique-clash")
         self.assertIn('by_email takes rows of table public.member for the same: 1 value comes more than once (the first: ["1"], ["2"])', clash)
 
     def test_the_first_ten_keys(self):

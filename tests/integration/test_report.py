@@ -61,7 +61,7 @@ class Report(unittest.TestCase):
         cls.tide = cls.enterClassContext(Tidegate(cls.dir / "app.db", cls.target.url))
         cls.tide.start(flags=["--reason", "the <b>move</b>", "--log-file", str(cls.tide.base / "tide.log")]).wait_phase("streaming")
         cls.tide.sync()
-        cls.target.query(PAST_THE_FENCE + "UPDATE public.person SET name = 'other' WHERE id = 17")
+        cls.target.query(PAST_THE_FENCE + "UPDATE public.person SET name = 'other' WHERE id = 17; ALTER TABLE public.person ALTER born TYPE timestamp")
         cls.tide.verb("verify")
         cls.tide.verb("pause", "--reason", "lunch")
         cls.tide.verb("resume")
@@ -86,7 +86,7 @@ class Report(unittest.TestCase):
         page = Page(text)
         self.assertEqual((page.wrong, page.open), ([], []))
         words = " ".join(page.words)
-        for wanted in ("The ends differ", "rows/s", "lunch", "the <b>move</b>", "<i>odd</i>", "differs in name", "5,000", "-source"):
+        for wanted in ("The ends differ", "rows/s", "lunch", "the <b>move</b>", "<i>odd</i>", "differs in name", "column born of the target has type", "5,000", "-source"):
             self.assertIn(wanted, words)
         self.assertNotIn(HIDDEN, text)
         self.assertNotIn("http", text.replace("http-equiv", ""), "a page that needs nothing else")

@@ -235,7 +235,7 @@ class Schema(TwoServers):
         self.assertIn("not here", self.said("apply", "--yes", code=REFUSED).err)
 
     def test_a_mapping_is_drafted_and_filled(self):
-        """Enum, key, types of passed columns; and tidegate fills what it drafted."""
+        """Enum, keys, types of passed columns; and tidegate fills what it drafted."""
         self.from_file("""CREATE TABLE person (id INTEGER PRIMARY KEY, name VARCHAR(40) NOT NULL, role TEXT CHECK (role IN ('pupil', 'teacher')), born DATE);
             CREATE TABLE note (id INTEGER PRIMARY KEY, person_id INTEGER REFERENCES person(id), body TEXT);
             INSERT INTO person VALUES (1, 'Ann', 'pupil', '2015-02-03'), (2, 'Ben', 'teacher', NULL); INSERT INTO note VALUES (7, 1, 'x');""")
@@ -248,6 +248,11 @@ from = "person"
 table = "public.people"
 types = { role = "public.role", size = "public.size" }
 columns = { id = "uuid('person', id)", legacy_id = "id", name = "name", role = "role", born = "born", shout = "upper(name)", initial = "substr(name, 1, 1) || '.'", size = "case when length(name) > 9 then 'long' else 'short' end" }
+[[map]]
+from = "note"
+[[map.to]]
+table = "public.notes"
+columns = { id = "uuid('note', id)", person_id = "uuid('person', person_id)", body = "body" }
 """)
         begun, = self.make("begin")
         text = begun.read_text()
@@ -256,6 +261,9 @@ columns = { id = "uuid('person', id)", legacy_id = "id", name = "name", role = "
         self.said("apply", "--yes")
         self.assertIn("no difference", self.said("diff").out)
         self.assertEqual(self.make("nothing"), [])
+        plan = json.loads(self.tide.verb("plan", "--json", *self.words).out)
+        self.assertEqual(plan["estimate"]["sampled_rows"], 3)
+        self.assertGreater(plan["estimate"]["copy_seconds"], 0)
         types = "SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute WHERE attrelid = 'public.people'::regclass AND attnum > 0 ORDER BY attnum"
         self.assertEqual(self.target.execute(types), [("id", "uuid", True), ("legacy_id", "bigint", False), ("name", "character varying(40)", True),
                                                       ("role", "role", False), ("born", "date", False), ("shout", "text", False),
@@ -265,6 +273,10 @@ columns = { id = "uuid('person', id)", legacy_id = "id", name = "name", role = "
         self.assertEqual(self.target.execute("SELECT legacy_id, name, role::text, born::text, shout, initial, size::text FROM public.people ORDER BY 1"),
                          [(1, "Ann", "pupil", "2015-02-03", "ANN", "A.", "short"), (2, "Ben", "teacher", None, "BEN", "B.", "short")])
         self.assertEqual(self.target.execute("SELECT relrowsecurity FROM pg_class WHERE oid = 'public.people'::regclass"), [(True,)])
+        # The note knows its person, by the foreign key that the source has.
+        self.assertEqual(self.target.execute("SELECT conname, confrelid::regclass::text, convalidated FROM pg_constraint WHERE contype = 'f' AND conrelid = 'public.notes'::regclass"),
+                         [("notes_person_id_fkey", "people", True)])
+        self.assertEqual(self.target.execute("SELECT p.name, n.body FROM public.notes n JOIN public.people p ON p.id = n.person_id"), [("Ann", "x")])
 
     def test_a_wider_type_is_written(self):
         self.from_file("CREATE TABLE person (id INTEGER PRIMARY KEY, name VARCHAR(40))")

@@ -24,6 +24,7 @@ RUNS_UNDER_LOAD = 100 if LONG else 5
 EQUAL, FAILED, REFUSED, DIFFERENT = 0, 1, 2, 3
 VERIFY_TIME = 600
 MOST_LAG = 2   # seconds, while verify runs
+MOST_MEMORY = 256   # MiB, whatever a table's size
 HIDDEN = "Marguerite"    # a value, which no output of verify may hold
 
 SCHEMA = """
@@ -116,6 +117,12 @@ class Verify(unittest.TestCase):
             self.assertGreater(cursor.rowcount, 0, statement)
         connection.close()
 
+    def within_bounds(self, lag):
+        print(f"{ROWS} rows: lag at most {lag.worst:.2f} s in {lag.looks} looks, {self.tide.peak_memory():.0f} MiB at most", flush=True)
+        self.assertLess(self.tide.peak_memory(), MOST_MEMORY)
+        if LONG:   # a short run may share its cores with other tests
+            self.assertLess(lag.worst, MOST_LAG)
+
     def test_1_equal(self):
         report = self.verify()
         self.assertEqual(report["rows"], ROWS + 2000 + 2000 + 1000 + 1000)
@@ -130,8 +137,10 @@ class Verify(unittest.TestCase):
         for statement, _ in PLANTED:
             self.plant(statement)
         with Writing(self.path, write) as app:
-            report = self.verify("--reason", "planted", code=DIFFERENT)
+            with LagWatch(self.tide) as lag:
+                report = self.verify("--reason", "planted", code=DIFFERENT)
             self.assertGreater(app.commits, 0)
+        self.within_bounds(lag)
         self.assertEqual(found_in(report), [tuple(one) for one in expected])
         self.assertEqual({one["side"] for one in report["differences"]}, {"target"})
         self.assertEqual(report["differing"], len(expected))
@@ -185,9 +194,17 @@ class Verify(unittest.TestCase):
         self.assertEqual(self.repair()["differing"], 0)
 
     def test_3b_round_and_round_until_it_is_stopped(self):
-        self.assertEqual(self.tide.verb("verify", "--continuous", "--rate", "50000").code, EQUAL)
+        first, rate = self.verify("--table", "patient")["run"], ROWS // 2
+        began = time.monotonic()
+        self.assertEqual(self.tide.verb("verify", "--continuous", "--table", "patient", "--rate", rate, "--rest", "100ms").code, EQUAL)
         self.assertEqual(self.tide.verb("verify").code, REFUSED)
         self.tide.wait_status(lambda status: status["verify"] and status["verify"]["rows"] > 0, what="some rows compared")
+        self.assertLess(self.tide.status()["verify"]["rows_per_second"], rate * 1.2)
+        while json.loads(self.tide.verb("verify", "status", "--json").out)["run"] < first + 3:
+            self.assertLess(time.monotonic(), began + WAIT)
+            time.sleep(0.2)
+        # Both ends were read, twice; a file and its shadow are as many rows as the target has.
+        self.assertGreater(time.monotonic() - began, 2 * ROWS / rate, "faster than it was asked to be")
         self.assertEqual(self.tide.verb("verify", "stop").out.strip(), "stopped")
         self.assertIsNone(self.tide.status()["verify"])
 
@@ -233,6 +250,12 @@ class BesideTheRows(unittest.TestCase):
             query(target.url, "DROP INDEX child_n; ALTER TABLE parent ALTER name DROP NOT NULL")
             self.assertEqual(verified(DIFFERENT), {("verify-rule-broken", "parent"), ("verify-orphans", "child"),
                                                    ("verify-catalogue", "child"), ("verify-catalogue", "parent")})
+            # The same names, and other things behind them.
+            query(target.url, "CREATE SCHEMA other; CREATE TABLE other.child (n int); CREATE INDEX child_n ON other.child (n)")
+            query(target.url, "ALTER TABLE child DROP CONSTRAINT child_pkey; ALTER TABLE child ADD CONSTRAINT child_pkey CHECK (id > 0)")
+            said = json.loads(tide.verb("verify", "--json", timeout=VERIFY_TIME).out)["remarks"]
+            self.assertLessEqual({"the index child_n is gone from the target, or is not what it was", "the key (id) of the target is not unique any more"},
+                                 {one["message"] for one in said})
 
 
 class UnderLoad(unittest.TestCase):

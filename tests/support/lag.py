@@ -21,7 +21,9 @@ class LagWatch:
         assert self.looks > 0, "nobody looked at the lag"
 
     def _watch(self):
-        while not self._over.wait(LOOK_EVERY):
+        while True:
             status = self.pipeline.status()
             if status:
                 self.worst, self.looks = max(self.worst, status["lag"]["seconds"]), self.looks + 1
+            if self._over.wait(LOOK_EVERY):
+                return

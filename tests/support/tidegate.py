@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -90,6 +91,11 @@ class Tidegate:
     @property
     def running(self):
         return self.process is not None and self.process.poll() is None
+
+    def peak_memory(self):
+        """The daemon's so far, in MiB."""
+        status = pathlib.Path("/proc", str(self.process.pid), "status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1024
 
     def kill(self):
         """kill -9. Returns the exit code, or None if it was not running."""

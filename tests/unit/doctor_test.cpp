@@ -26,22 +26,21 @@ TargetServerFacts sound() {
   return facts;
 }
 
-std::vector<std::string> codes(const TargetServerFacts& facts, bool wants_way_back = true) {
+std::vector<std::string> codes(const TargetServerFacts& facts) {
   std::vector<std::string> codes;
-  for (const auto& finding : findings_of(facts, wants_way_back)) codes.push_back(finding.code);
+  for (const auto& finding : findings_of(facts)) codes.push_back(finding.code);
   return codes;
 }
 
 TEST(TargetServer, ASoundOneHasNoFinding) {
   EXPECT_THAT(codes(sound()), ElementsAre("way-back-slot-limit"));
-  EXPECT_THAT(codes(sound(), false), IsEmpty());
 }
 
 TEST(TargetServer, EachFaultIsTold) {
   auto facts = sound();
   facts.encoding = "SQL_ASCII";
   facts.backup_obstacle = "there is none";
-  EXPECT_THAT(codes(facts, false), ElementsAre("target-encoding", "no-backup-tool"));
+  EXPECT_THAT(codes(facts), ElementsAre("target-encoding", "no-backup-tool", "way-back-slot-limit"));
 }
 
 std::vector<std::string> codes(const ServerLink& link) {
@@ -98,6 +97,13 @@ TEST(HoldTime, WhereTheCompareIsMadeIsSaid) {
   EXPECT_THAT(said(0.13), testing::HasSubstr("just before they wait"));
 }
 
+TEST(TargetServer, AnOlderOneThanTheSourceIsTold) {
+  EXPECT_THAT(version_findings(150004, 150014), IsEmpty());
+  EXPECT_EQ(version_findings(170002, 150014).front().code, "target-older-than-source");
+  EXPECT_EQ(version_findings(150014, 170002).front().code, "target-newer-than-source");
+  EXPECT_EQ(version_findings(150014, 170002).front().level, Finding::Level::note);
+}
+
 TEST(TargetServer, TheWayBackAsksForMore) {
   for (int fault = 0; fault < 4; ++fault) {
     auto facts = sound();
@@ -106,7 +112,6 @@ TEST(TargetServer, TheWayBackAsksForMore) {
     if (fault == 2) facts.server.senders_used = 5;
     if (fault == 3) facts.may_replicate = false;
     EXPECT_THAT(codes(facts), ElementsAre("no-way-back-yet")) << fault;
-    EXPECT_THAT(codes(facts, false), IsEmpty());
   }
 }
 

@@ -115,6 +115,106 @@ TEST(TargetDraft, MapsOfOneTableAreOneTableAndSupabasesOwnAreLeftOut) {
   EXPECT_THAT(ddl.before_load[0], Not(HasSubstr("auth")));
 }
 
+// Of a source with a parent table.
+Ddl drafted_family(const std::vector<MapDefinition>& maps, bool with_foreign_key = true) {
+  SourceTable user;
+  user.name = "user";
+  user.columns = {column("id", "INTEGER"), column("name", "TEXT"), column("gone", "TEXT")};
+  user.primary_key = {"id"};
+  auto children = child();
+  if (with_foreign_key) children.foreign_keys = {{{"parent_id"}, "user", {"id"}, "CASCADE", "NO ACTION"}};
+  TableMeasure of_user, of_children;
+  of_user.columns.resize(user.columns.size());
+  of_children.columns.resize(children.columns.size());
+  return draft_tables(maps, {{user, of_user}, {children, of_children}}, PlanOptions{}, false);
+}
+
+MapDefinition from_user(MapDefinition map, const std::string& condition = "") {
+  map.from = "user";
+  if (!condition.empty()) map.condition = PlacedText{condition, "t.toml:1:1"};
+  return map;
+}
+
+const MapDefinition children_of_users =
+    map_to("public", "children", {{"id", "uuid('child', id)"}, {"parent_id", "uuid('user', parent_id)"}});
+
+std::string table_named(const std::string& name, const Ddl& ddl) {
+  for (const auto& statement : ddl.before_load)
+    if (statement.starts_with("CREATE TABLE \"public\".\"" + name + "\"")) return statement;
+  return "";
+}
+
+std::vector<std::string> foreign_keys(const Ddl& ddl) {
+  std::vector<std::string> found;
+  for (const auto& object : ddl.after_load)
+    if (object.kind == DdlObject::Kind::foreign_key) found.push_back(object.statements.front());
+  return found;
+}
+
+TEST(TargetDraft, AForeignKeyOfTheSourceIsOneOfTheDraft) {
+  const auto ddl =
+      drafted_family({from_user(map_to("public", "people", {{"id", "uuid('user', id)"}, {"name", "name"}})),
+                      children_of_users});
+  EXPECT_THAT(foreign_keys(ddl),
+              ElementsAre("ALTER TABLE \"public\".\"children\" ADD CONSTRAINT \"children_parent_id_fkey\" "
+                          "FOREIGN KEY (\"parent_id\") REFERENCES \"public\".\"people\" (\"id\") ON DELETE "
+                          "CASCADE NOT VALID"));
+}
+
+TEST(TargetDraft, WhereAParentMayBeLeftOutACommentSaysSo) {
+  const auto people = map_to("public", "people", {{"id", "uuid('user', id)"}});
+  const auto filtered = drafted_family({from_user(people, "gone is null"), children_of_users});
+  EXPECT_THAT(foreign_keys(filtered), IsEmpty());
+  EXPECT_THAT(table_named("children", filtered),
+              HasSubstr("  -- names a row of public.people: a foreign key, where none of these is left out\n"
+                        "  \"parent_id\" uuid"));
+  const auto undeclared = drafted_family({from_user(people), children_of_users}, false);
+  EXPECT_THAT(foreign_keys(undeclared), IsEmpty());
+  EXPECT_THAT(table_named("children", undeclared), HasSubstr("-- names a row of public.people"));
+}
+
+TEST(TargetDraft, PartsOfOneRowReferToTheFirstOfThem) {
+  const auto ddl =
+      drafted_family({from_user(map_to("auth", "users", {{"id", "uuid('user', id)"}}), "gone is null"),
+                      from_user(map_to("public", "profiles", {{"id", "uuid('user', id)"}, {"name", "name"}}),
+                                "gone  is null"),
+                      from_user(map_to("public", "all_people", {{"id", "uuid('user', id)"}}))});
+  EXPECT_THAT(
+      foreign_keys(ddl),
+      ElementsAre("ALTER TABLE \"public\".\"profiles\" ADD CONSTRAINT \"profiles_id_fkey\" FOREIGN KEY "
+                  "(\"id\") REFERENCES \"auth\".\"users\" (\"id\") ON DELETE CASCADE NOT VALID"))
+      << "who is left out of users has no row in profiles either, but one in all_people";
+}
+
+TEST(TargetDraft, AColumnOfSeveralMapsRefersWhereAllSayTheSame) {
+  auto roles = [](const std::string& kind, const std::string& from) {
+    auto map = map_to("public", "roles",
+                      {{"user_id", "surrogate('user', '" + kind + "', id)"}, {"role", "'" + kind + "'"}});
+    map.to.front().key = {"user_id", "role"};
+    map.from = from;
+    return map;
+  };
+  auto people = [](const std::string& kind, const std::string& from) {
+    auto map = map_to("public", "users", {{"id", "surrogate('user', '" + kind + "', id)"}});
+    map.from = from;
+    return map;
+  };
+  EXPECT_THAT(
+      foreign_keys(drafted_family({people("a", "user"), roles("a", "user"), people("b", "child_profile"),
+                                   roles("b", "child_profile")})),
+      ElementsAre(HasSubstr("(\"user_id\") REFERENCES \"public\".\"users\" (\"id\") ON DELETE CASCADE")));
+  EXPECT_THAT(
+      foreign_keys(drafted_family({people("a", "user"), roles("a", "user"), roles("b", "child_profile")})),
+      IsEmpty());
+}
+
+TEST(TargetDraft, KeysThatArePassedOnReferByTheSourcesForeignKeyOnly) {
+  auto ddl = drafted_family(
+      {from_user(map_to("public", "people", {{"id", "id"}})),
+       map_to("public", "children", {{"id", "id"}, {"parent", "parent_id"}, {"again", "id"}})});
+  EXPECT_THAT(foreign_keys(ddl), ElementsAre(HasSubstr("(\"parent\") REFERENCES \"public\".\"people\"")));
+}
+
 TEST(TargetDraft, AServersOwnTypesBecomeText) {
   auto table = child();
   table.columns[1].declared_type = "numeric(10,2)";

@@ -45,9 +45,15 @@ constexpr Explanation explanations[] = {
      "If some of them read first and write later, set [source] writers = \"upgrades\"."},
     {"orphans",
      "Rows refer to a row that does not exist; SQLite keeps to its foreign keys only where each connection "
-     "asks for it. The rows are copied, and the target's foreign key stays NOT VALID.",
+     "asks for it, and Postgres not for rows of before a constraint that is NOT VALID, nor for what is "
+     "written "
+     "in replica mode. The rows are copied, and the target's foreign key stays NOT VALID.",
      "Bring the parents back, or clear the references, in the source; then VALIDATE CONSTRAINT on the "
      "target."},
+    {"orphans-not-looked-for",
+     "The anti-join that finds rows without their parent took longer than a minute on the source's server.",
+     "An index on the parent's columns helps. `tidegate verify` looks on the target, where it costs the "
+     "application nothing."},
     {"hold-compare", "What a full compare of the source takes, measured from a sample of its rows.",
      "Nothing: where it is too long for the hold it is made just before."},
     {"table-too-big-for-hold",

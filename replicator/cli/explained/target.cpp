@@ -129,6 +129,19 @@ constexpr Explanation explanations[] = {
      "that "
      "the source tells apart. The first to come is written, the others go to the quarantine.",
      "Decide in the source which row is right, or change the index with a migration."},
+    {"target-unique-not-asked",
+     "Doctor asks the target's server what a unique index makes of each row. It refused so many for what "
+     "they "
+     "hold that the rest of some batches was not asked for.",
+     "Mend the rows that the target refuses, and run `tidegate doctor` again; a run names each in the "
+     "quarantine."},
+    {"target-older-than-source",
+     "The target's PostgreSQL is of an older major version than the source's: what only the newer one knows "
+     "of "
+     "types, indexes and DDL cannot be made there.",
+     "`tidegate plan` shows the DDL; rehearse it on a target of that version, or take a newer one."},
+    {"target-newer-than-source", "The target's PostgreSQL is of a newer major version than the source's.",
+     "Nothing: each version reads what an older one has."},
     {"server-too-old", "The target is older than PostgreSQL 14.", "Upgrade it."},
     {"state-disk", "The file system of the state directory has little room for the copy and the journal.",
      "Put it on a larger one with --state DIR."},
