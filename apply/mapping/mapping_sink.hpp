@@ -18,6 +18,10 @@ class MappingSink : public Sink {
   std::size_t bytes() const override { return sink_->bytes(); }
   void write(const Position& to) override { sink_->write(to); }
   void spill(std::uint64_t sequence) override { sink_->spill(sequence); }
+  // What is mapped meanwhile may ask the target.
+  void pass_on(std::uint64_t sequence) override {
+    mapping_.empty() ? sink_->pass_on(sequence) : sink_->spill(sequence);
+  }
   void remove_ranges(const Relation& relation, const ChunkMap::Key& key,
                      const std::vector<KeyRange>& ranges) override;
 
