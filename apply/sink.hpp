@@ -31,9 +31,9 @@ class Sink {
   // Begins the long transaction, or goes on with it, and writes what was added into it. `sequence` is where
   // the stream stands.
   virtual void spill(std::uint64_t sequence) = 0;
-  // What was spilled is written when this returns; to be called before anybody else uses the long
-  // transaction.
-  virtual void settle() {}
+  // The same, but the server may still be at it when this returns, and what it refuses is met by the next
+  // call: until that one, which is of this sink, nothing else may use the session.
+  virtual void pass_on(std::uint64_t sequence) { spill(sequence); }
   // Within the long transaction: deletes the rows with these keys, and no others.
   virtual void remove_ranges(const Relation& relation, const ChunkMap::Key& key,
                              const std::vector<KeyRange>& ranges) = 0;

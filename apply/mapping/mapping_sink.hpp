@@ -27,13 +27,13 @@ class MappingSink : public Sink {
   std::size_t bytes() const override { return spilling_.valid() ? waiting_bytes_ : sink_->bytes(); }
   void write(const Position& to) override;
   void spill(std::uint64_t sequence) override;
-  // Throws what the writing threw.
-  void settle() override;
+  void pass_on(std::uint64_t sequence) override;
   void remove_ranges(const Relation& relation, const ChunkMap::Key& key,
                      const std::vector<KeyRange>& ranges) override;
 
  private:
-  void pass_on(const Relation& relation, Change change);
+  void hand_on(const Relation& relation, Change change);
+  void settle();  // throws what the writing threw
 
   Mapping& mapping_;
   std::unique_ptr<Sink> sink_;

@@ -33,6 +33,7 @@ Relation relation_of(const RelationShape& shape, std::uint32_t id, const std::ve
 
 struct RelationChanged {
   RelationShape before, now;
+  bool within = false;  // parts of the transaction that needs it were handed over already
 };
 
 struct CommittedTransaction {

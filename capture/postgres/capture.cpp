@@ -76,16 +76,17 @@ milliseconds status_interval(postgres::Connection& source) {
 // One connection's life. Works on the thread of run().
 class PostgresCapture::Run : private Assembly {
  public:
-  Run(PostgresCapture& capture, const PostgresCaptureCallbacks& callbacks, std::stop_token stop)
+  Run(PostgresCapture& capture, const PostgresCaptureCallbacks& callbacks, std::stop_token stop,
+      bool streams_open)
       : capture_(capture),
         options_(capture.options_),
         callbacks_(callbacks),
         stop_(std::move(stop)),
         state_(capture.state_),
         source_(options_.connection),
-        held_(connect()),
+        held_(connect(streams_open)),
         next_(held_),
-        spool_(options_.spool_directory),
+        spool_(options_.spool_directory, streams_open ? options_.spool_limit : UINT64_MAX),
         assembler_(assembler_options(), spool_, *this),
         receiver_(source_, {options_.max_queue_bytes, interval_, 0}) {}
 
@@ -102,7 +103,7 @@ class PostgresCapture::Run : private Assembly {
   }
 
  private:
-  CaptureState::Held connect();
+  CaptureState::Held connect(bool streams_open);
   AssemblerOptions assembler_options() const;
   void step();
   std::optional<ReceivedBatch> next(milliseconds timeout);
@@ -116,6 +117,7 @@ class PostgresCapture::Run : private Assembly {
   void relation_changed(const RelationChanged& change) override;
 
   void begin_group();
+  void show_open();
   bool group_is_full() const;
   void flush(bool at_once);
   void commit_group();
@@ -124,9 +126,9 @@ class PostgresCapture::Run : private Assembly {
 
   // A group of source transactions that share one transaction of state.db.
   struct Group {
-    explicit Group(sqlite::Database& state)
-        : transaction(state, sqlite::Transaction::Kind::immediate), began(Clock::now()) {}
-    sqlite::Transaction transaction;
+    explicit Group(sqlite::Database& state) : began(Clock::now()) { open(state); }
+    void open(sqlite::Database& state) { transaction.emplace(state, sqlite::Transaction::Kind::immediate); }
+    std::optional<sqlite::Transaction> transaction;
     Clock::time_point began;
     std::uint64_t transactions = 0, changes = 0;
   };
@@ -146,7 +148,8 @@ class PostgresCapture::Run : private Assembly {
   Assembler assembler_;
   std::optional<Group> group_;
   std::size_t bytes_since_flush_ = 0;
-  bool unfinished_ = false;  // parts of a transaction are in the group, but not its last
+  bool unfinished_ = false;     // parts of a transaction are in the group, but not its last
+  bool shape_changed_ = false;  // within that transaction
   std::vector<std::string> open_messages_, passed_messages_;
   std::int64_t commit_time_us_ = 0;
   std::uint64_t confirmed_ = 0;
@@ -154,7 +157,7 @@ class PostgresCapture::Run : private Assembly {
   CaptureReceiver receiver_;
 };
 
-CaptureState::Held PostgresCapture::Run::connect() {
+CaptureState::Held PostgresCapture::Run::connect(bool streams_open) {
   postgres::Connection& sql = source_.sql();
   if (sql.server_version() < oldest_server) {
     throw Refused("source-too-old", "the source is older than PostgreSQL 14",
@@ -177,7 +180,7 @@ CaptureState::Held PostgresCapture::Run::connect() {
   postgres::ReplicationConnection::Options options{{"proto_version", protocol_of(sql.server_version())},
                                                    {"publication_names", quoted(options_.publication)},
                                                    {"messages", "true"},
-                                                   {"streaming", "on"}};
+                                                   {"streaming", streams_open ? "on" : "off"}};
   if (slot->two_phase && sql.server_version() >= first_with_two_phase)
     options.emplace_back("two_phase", "on");
   two_phase_ = slot->two_phase;
@@ -240,9 +243,20 @@ void PostgresCapture::Run::part(const TransactionPart& part) {
   sequence_ = capture_.outbox_.append(part);
   group_->changes += part.changes.size();
   unfinished_ = !part.last;
+  if (unfinished_ && !shape_changed_ && callbacks_.on_open) show_open();
+}
+
+// A change of a shape is told once, by what is durable of it: behind one the transaction stays whole.
+void PostgresCapture::Run::show_open() {
+  failpoint("stream-before-open-commit");
+  group_->transaction->commit();
+  failpoint("stream-after-open-commit");
+  group_->open(capture_.state_);
+  callbacks_.on_open(sequence_);
 }
 
 void PostgresCapture::Run::committed(const CommittedTransaction& transaction) {
+  shape_changed_ = false;
   next_.end_lsn = std::max(next_.end_lsn, transaction.stamp.end_lsn);
   std::move(open_messages_.begin(), open_messages_.end(), std::back_inserter(passed_messages_));
   open_messages_.clear();
@@ -271,7 +285,10 @@ Relation PostgresCapture::Run::relation(const RelationShape& shape) {
 
 void PostgresCapture::Run::relation_changed(const RelationChanged& change) {
   flush(true);
-  if (callbacks_.on_relation_changed) callbacks_.on_relation_changed(change);
+  shape_changed_ = true;
+  RelationChanged told = change;
+  told.within = unfinished_;
+  if (callbacks_.on_relation_changed) callbacks_.on_relation_changed(told);
 }
 
 bool PostgresCapture::Run::group_is_full() const {
@@ -294,7 +311,7 @@ void PostgresCapture::Run::flush(bool at_once) {
 void PostgresCapture::Run::commit_group() {
   state_.save(next_);
   failpoint("stream-before-commit");
-  group_->transaction.commit();
+  group_->transaction->commit();
   failpoint("stream-after-commit");
   PostgresCaptureCallbacks::Committed done{next_.last_sequence, group_->transactions, group_->changes,
                                            next_.end_lsn};
@@ -342,7 +359,18 @@ void PostgresCapture::run(std::stop_token stop, const PostgresCaptureCallbacks& 
     PostgresCapture& capture;
   } disconnected{*this};
   if (stop.stop_requested()) return;
-  Run run(*this, callbacks, stop);
+  if (callbacks.take_back_open) {
+    sqlite::Transaction transaction(state_, sqlite::Transaction::Kind::immediate);
+    callbacks.take_back_open();
+    transaction.commit();
+  }
+  try {
+    Run run(*this, callbacks, stop, options_.spool_limit > 0);
+    return run.stream();
+  } catch (const SpoolFull& full) {
+    if (callbacks.on_spool_full) callbacks.on_spool_full(full.bytes());
+  }
+  Run run(*this, callbacks, stop, false);
   run.stream();
 }
 

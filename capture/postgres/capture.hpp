@@ -29,6 +29,8 @@ struct PostgresCaptureOptions {
   // Transactions that begin with a message of this content are not captured; empty: all are.
   std::string skip_marked;
   std::size_t max_queue_bytes = 16 << 20, max_part_bytes = 4 << 20;
+  // Of the spool; behind it the server keeps open transactions. 0: it keeps them from the beginning.
+  std::uint64_t spool_limit = std::uint64_t{4} << 30;
 };
 
 // All are called on the thread of run(). What they throw ends run(), and is thrown on.
@@ -40,13 +42,23 @@ struct PostgresCaptureCallbacks {
   };
   // A group of transactions is durable.
   std::function<void(const Committed&)> on_committed;
+  // Where this is there, the parts of a long transaction become durable one by one: this one is, and its last
+  // is still to come; it is committed at the source. May be empty.
+  std::function<void(std::uint64_t sequence)> on_open;
+  // Goes with on_open: takes such parts out of the outbox that an earlier run() left when it ended within a
+  // transaction, which comes again as a whole. In a transaction of the state database.
+  std::function<void()> take_back_open;
+  // Open transactions took more than `spool_limit` in the spool. From now on the server keeps such
+  // transactions itself until they commit; this run() goes on. May be empty.
+  std::function<void(std::uint64_t bytes)> on_spool_full;
   // A message passed: everything that was committed before it is in the outbox, durably, up to `sequence`.
   // Comes again after a restart.
   std::function<void(const std::string& content, std::uint64_t sequence)> on_message;
   // A table has another shape than when it was last used, and the next change is the first that needs it. All
-  // transactions before this one are durable, of this one nothing is; the state database may be in its
-  // transaction. To return is to go on with the new shape, and it may not be asked again; to refuse, throw:
-  // the next run() comes here again.
+  // transactions before this one are durable; of this one nothing is, or parts that are not its last
+  // (`within`): what is appended then is a part among them. The state database may be in its transaction. To
+  // return is to go on with the new shape, and it may not be asked again; to refuse, throw: the next run()
+  // comes here again.
   std::function<void(const RelationChanged&)> on_relation_changed;
   // The shape that a table had when its rows were copied, asked where no change of it was captured before: it
   // may have changed since. Absent where the caller does not know the table. May be empty.

@@ -31,13 +31,16 @@ class OpenFile {
   OpenFile(const OpenFile&) = delete;
   OpenFile& operator=(const OpenFile&) = delete;
 
-  void write(std::string_view bytes) {
+  // False: the disk is full.
+  bool write(std::string_view bytes) {
     while (!bytes.empty()) {
       auto written = ::write(file_, bytes.data(), bytes.size());
       if (written < 0 && errno == EINTR) continue;
+      if (written < 0 && errno == ENOSPC) return false;
       if (written < 0) fail("write", path_);
       bytes.remove_prefix(static_cast<std::size_t>(written));
     }
+    return true;
   }
   // Fewer only at the end of the file.
   std::size_t read(char* into, std::size_t size) {
@@ -103,7 +106,7 @@ void remove_leftovers(const std::string& directory) {
 
 }  // namespace
 
-Spool::Spool(std::string directory) : directory_(std::move(directory)) {
+Spool::Spool(std::string directory, std::uint64_t limit) : directory_(std::move(directory)), limit_(limit) {
   try {
     if (std::filesystem::create_directories(directory_)) {
       std::filesystem::permissions(directory_, std::filesystem::perms::owner_all);
@@ -130,12 +133,16 @@ void Spool::append(std::uint32_t transaction, std::uint32_t subtransaction, std:
   buffer_.append(reinterpret_cast<const char*>(&header), sizeof header);
   buffer_.append(message);
   files_[transaction].bytes += sizeof header + message.size();
+  bytes_ += sizeof header + message.size();
+  if (bytes_ > limit_)
+    throw SpoolFull("open transactions of the source have more bytes than their spool may hold", bytes_);
   if (buffer_.size() >= buffer_size) write_out();
 }
 
 void Spool::write_out() {
   if (buffer_.empty()) return;
-  OpenFile(path_of(current_), O_WRONLY | O_CREAT | O_APPEND).write(buffer_);
+  if (!OpenFile(path_of(current_), O_WRONLY | O_CREAT | O_APPEND).write(buffer_))
+    throw SpoolFull("the disk of " + directory_ + " has no room for open transactions of the source", bytes_);
   buffer_.clear();
 }
 
@@ -166,15 +173,10 @@ void Spool::remove(std::uint32_t transaction) {
   }
   auto found = files_.find(transaction);
   if (found == files_.end()) return;
+  bytes_ -= found->second.bytes;
   files_.erase(found);
   std::string path = path_of(transaction);
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) fail("remove", path);
-}
-
-std::uint64_t Spool::bytes() const {
-  std::uint64_t sum = 0;
-  for (const auto& [transaction, file] : files_) sum += file.bytes;
-  return sum;
 }
 
 }  // namespace tidegate

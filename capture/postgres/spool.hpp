@@ -10,17 +10,30 @@
 #include <string>
 #include <string_view>
 
+#include "db/error.hpp"
+
 namespace tidegate {
+
+// All transactions together have more bytes than the spool may hold, or than the disk has room for.
+class SpoolFull : public Error {
+ public:
+  SpoolFull(const std::string& message, std::uint64_t bytes)
+      : Error(message, "spool-full", Advice::retry), bytes_(bytes) {}
+  std::uint64_t bytes() const { return bytes_; }
+
+ private:
+  std::uint64_t bytes_;
+};
 
 class Spool {
  public:
   // Makes the folder where it is not there, and removes what an earlier run left.
-  explicit Spool(std::string directory);
+  explicit Spool(std::string directory, std::uint64_t limit = UINT64_MAX);
   ~Spool();
   Spool(const Spool&) = delete;
   Spool& operator=(const Spool&) = delete;
 
-  // `kept`: is read back even where the subtransaction is aborted.
+  // Throws SpoolFull. `kept`: is read back even where the subtransaction is aborted.
   void append(std::uint32_t transaction, std::uint32_t subtransaction, std::string_view message, bool kept);
   // Brings what was appended to the file and closes it: between stretches of a stream no file is open.
   void rest();
@@ -29,7 +42,7 @@ class Spool {
   void read(std::uint32_t transaction, const std::function<void(std::string_view message)>& receive);
   void remove(std::uint32_t transaction);
 
-  std::uint64_t bytes() const;  // on disk, of all transactions
+  std::uint64_t bytes() const { return bytes_; }  // on disk, of all transactions
 
  private:
   struct File {
@@ -40,6 +53,7 @@ class Spool {
   void write_out();
 
   std::string directory_;
+  std::uint64_t limit_, bytes_ = 0;
   std::map<std::uint32_t, File> files_;
   std::uint32_t current_ = 0;  // whose bytes are in the buffer
   std::string buffer_;

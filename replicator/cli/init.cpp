@@ -64,8 +64,10 @@ on_schema_change = "carry"      # or "pause"
 # jobs = 2                      # connections that copy the snapshot
 # snapshot_max_age = "1h"       # a copy that takes longer begins a new snapshot, so that the source can vacuum
 # schema_poll = "5s"            # how often the source is asked whether its schema changed
+# spool_limit = "4GiB"          # disk for transactions that are open at the source; beyond it the source's server keeps them itself
 # set_identity_full = true      # consent to REPLICA IDENTITY FULL on tables without a primary key
 # accept_unbounded_wal = true   # the source may keep WAL for us without limit while tidegate is away
+# wal_room = "50GiB"            # what its disk has for that: the status then shows the time until it is full
 )";
 
 std::vector<std::string> look_at(const Endpoint& source) {

@@ -131,6 +131,8 @@ void read_postgres_source(Section& section, Loading& loading) {
   postgres.schema_poll = section.duration("schema_poll").value_or(postgres.schema_poll);
   if (postgres.schema_poll < least_schema_poll)
     section.refuse("schema_poll", "is less than 100 ms", "the default is 5s");
+  postgres.wal_room = section.size("wal_room").value_or(postgres.wal_room);
+  postgres.spool_limit = section.size("spool_limit").value_or(postgres.spool_limit);
   postgres.accept_unbounded_wal = section.boolean("accept_unbounded_wal").value_or(false);
   postgres.set_identity_full = section.boolean("set_identity_full").value_or(false);
 }

@@ -73,6 +73,8 @@ void add_postgres_source(const Settings& s, const Add& add) {
   add("source.jobs", fmt::format("{}", postgres.jobs));
   add("source.snapshot_max_age", quoted_toml(exact_duration(postgres.snapshot_max_age)));
   add("source.schema_poll", quoted_toml(exact_duration(postgres.schema_poll)));
+  add("source.wal_room", quoted_toml(exact_size(postgres.wal_room)));
+  add("source.spool_limit", quoted_toml(exact_size(postgres.spool_limit)));
   add("source.accept_unbounded_wal", postgres.accept_unbounded_wal ? "true" : "false");
   add("source.set_identity_full", postgres.set_identity_full ? "true" : "false");
 }

@@ -31,8 +31,11 @@ struct PostgresSourceSettings {
   std::uint64_t jobs = 2;         // connections that copy the snapshot
   std::chrono::milliseconds snapshot_max_age = std::chrono::hours(1);
   std::chrono::milliseconds schema_poll{5000};  // between two looks at the catalogue
-  bool accept_unbounded_wal = false;            // the slot may fill the source's disk while tidegate is away
-  bool set_identity_full = false;  // consent to REPLICA IDENTITY FULL on tables without a usable key
+  // What its disk has for WAL that it keeps for us, where the server sets no limit; 0: not known.
+  std::uint64_t wal_room = 0;
+  std::uint64_t spool_limit = std::uint64_t{4} << 30;  // bytes of open transactions in the state directory
+  bool accept_unbounded_wal = false;  // the slot may fill the source's disk while tidegate is away
+  bool set_identity_full = false;     // consent to REPLICA IDENTITY FULL on tables without a usable key
 };
 
 struct SourceSettings {

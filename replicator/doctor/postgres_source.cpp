@@ -119,6 +119,13 @@ class Judge {
                : std::string();
   }
 
+  std::string time_of_room() const {
+    if (!facts_.wal_bytes_per_hour || !consent_.wal_room) return "";
+    return fmt::format(
+        ", so the {} of [source] wal_room last for {:.1f} hours", format_size(consent_.wal_room),
+        static_cast<double>(consent_.wal_room) / static_cast<double>(facts_.wal_bytes_per_hour));
+  }
+
   void judge_limit() {
     const auto limit = facts_.server.max_slot_wal_keep_size;
     if (limit < 0) {
@@ -127,7 +134,7 @@ class Judge {
           accepted ? Level::warn : Level::block, "slot-without-limit",
           "max_slot_wal_keep_size is -1 on the source: while tidegate is away, its slot keeps WAL until the "
           "disk is full" +
-              rate(),
+              rate() + time_of_room(),
           accepted ? "watch the disk"
                    : "set max_slot_wal_keep_size (ALTER SYSTEM, no restart), or accept it: [source] "
                      "accept_unbounded_wal = true");
@@ -276,7 +283,7 @@ std::vector<Finding> examine_postgres_source(const Settings& settings, const std
   const auto& from = settings.source.postgres;
   auto source = connect_source(source_options(settings, "tidegate doctor"));
   auto facts = read_postgres_source(source, settings.tables, slot, publication);
-  auto findings = findings_of(facts, {from.set_identity_full, from.accept_unbounded_wal});
+  auto findings = findings_of(facts, {from.set_identity_full, from.accept_unbounded_wal, from.wal_room});
   for (auto& finding : findings_of(read_link(source, settings.source.end, from.ca_file), "source"))
     findings.push_back(std::move(finding));
   const bool is_blocked = std::any_of(findings.begin(), findings.end(), [](const Finding& one) {

@@ -37,6 +37,7 @@ PostgresSourceFacts read_postgres_source(postgres::Connection& source, const Tab
 struct PostgresSourceConsent {
   bool identity_full = false;  // REPLICA IDENTITY FULL for tables without a usable identity
   bool unbounded_wal = false;  // a slot for which the source keeps WAL without limit
+  std::uint64_t wal_room = 0;  // what the source's disk has for that; 0: not said
 };
 
 // Pure.

@@ -117,9 +117,17 @@ std::uint64_t Journal::append(const TransactionPart& part) {
   return sequence;
 }
 
+void Journal::discard_open() {
+  ResetAtEnd reset{*last_};
+  state_.execute(
+      "DELETE FROM journal WHERE seq > coalesce((SELECT seq FROM journal WHERE closes = 1 ORDER BY seq DESC "
+      "LIMIT 1), 0)");
+}
+
 void Journal::trim(std::uint64_t applied, std::chrono::seconds retention) {
   auto remove = state_.prepare(
-      "DELETE FROM journal WHERE seq <= ?1 AND written_at < ?2 AND seq < (SELECT max(seq) FROM journal)");
+      "DELETE FROM journal WHERE seq <= ?1 AND written_at < ?2 AND seq < (SELECT seq FROM journal WHERE "
+      "closes = 1 ORDER BY seq DESC LIMIT 1)");
   remove.bind(1, static_cast<std::int64_t>(applied));
   remove.bind(2, now_us() - std::chrono::duration_cast<std::chrono::microseconds>(retention).count()).run();
 }
@@ -138,8 +146,8 @@ std::uint64_t JournalReader::first() {
   return static_cast<std::uint64_t>(state_.integer("SELECT coalesce(min(seq), 1) FROM journal"));
 }
 
-std::optional<JournalReader::Entry> JournalReader::next(std::uint64_t sequence) {
-  if (sequence >= end_ && sequence >= (end_ = end())) return std::nullopt;
+std::optional<JournalReader::Entry> JournalReader::next(std::uint64_t sequence, std::uint64_t open_end) {
+  if (sequence >= end_ && sequence >= (end_ = end()) && sequence >= open_end) return std::nullopt;
   if (!entry_) {
     entry_.emplace(
         state_.prepare("SELECT previous, digest, closes, written_at, body FROM journal WHERE seq = ?"));
@@ -148,11 +156,12 @@ std::optional<JournalReader::Entry> JournalReader::next(std::uint64_t sequence) 
   ResetAtEnd reset{row};
   row.bind(1, static_cast<std::int64_t>(sequence) + 1);
   if (!row.step()) {
+    if (sequence >= end_) return std::nullopt;
     throw Error(fmt::format("the journal in {} no longer holds entry {}, which the target still needs",
                             state_.path(), sequence + 1),
                 "", Advice::stop);
   }
-  Entry entry{sequence + 1, row.text(1), row.integer(2) != 0, row.integer(3), {}};
+  Entry entry{sequence + 1, row.text(0), row.text(1), row.integer(2) != 0, row.integer(3), {}};
   if (digest_of(row.bytes(0), entry.sequence, entry.closes, row.bytes(4)) != entry.digest) {
     throw damaged(entry.sequence, state_.path(), "its digest does not match");
   }

@@ -23,10 +23,13 @@ class Journal : public Outbox {
   explicit Journal(sqlite::Database& state, std::size_t max_part_bytes = 990'000'000);
   // Throws Error (stop) for a part that is larger than SQLite's limit on one value, since one of its rows is.
   std::uint64_t append(const TransactionPart& part) override;
+  // Takes back the parts behind the last one that closes a transaction: what a capture left that ended within
+  // one. In the caller's transaction.
+  void discard_open();
   const std::string& incarnation() const { return incarnation_; }
 
-  // Removes what is at or before `applied` and older than `retention`, but for the last row. Its own
-  // transaction.
+  // Removes what is at or before `applied` and older than `retention`, but for the last row that closes a
+  // transaction. Its own transaction.
   void trim(std::uint64_t applied, std::chrono::seconds retention);
 
  private:
@@ -46,14 +49,15 @@ class JournalReader {
 
   struct Entry {
     std::uint64_t sequence = 0;
-    std::string digest;
+    std::string previous, digest;
     bool closes = true;
     std::int64_t written_at_us = 0;
     TransactionPart part;
   };
-  // The entry after `sequence`, if it belongs to a transaction that is closed. Throws Error (stop) on a
-  // damaged row, and where the row after `sequence` was trimmed.
-  std::optional<Entry> next(std::uint64_t sequence);
+  // The entry after `sequence`, if it belongs to a transaction that is closed, or is at or before `open_end`:
+  // such a one may be taken back and be another one the next time, which `previous` then tells. Throws Error
+  // (stop) on a damaged row, and where the row after `sequence` was trimmed.
+  std::optional<Entry> next(std::uint64_t sequence, std::uint64_t open_end = 0);
 
   std::string incarnation();
   // The oldest sequence that is kept; 1 where there is none.

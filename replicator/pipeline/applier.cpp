@@ -1,5 +1,7 @@
 #include "replicator/pipeline/applier.hpp"
 
+#include "db/error.hpp"
+
 namespace tidegate {
 
 struct Applier::Batch {
@@ -18,6 +20,11 @@ bool Applier::full() const {
 void Applier::spill(Batch& batch) {
   batch.is_long = true;
   sink_.spill(batch.to.sequence);
+}
+
+void Applier::pass_on(Batch& batch) {
+  batch.is_long = true;
+  sink_.pass_on(batch.to.sequence);
 }
 
 // A TRUNCATE that some of the table's chunks were read after. What came before it in this transaction must be
@@ -57,14 +64,32 @@ void Applier::take(Batch& batch, JournalReader::Entry entry) {
   if (entry.closes) ++batch.outcome.transactions;
 }
 
+// Within a transaction there is always one more: who reads its parts before the last is there waits for it. A
+// part that was taken back and came again may be another one, which its predecessor's digest tells.
+std::optional<JournalReader::Entry> Applier::next(const Batch& batch, bool within) {
+  while (true) {
+    auto seen = tail_ ? tail_->look() : OpenTail::Look{};
+    auto entry = journal_.next(batch.to.sequence, seen.end);
+    const bool follows = entry && (!within || entry->previous == batch.to.digest);
+    if (follows || (!entry && !within)) return entry;
+    if (entry || seen.end == 0) {
+      throw Error("capture gave a transaction up that was being applied; it is applied when it comes again",
+                  given_up, Advice::reconnect);
+    }
+    tail_->wait_beyond(seen);
+  }
+}
+
 bool Applier::step(BatchOutcome& outcome, const Limit& limit) {
   Batch batch{sink_.position(), false, {}};
   bool at_boundary = true;
-  while (auto entry = journal_.next(batch.to.sequence)) {
+  while (auto entry = next(batch, !at_boundary)) {
     bool begun = batch.to.sequence != sink_.position().sequence;
-    if (at_boundary && begun && (entry->part.schema_change || full() || batch.is_long)) break;
+    // Who came before a long one is not to wait for it.
+    const bool begins_anew = entry->part.schema_change || full() || batch.is_long || !entry->closes;
+    if (at_boundary && begun && begins_anew) break;
     if (at_boundary && limit && !limit(*entry)) break;
-    if (full()) spill(batch);
+    if (full()) pass_on(batch);
     at_boundary = entry->closes;
     take(batch, std::move(*entry));
   }

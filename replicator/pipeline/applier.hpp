@@ -12,6 +12,7 @@
 #include "apply/postgres/quarantine.hpp"
 #include "apply/sink.hpp"
 #include "replicator/journal/journal.hpp"
+#include "replicator/pipeline/open_tail.hpp"
 
 namespace tidegate {
 
@@ -39,6 +40,11 @@ class Applier {
   // sink must be given up; the position in the target says what was committed.
   bool step(BatchOutcome& outcome, const Limit& limit = {});
 
+  // A transaction that is still being journalled is begun too, and its parts are taken as they come. Where
+  // capture gives it up, step() throws an Error of code `given_up`.
+  void follow(OpenTail& tail) { tail_ = &tail; }
+  static constexpr const char* given_up = "open-transaction";
+
   // Changes of this table are passed over from here on, or taken again. Not within a batch.
   void leave_out(const std::string& table) { left_out_.insert(table); }
   void take_again(const std::string& table) { left_out_.erase(table); }
@@ -50,14 +56,17 @@ class Applier {
 
  private:
   struct Batch;
+  std::optional<JournalReader::Entry> next(const Batch& batch, bool within);
   void take(Batch& batch, JournalReader::Entry entry);
   bool wants(const std::string& table) const;
   void spill(Batch& batch);
+  void pass_on(Batch& batch);
   void remove_ranges(Batch& batch, const Relation& relation, const std::vector<KeyRange>& ranges);
   bool full() const;
 
   JournalReader& journal_;
   Sink& sink_;
+  OpenTail* tail_ = nullptr;
   ChunkMap copied_;
   BatchLimits limits_;
   CarrySchema carry_;

@@ -72,6 +72,10 @@ void ApplyWorker::run() {
       work(session, retries);
     } catch (const Error& error) {
       if (!worth_another_try(error)) throw;
+      if (error.code() == Applier::given_up) {
+        log_info("{}", error.what());
+        continue;
+      }
       log_warn("target: {}", error.what());
       if (!in_trouble_) pause = first_pause;
       in_trouble_ = true;
@@ -151,6 +155,7 @@ void ApplyWorker::work(ApplySession& session, RowRetries& retries) {
   session.sink = std::make_unique<MappingSink>(session.mapping, session.view->sink(session.scene()));
   session.applier = std::make_unique<TargetApplier>(session.target, session.quarantine, session.journal,
                                                     *session.sink, session.copied, options_.limits, carry);
+  if (auto* tail = source_.open_tail()) session.applier->follow(*tail);
   LaneScene lanes{session.target,      source_,         coordination_,
                   options_.state_path, options_.tables, options_.limits};
   session.resyncs = std::make_unique<Resyncs>(lanes, session.scene(), session.plans, *session.view);

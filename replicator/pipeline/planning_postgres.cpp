@@ -35,7 +35,7 @@ std::vector<std::string> left_out(postgres::Connection& source, const std::vecto
 std::vector<Finding> server_obstacles(postgres::Connection& source, const Settings& settings) {
   const auto& from = settings.source.postgres;
   auto facts = read_postgres_source(source, settings.tables, slot_name(settings), publication_name(settings));
-  auto findings = findings_of(facts, {from.set_identity_full, from.accept_unbounded_wal});
+  auto findings = findings_of(facts, {from.set_identity_full, from.accept_unbounded_wal, from.wal_room});
   std::erase_if(findings, [](const Finding& one) { return one.level != Finding::Level::block; });
   return findings;
 }

@@ -1,5 +1,7 @@
 #include "replicator/pipeline/postgres_worker.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <thread>
@@ -130,6 +132,7 @@ PostgresCaptureOptions PostgresWorker::capture_options() const {
   options.slot = slot_name(settings_);
   options.publication = publication_name(settings_);
   options.skip_marked = mark_of(settings_.pipeline);  // what the way back writes
+  options.spool_limit = settings_.source.postgres.spool_limit;
   options.spool_directory = (std::filesystem::path(state_path_).parent_path() / "spool").string();
   return options;
 }
@@ -138,9 +141,16 @@ PostgresCaptureCallbacks PostgresWorker::callbacks() {
   PostgresCaptureCallbacks callbacks;
   callbacks.on_committed = [this](const PostgresCaptureCallbacks::Committed& group) {
     schema_.committed();
+    open_tail_.close();
     coordination_.cut_done(0, group.sequence);
     trim_now_and_then();
   };
+  callbacks.on_open = [this](std::uint64_t sequence) {
+    open_tail_.reached(sequence);
+    coordination_.wake_apply();
+  };
+  callbacks.take_back_open = [this] { journal_->discard_open(); };
+  callbacks.on_spool_full = [this](std::uint64_t bytes) { report_full_spool(bytes); };
   callbacks.on_message = [this](const std::string& content, std::uint64_t sequence) {
     if (auto wish = SourceCompanion::wish_in(content, settings_)) coordination_.cut_done(*wish, sequence);
     coordination_.clear_report("capture");
@@ -170,6 +180,13 @@ bool is_known_shape(const RelationShape& now, const capture::PostgresTable& know
   return now.oid == known.oid && names == described;
 }
 
+// Within a transaction it is no end of it: nobody may commit what came before.
+TransactionPart part_of_schema(bool within) {
+  TransactionPart part;
+  part.first = part.last = !within;
+  return part;
+}
+
 }  // namespace
 
 // In the journal the change of the schema stands right before the first transaction that needs it: the target
@@ -177,7 +194,7 @@ bool is_known_shape(const RelationShape& now, const capture::PostgresTable& know
 void PostgresWorker::follow(const RelationChanged& change) {
   const std::string& name = change.now.table;
   auto stop = [&](const std::string& why) {
-    journal_stop({{name, why}});
+    journal_stop({{name, why}}, change.within);
     schema_.told(name, why);
   };
   auto known = schema_.known(name);
@@ -193,7 +210,7 @@ void PostgresWorker::follow(const RelationChanged& change) {
   if (settings_.source.on_schema_change == OnSchemaChange::pause)
     return stop("it got new columns, and on_schema_change is \"pause\"");
   if (!coordination_.is_streaming()) return stop("it got new columns during the first copy");
-  TransactionPart part;
+  TransactionPart part = part_of_schema(change.within);
   part.schema_change = SchemaChange{{std::get<SourceTable>(std::move(found))}};
   journal_->append(part);
   scene_.tables.replace(tables.front());
@@ -201,8 +218,8 @@ void PostgresWorker::follow(const RelationChanged& change) {
   log_warn("the source's table {} got new columns; the target follows", name);
 }
 
-std::uint64_t PostgresWorker::journal_stop(const std::vector<SchemaChange::Stopped>& stopped) {
-  TransactionPart part;
+std::uint64_t PostgresWorker::journal_stop(const std::vector<SchemaChange::Stopped>& stopped, bool within) {
+  TransactionPart part = part_of_schema(within);
   part.schema_change.emplace();
   part.schema_change->stopped = stopped;
   for (const auto& [table, why] : stopped) log_warn("table {} of the source is stopped: {}", table, why);
@@ -215,10 +232,21 @@ void PostgresWorker::journal_doubts() {
   auto doubts = schema_.new_doubts();
   if (doubts.empty()) return;
   sqlite::Transaction transaction(*state_, sqlite::Transaction::Kind::immediate);
-  auto sequence = journal_stop(doubts);
+  journal_->discard_open();  // or this would be its end
+  auto sequence = journal_stop(doubts, false);
   transaction.commit();
   for (const auto& [table, why] : doubts) schema_.told(table, why);
   coordination_.cut_done(0, sequence);
+}
+
+void PostgresWorker::report_full_spool(std::uint64_t bytes) {
+  std::string message = fmt::format(
+      "the source has open transactions with {} bytes of changes, and {} may hold {}: until the next "
+      "connection the "
+      "source's server keeps such transactions on its own disk",
+      bytes, capture_options().spool_directory, settings_.source.postgres.spool_limit);
+  log_warn("{}", message);
+  coordination_.report("spool-full", message);
 }
 
 void PostgresWorker::reopen() {
@@ -243,6 +271,10 @@ void PostgresWorker::capture_until_doubt(const std::stop_token& stop) {
   std::stop_source until;
   std::stop_callback at_stop(stop, [&] { until.request_stop(); });
   std::stop_callback at_doubt(schema_.until_doubt(), [&] { until.request_stop(); });
+  struct Ends {
+    ~Ends() { tail.close(); }
+    OpenTail& tail;
+  } ends{open_tail_};
   capture_->run(until.get_token(), callbacks());
 }
 

@@ -29,6 +29,7 @@ class PostgresWorker : public SourceWorker {
   std::optional<std::chrono::microseconds> absorb(bool everything,
                                                   std::chrono::steady_clock::time_point until) override;
   std::unique_ptr<verify::Prover> prover(ApplyHold& hold) override;
+  OpenTail* open_tail() override { return &open_tail_; }
 
  private:
   PostgresCaptureOptions capture_options() const;
@@ -39,9 +40,10 @@ class PostgresWorker : public SourceWorker {
   void follow(const RelationChanged& change);
   void reopen();
   void capture_until_doubt(const std::stop_token& stop);
-  std::uint64_t journal_stop(const std::vector<SchemaChange::Stopped>& stopped);
+  std::uint64_t journal_stop(const std::vector<SchemaChange::Stopped>& stopped, bool within);
   void journal_doubts();
   void trim_now_and_then();
+  void report_full_spool(std::uint64_t bytes);
 
   const Settings& settings_;
   std::string state_path_;
@@ -53,6 +55,7 @@ class PostgresWorker : public SourceWorker {
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<PostgresCapture> capture_;
   std::chrono::steady_clock::time_point trimmed_{};
+  OpenTail open_tail_;
 };
 
 }  // namespace tidegate

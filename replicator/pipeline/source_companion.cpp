@@ -34,7 +34,8 @@ std::string marker_head(const Settings& settings) {
   return slot_name(settings) + " " + of_this_process + " ";
 }
 
-SlotStatus slot_status(const std::string& name, const capture::SourceWatch& watch) {
+// `room`: what the disk has for the slot's WAL, where the server sets no limit; 0: nobody said.
+SlotStatus slot_status(const std::string& name, const capture::SourceWatch& watch, std::uint64_t room) {
   SlotStatus status;
   status.name = name;
   status.wal_status = watch.slot ? watch.slot->wal_status : "gone";
@@ -42,6 +43,8 @@ SlotStatus slot_status(const std::string& name, const capture::SourceWatch& watc
     status.lag_bytes = watch.slot->retained_bytes;
     if (auto left = watch.slot->safe_wal_size)
       status.left_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(0, *left));
+    else if (room > 0)
+      status.left_bytes = room - std::min(room, status.lag_bytes);
   }
   if (!watch.old.empty()) status.oldest_transaction_seconds = watch.old.front().seconds;
   return status;
@@ -90,8 +93,11 @@ void SourceCompanion::warn_of(const SlotStatus& slot, const capture::SourceWatch
   const bool at_risk = slot.left_bytes && *slot.left_bytes < slot.lag_bytes;
   const bool is_held = slot.oldest_transaction_seconds.value_or(0) > long_transaction;
   if (at_risk && !std::exchange(at_risk_, at_risk)) {
-    auto message = fmt::format("the source keeps {} of its log for slot {}, and gives it up after {} more",
-                               format_size(slot.lag_bytes), slot.name, format_size(*slot.left_bytes));
+    const bool has_limit = seen.slot && seen.slot->safe_wal_size;
+    auto message =
+        fmt::format("the source keeps {} of its log for slot {}, and {} {} more", format_size(slot.lag_bytes),
+                    slot.name, has_limit ? "gives it up after" : "its disk ([source] wal_room) has room for",
+                    format_size(*slot.left_bytes));
     log_warn("{}", message);
     coordination_.report("slot-at-risk", message);
   } else if (!at_risk && std::exchange(at_risk_, false)) {
@@ -112,7 +118,7 @@ void SourceCompanion::look_at_slot() {
   if (Clock::now() - looked_ < look_interval) return;
   looked_ = Clock::now();
   auto seen = capture::watch(*source_, slot_name(settings_));
-  SlotStatus slot = slot_status(slot_name(settings_), seen);
+  SlotStatus slot = slot_status(slot_name(settings_), seen, settings_.source.postgres.wal_room);
   if (seen.slot && slot.left_bytes) {
     written_.push_back({looked_, seen.slot->written});
     while (written_.front().at < looked_ - rate_window) written_.pop_front();

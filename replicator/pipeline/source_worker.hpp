@@ -28,6 +28,8 @@ class SourceWorker {
 
   // For the apply thread. Throws Error where the source is away.
   virtual std::unique_ptr<SourceView> view() = 0;
+  // A transaction that is being captured, and may be applied meanwhile; null: there is never one.
+  virtual OpenTail* open_tail() { return nullptr; }
 
   // What capture keeps of the source is compared with all of it at the next cut.
   virtual void look_everywhere() {}

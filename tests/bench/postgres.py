@@ -160,11 +160,13 @@ class Bench:
 
     def long_update(self):
         rows = self.sizes["updated_rows"]
-        self.backlog(f"catch-up, one UPDATE of {rows:,} rows", lambda source: source.execute(ACCOUNTS.format(rows=rows)),
-                     lambda source: source.execute("UPDATE pgbench_accounts SET abalance = abalance + 1"))
+        for more, config in (("", ""), (", kept by the source's server (spool_limit = 0)", '[source]\nspool_limit = "0"\n')):
+            self.backlog(f"catch-up, one UPDATE of {rows:,} rows{more}", lambda source: source.execute(ACCOUNTS.format(rows=rows)),
+                         lambda source: source.execute("UPDATE pgbench_accounts SET abalance = abalance + 1"), config)
 
-    def backlog(self, name, make, change):
+    def backlog(self, name, make, change, config=""):
         with self.databases() as (source, target), Tidegate(source.url, target.url, flags=[]) as tide:
+            (tide.base / "tidegate.toml").write_text(config)
             make(source)
             source.execute("CREATE TABLE mark (id int PRIMARY KEY)")
             tide.start().wait_phase("streaming", timeout=PATIENCE)

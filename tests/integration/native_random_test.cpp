@@ -187,7 +187,8 @@ class NativeRandom : public testing_support::NativeSinkTest {
     for (int i = 0; i < transactions && !HasFailure(); ++i) {
       source_transaction();
       add_logged(true);
-      if (seeded_.one_in(8)) sink().spill(session_->position().sequence + 1);
+      if (seeded_.one_in(12)) sink().spill(session_->position().sequence + 1);
+      if (seeded_.one_in(6)) sink().pass_on(session_->position().sequence + 1);
       if (seeded_.one_in(3)) commit();
     }
     commit();

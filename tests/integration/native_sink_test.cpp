@@ -214,14 +214,14 @@ TEST_F(Native, ALongTransactionIsAllOrNothing) {
   sink().spill(1);
   EXPECT_EQ(sink().rows(), 0u);
   add({insert("t", {text("2"), text("0")}), update("t", {text("3"), text("1")}, {text("1"), Null{}})});
-  sink().spill(1);
+  sink().pass_on(1);
   EXPECT_THAT(rows("SELECT FROM t"), IsEmpty());
   sink_.reset();
   start(target());  // a process that died
   add({insert("t", {text("1"), text("1")}), truncate("k")});
-  sink().spill(1);
+  sink().pass_on(1);
   add({insert("t", {text("2"), text("0")}), remove("k", {text("5")}), insert("k", {text("2")})});
-  sink().spill(1);
+  sink().pass_on(1);
   add({update("t", {text("3"), text("1")}, {text("1"), Null{}})});
   commit();
   EXPECT_THAT(rows("SELECT * FROM t"), ElementsAre("3|1"));

@@ -12,6 +12,9 @@ from support.tidegate import Tidegate, built               # noqa: E402
 
 LONG = "INSERT INTO log SELECT now(), repeat(md5(n::text), 30) FROM generate_series(1, 5000) n"   # is streamed before its commit
 
+# The subtransaction is streamed, and given up before the rest.
+SUBTRANSACTION = f"BEGIN; INSERT INTO pair VALUES (50, gen_random_uuid(), 'kept'); SAVEPOINT s; {LONG}; ROLLBACK TO s; UPDATE pair SET v = 'u'; COMMIT"
+
 
 class Both:
     """What must hold whichever end is the new one."""
@@ -51,10 +54,11 @@ class Both:
         self.change(*CHANGES)
         self.assert_equal()
         self.tide.kill()
-        self.change(LONG, "UPDATE customer SET score = score + 1", "BEGIN; " + LONG + "; ROLLBACK")
+        self.change(LONG, "UPDATE customer SET score = score + 1", "BEGIN; " + LONG + "; ROLLBACK", SUBTRANSACTION)
         self.tide.start(flags=self.flags).wait_phase("streaming")
         self.assert_equal()
         self.assertEqual(self.source.execute("SELECT count(*) FROM log WHERE length(line) > 900"), [(5000,)])
+        self.assertGreater(self.source.execute("SELECT sum(stream_txns) FROM pg_stat_replication_slots")[0][0], 0, "nothing was streamed")
 
     @staticmethod
     def version(database):

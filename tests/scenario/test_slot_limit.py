@@ -55,6 +55,20 @@ class SlotLimit(unittest.TestCase):
         wait_until(lambda: self.slot()[1] == "lost", "the slot is lost")
         self.start_again(self.refusal("given up the replication slot " + self.slot()[0]))
 
+    def test_without_a_limit_the_room_of_the_disk_is_counted(self):
+        self.tide.stop()
+        self.pair.source.configure(max_slot_wal_keep_size="-1")
+        (self.tide.base / "tidegate.toml").write_text(f'[source]\naccept_unbounded_wal = true\nwal_room = "{LIMIT}MiB"\n')
+        self.tide.start().wait_phase("streaming")
+        holder = self.source.connect()
+        holder.cursor().execute("INSERT INTO t VALUES (1000, 'open')")
+        self.fill(LIMIT * 3 // 4)
+        status = self.tide.wait_status(lambda status: any(error["code"] == "slot-at-risk" for error in status["errors"]), what="the warning")
+        self.assertIn("wal_room", next(error["message"] for error in status["errors"] if error["code"] == "slot-at-risk"))
+        self.assertTrue(0 < status["slot"]["left_bytes"] < LIMIT << 19, status["slot"])
+        self.assertGreater(status["slot"]["left_seconds"], 0)
+        holder.close()
+
     def test_one_that_was_dropped_is_not_made_again(self):
         """It would begin behind what the old one had not given yet."""
         self.tide.stop()

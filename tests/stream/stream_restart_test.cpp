@@ -278,13 +278,17 @@ TEST(StreamChild, Runs) {
   std::string folder = spec, name = std::getenv("TIDEGATE_STREAM_CHILD_SLOT");
   options.slot = options.publication = name;
   options.spool_directory = folder + "/spool";
+  options.max_part_bytes = 16 << 10;
   sqlite::Database state = open_state(folder + "/state.db");
   Journal journal(state);
   PostgresCapture capture(options, state, journal);
   for (auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
        std::chrono::steady_clock::now() < until;) {
     try {
-      capture.run({}, {});
+      PostgresCaptureCallbacks callbacks;
+      callbacks.on_open = [](std::uint64_t) {};
+      callbacks.take_back_open = [&] { journal.discard_open(); };
+      capture.run({}, callbacks);
     } catch (const Error& error) {
       // The slot of the one that was killed before is still in use.
       std::this_thread::sleep_for(milliseconds(20));
@@ -296,8 +300,9 @@ TEST_F(StreamRestart, KilledAtEveryFailpoint) {
   Seeded seeded;
   SCOPED_TRACE(seeded.told());
   std::string folder = scratch_.file("");
-  std::vector<std::string> names{"stream-before-commit", "stream-after-commit", "stream-before-feedback",
-                                 "journal-after-append"};
+  std::vector<std::string> names{"stream-before-commit",      "stream-after-commit",
+                                 "stream-before-feedback",    "journal-after-append",
+                                 "stream-before-open-commit", "stream-after-open-commit"};
   {
     Load load(name_, seeded.bits());
     for (const std::string& name : names) {

@@ -217,6 +217,11 @@ class StreamTest : public testing::Test {
     callbacks.on_committed = [this](const auto& committed) {
       if (on_committed_) on_committed_(committed);
     };
+    callbacks.on_open = [this](std::uint64_t sequence) {
+      if (on_open_) on_open_(sequence);
+    };
+    callbacks.take_back_open = [this] { journal_->discard_open(); };
+    callbacks.on_spool_full = [this](std::uint64_t bytes) { spool_full_ = bytes; };
     callbacks.on_relation_changed = [this](const RelationChanged& change) {
       if (on_relation_changed_) on_relation_changed_(change);
     };
@@ -232,6 +237,8 @@ class StreamTest : public testing::Test {
   std::unique_ptr<PostgresCapture> capture_;
   std::function<void(const PostgresCaptureCallbacks::Committed&)> on_committed_;
   std::function<void(const RelationChanged&)> on_relation_changed_;
+  std::function<void(std::uint64_t)> on_open_;
+  std::atomic<std::uint64_t> spool_full_{0};
   std::mutex mutex_;
   std::map<std::string, std::uint64_t> messages_;
   int nonces_ = 0;

@@ -130,6 +130,100 @@ TEST_F(Stream, LargeTransactionsAreStreamedWhileTheyInterleave) {
   EXPECT_EQ(replica().transactions(), 3u);
 }
 
+TEST_F(Stream, OpenTransactionsThatDoNotFitAreLeftToTheServer) {
+  app_->run("CREATE TABLE t (id int PRIMARY KEY, x text)");
+  options_.spool_limit = 300 << 10;
+  publish("t");
+  start();
+  postgres::Connection other(source());
+  other.run("SET search_path = " + name_ + "; BEGIN");
+  std::uint64_t most = 0;
+  for (int round = 0; round < 5; ++round) {
+    other.run("INSERT INTO t SELECT i, repeat('x', 50) FROM generate_series(" + std::to_string(round * 2000) +
+              ", " + std::to_string(round * 2000 + 1999) + ") i");
+    most = std::max(most, capture_->progress().spool_bytes);
+  }
+  EXPECT_TRUE(eventually([&] { return spool_full_ > options_.spool_limit; })) << "the limit was not met";
+  EXPECT_LE(most, options_.spool_limit + (256 << 10));
+  app_->run("INSERT INTO t VALUES (-1, 'small')");
+  sync();
+  EXPECT_EQ(replica().transactions(), 1u) << "others wait for the one that did not fit";
+  EXPECT_EQ(capture_->progress().spool_bytes, 0u);
+  other.run("COMMIT");
+  sync();
+  expect_same({"t"});
+  EXPECT_EQ(replica().transactions(), 2u);
+}
+
+TEST_F(Stream, ASpoolOfNothingLeavesAllToTheServer) {
+  app_->run("CREATE TABLE t (id int PRIMARY KEY, x text)");
+  options_.spool_limit = 0;
+  publish("t");
+  start();
+  app_->run("BEGIN; INSERT INTO t SELECT i, repeat('x', 50) FROM generate_series(1, 5000) i");
+  app_->run("COMMIT");
+  sync();
+  expect_same({"t"});
+  EXPECT_EQ(spool_full_, 0u);
+}
+
+// Parts become durable one by one, and what ends within the transaction is as if it had never begun.
+TEST_F(Stream, ALongTransactionCanBeReadBeforeItsEnd) {
+  app_->run("CREATE TABLE t (id int PRIMARY KEY, x text)");
+  options_.max_part_bytes = 64 << 10;
+  publish("t");
+  std::vector<std::uint64_t> seen;
+  std::size_t give_up_at = 4;
+  on_open_ = [&](std::uint64_t sequence) {
+    JournalReader reader(scratch_.file("state.db"));
+    EXPECT_EQ(reader.end(), 0u) << "the transaction is closed";
+    EXPECT_FALSE(reader.next(0)) << "read without a word that it is open";
+    auto entry = reader.next(sequence - 1, sequence);
+    ASSERT_TRUE(entry) << sequence;
+    EXPECT_FALSE(entry->closes);
+    EXPECT_EQ(entry->previous, reader.digest_at(sequence - 1).value_or("none"));
+    EXPECT_FALSE(reader.next(sequence, sequence));
+    seen.push_back(sequence);
+    if (seen.size() == give_up_at) throw Error("given up", "", Advice::reconnect);
+  };
+  start();
+  app_->run("INSERT INTO t SELECT i, repeat('x', 50) FROM generate_series(1, 8000) i");
+  EXPECT_EQ(wait_for_failure(), "given up");
+  EXPECT_EQ(seen, (std::vector<std::uint64_t>{1, 2, 3, 4}));
+  EXPECT_EQ(parts().size(), 0u);
+  stop();
+  start();
+  sync();
+  expect_same({"t"});
+  EXPECT_EQ(replica().transactions(), 1u);
+  EXPECT_EQ(seen[give_up_at], 1u) << "what was left of the first attempt was not taken back";
+  EXPECT_GT(seen.size(), give_up_at + 4);
+}
+
+TEST_F(Stream, AShapeThatChangesWithinALongTransactionIsToldSo) {
+  app_->run("CREATE TABLE t (id int PRIMARY KEY, x text)");
+  options_.max_part_bytes = 64 << 10;
+  publish("t");
+  std::vector<bool> within;
+  std::size_t open = 0, open_then = 0;
+  on_open_ = [&](std::uint64_t) { ++open; };
+  on_relation_changed_ = [&](const RelationChanged& change) {
+    within.push_back(change.within);
+    open_then = open;
+  };
+  start();
+  app_->run("INSERT INTO t VALUES (0, '')");
+  app_->run("BEGIN; INSERT INTO t SELECT i, repeat('x', 50) FROM generate_series(1, 4000) i");
+  app_->run(
+      "ALTER TABLE t ADD COLUMN y int; INSERT INTO t SELECT i, repeat('x', 50), i FROM generate_series(4001, "
+      "8000) i");
+  app_->run("COMMIT; ALTER TABLE t ADD COLUMN z int; INSERT INTO t VALUES (-1)");
+  sync();
+  EXPECT_EQ(within, (std::vector<bool>{true, false}));
+  EXPECT_GT(open_then, 1u);
+  EXPECT_EQ(open, open_then) << "behind a change of the shape the transaction is to stay whole";
+}
+
 TEST_F(Stream, PreparedTransactionsSurviveARestart) {
   app_->run("CREATE TABLE t (id int PRIMARY KEY, x text)");
   publish("t", true);

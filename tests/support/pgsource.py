@@ -10,6 +10,8 @@ from psycopg2 import sql
 from support.target import Target, run_once
 
 SETTINGS = "SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET extra_float_digits = 3; SET timezone = 'UTC'; SET search_path = ''"
+# Whoever compares waits as long as it takes, whatever the database has for a default.
+PATIENT = " ".join(f"-c {name}=0" for name in ("idle_session_timeout", "idle_in_transaction_session_timeout", "statement_timeout", "lock_timeout"))
 OTHERS = ("information_schema", "tidegate", "auth", "storage", "realtime", "extensions", "vault", "supabase_migrations", "graphql",
           "graphql_public")
 
@@ -136,7 +138,7 @@ def rows(connection, schema, table):
 
 def differences(source, target, tables=None):
     """What differs, in words; empty where both databases hold the same rows. `tables`: (schema, name); default all of the source."""
-    mine, theirs, found = source.connect(), target.connect(), []
+    mine, theirs, found = source.connect(options=PATIENT), target.connect(options=PATIENT), []
     try:
         for schema, table in tables_of(mine) if tables is None else tables:
             if content(mine, schema, table) == content(theirs, schema, table):

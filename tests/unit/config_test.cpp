@@ -58,6 +58,8 @@ pg_bin = "/opt/pg/bin"
 set_identity_full = true
 accept_unbounded_wal = true
 schema_poll = "700ms"
+spool_limit = "3MiB"
+wal_room = "9GiB"
 [target]
 host = "db.example.org"
 port = 5433
@@ -93,6 +95,8 @@ file = "tidegate.log"
   EXPECT_EQ(s.source.postgres.ca_file, "/srv/source.crt");
   EXPECT_EQ(s.source.postgres.pg_bin, "/opt/pg/bin");
   EXPECT_EQ(s.source.postgres.schema_poll.count(), 700);
+  EXPECT_EQ(s.source.postgres.spool_limit, 3u << 20);
+  EXPECT_EQ(s.source.postgres.wal_room, std::uint64_t{9} << 30);
   EXPECT_TRUE(s.source.postgres.set_identity_full && s.source.postgres.accept_unbounded_wal);
   EXPECT_EQ(s.target.end.host, "db.example.org");
   EXPECT_EQ(s.target.end.port, "5433");
@@ -106,7 +110,7 @@ file = "tidegate.log"
   EXPECT_EQ(s.journal.retention, std::chrono::hours(2));
   EXPECT_EQ(s.log.format, LogFormat::json);
   EXPECT_EQ(s.log.file, "/srv/tidegate.log");
-  EXPECT_EQ(s.origins.at("target.url"), "tidegate.toml:17:1");
+  EXPECT_EQ(s.origins.at("target.url"), "tidegate.toml:19:1");
 }
 
 TEST(Config, RulesAreReadByTheirNames) {

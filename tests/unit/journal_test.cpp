@@ -110,6 +110,33 @@ TEST_F(JournalTest, AnOpenTransactionIsNotHandedOut) {
   EXPECT_TRUE(reader_.next(3)->closes);
 }
 
+TEST_F(JournalTest, AnOpenTransactionIsHandedOutToWhoKnowsThatItIsOpen) {
+  add(1);
+  add(2, true, false);
+  add(2, false, false);
+  EXPECT_FALSE(reader_.next(1, 1));
+  EXPECT_EQ(reader_.next(1, 3)->previous, reader_.digest_at(1));
+  EXPECT_FALSE(reader_.next(2, 3)->closes);
+  EXPECT_FALSE(reader_.next(2, 2));
+  EXPECT_FALSE(reader_.next(3, 3));
+}
+
+TEST_F(JournalTest, WhatIsLeftOfAnOpenTransactionIsTakenBack) {
+  add(1);
+  add(2, true, false);
+  add(2, false, false);
+  auto first_attempt = reader_.next(1, 3)->digest;
+  journal_.trim(1, -1h);
+  journal_.discard_open();
+  EXPECT_FALSE(reader_.next(1, 3)) << "it was read after it was taken back";
+  EXPECT_EQ(add(2, true, false, "other"), 2u);
+  EXPECT_EQ(add(2, false, true), 3u);
+  EXPECT_EQ(reader_.next(1)->previous, reader_.digest_at(1));
+  EXPECT_NE(reader_.next(2)->previous, first_attempt);
+  journal_.discard_open();
+  EXPECT_EQ(reader_.end(), 3u);
+}
+
 TEST_F(JournalTest, AnAppendIsThereWithItsTransactionOnly) {
   {
     sqlite::Transaction transaction(state_, sqlite::Transaction::Kind::immediate);

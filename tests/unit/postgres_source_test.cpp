@@ -119,6 +119,10 @@ TEST(PostgresSourceDoctor, TheSentencesSayWhatToRunAndForHowLong) {
   auto facts = healthy();
   facts.wal_bytes_per_hour = std::uint64_t{1} << 30;
   EXPECT_THAT(findings_of(facts, {})[0].message, HasSubstr("about 4.0 hours"));
+  facts.server.max_slot_wal_keep_size = -1;
+  EXPECT_THAT(findings_of(facts, {false, false, std::uint64_t{6} << 30})[0].message,
+              HasSubstr("6.0 GiB of [source] wal_room"));
+  EXPECT_THAT(findings_of(facts, {false, false, std::uint64_t{6} << 30})[0].message, HasSubstr("6.0 hours"));
   facts.tables[0].identity.clear();
   facts.tables[0].deferrable_key = true;
   for (const auto& one : findings_of(facts, {})) {

@@ -1,7 +1,7 @@
 #include "apply/postgres/native/native_sink.hpp"
 
 #include <algorithm>
-#include <map>
+#include <utility>
 
 #include "apply/postgres/key_range.hpp"
 #include "apply/postgres/row_errors.hpp"
@@ -13,10 +13,19 @@ namespace {
 using native::Step;
 using native::Target;
 
+// A part that is kept until the server has taken it is no larger.
+constexpr std::size_t most_passed_on = 32 << 20;
+
 // Where the session cannot switch the target's foreign keys off, they wait for the end of the transaction as
 // far as they can.
 void defer_constraints(const TargetSession& session, std::vector<postgres::Command>& commands) {
   if (!session.replica_mode()) commands.push_back({"SET CONSTRAINTS ALL DEFERRED", {}});
+}
+
+bool is_refused_truncate(const Error& error, std::span<const Step> steps) {
+  return error.code() == "0A000" && std::any_of(steps.begin(), steps.end(), [](const Step& step) {
+           return step.operation() == Operation::truncate;
+         });
 }
 
 }  // namespace
@@ -76,6 +85,7 @@ void NativeSink::add(const Relation& relation, Change change) {
 void NativeSink::ask_for_shapes() {
   for (Step& step : steps_) {
     if (step.target->statements) continue;
+    settle();
     const auto& table = step.table();
     step.target->statements.emplace(table.plan(), table.key_columns(),
                                     native::shape_of(session_.connection(), table.plan()));
@@ -99,9 +109,7 @@ void NativeSink::begin() {
 void NativeSink::write(const Position& to) {
   ask_for_shapes();
   if (long_is_open_ || any_watched()) {
-    if (!long_is_open_) begin();
-    write_into_open(steps_, to.sequence);
-    hold_orphans(to.sequence);
+    spill(to.sequence);
     finish(to);
     long_is_open_ = false;
   } else {
@@ -112,17 +120,24 @@ void NativeSink::write(const Position& to) {
 
 void NativeSink::spill(std::uint64_t sequence) {
   ask_for_shapes();
-  if (!long_is_open_) begin();
-  long_is_open_ = true;
-  write_into_open(steps_, sequence);
-  hold_orphans(sequence);
-  forget_steps();
+  const bool watched = any_watched();
+  auto rows = watched ? watched_rows() : WatchedRows();
+  send_part(sequence);
+  settle();
+  if (watched) hold_orphans(rows, sequence);
+}
+
+void NativeSink::pass_on(std::uint64_t sequence) {
+  if (any_watched() || bytes_ > most_passed_on) return spill(sequence);
+  ask_for_shapes();
+  send_part(sequence);
 }
 
 void NativeSink::remove_ranges(const Relation& relation, const ChunkMap::Key& key,
                                const std::vector<KeyRange>& ranges) {
   auto plan = plans_.find(relation.table);
   if (plan == plans_.end()) return;
+  settle();
   for (const KeyRange& range : ranges) session_.connection().run(delete_range_sql(plan->second, key, range));
 }
 
@@ -132,37 +147,39 @@ bool NativeSink::any_watched() const {
   });
 }
 
-void NativeSink::hold_orphans(std::uint64_t sequence) {
-  std::map<const Target*, std::vector<Reject>> written;
+// Rows that were written, rows that went, and keys that changed.
+NativeSink::WatchedRows NativeSink::watched_rows() const {
+  WatchedRows watched;
+  const auto note = [](auto& rows, const Step& step, const Row& row) {
+    auto [entry, is_new] = rows.try_emplace(step.target);
+    if (is_new) entry->second.plan = step.table().plan();
+    entry->second.rows.push_back(step.table().named(row));
+  };
   for (const Step& step : steps_) {
     const bool writes = step.operation() == Operation::insert || step.operation() == Operation::update;
-    if (writes && orphans_.watches(step.table().plan()))
-      written[step.target].push_back(step.table().named(step.change.row));
-  }
-  for (const auto& [target, rows] : written)
-    orphans_.hold_orphans(session_.connection(), quarantine_, target->table.plan(), rows, sequence);
-  take_out_children(sequence);
-}
-
-// Of rows that went, and of keys that changed.
-void NativeSink::take_out_children(std::uint64_t sequence) {
-  std::map<const Target*, std::vector<Reject>> removed, moved;
-  for (const Step& step : steps_) {
-    for (const Target* truncated : step.truncated)
-      orphans_.take_out_children(session_.connection(), quarantine_, truncated->table.plan(), sequence);
+    if (writes && orphans_.watches(step.table().plan())) note(watched.written, step, step.change.row);
+    for (const Target* target : step.truncated) watched.truncated.push_back(target->table.plan());
     if (step.operation() == Operation::truncate || !orphans_.is_parent(step.table().plan())) continue;
     if (!step.change.before.empty()) {
-      removed[step.target].push_back(step.table().named(step.change.before));
-      moved[step.target].push_back(step.table().named(step.change.row));
+      note(watched.gone, step, step.change.before);
+      note(watched.moved, step, step.change.row);
     } else if (step.operation() == Operation::remove) {
-      removed[step.target].push_back(step.table().named(step.change.row));
+      note(watched.gone, step, step.change.row);
     }
   }
-  for (const auto& [target, rows] : moved)
-    orphans_.part_from_contributions(session_.connection(), quarantine_, target->table.plan(), rows,
-                                     sequence);
-  for (const auto& [target, rows] : removed)
-    orphans_.take_out_children(session_.connection(), quarantine_, target->table.plan(), rows, sequence);
+  return watched;
+}
+
+void NativeSink::hold_orphans(const WatchedRows& watched, std::uint64_t sequence) {
+  auto& target = session_.connection();
+  for (const auto& [of, written] : watched.written)
+    orphans_.hold_orphans(target, quarantine_, written.plan, written.rows, sequence);
+  for (const TablePlan& truncated : watched.truncated)
+    orphans_.take_out_children(target, quarantine_, truncated, sequence);
+  for (const auto& [of, moved] : watched.moved)
+    orphans_.part_from_contributions(target, quarantine_, moved.plan, moved.rows, sequence);
+  for (const auto& [of, gone] : watched.gone)
+    orphans_.take_out_children(target, quarantine_, gone.plan, gone.rows, sequence);
 }
 
 // All in one round trip. COMMIT is sent before the answers to what precedes it are known, and that is safe:
@@ -180,7 +197,7 @@ void NativeSink::write_at_once(const Position& to) {
     run_with_commit(std::move(all));
     written(to);
   } catch (const Error& error) {
-    if (!is_row_error(error) && !is_refused_truncate(error)) throw;
+    if (!is_row_error(error) && !is_refused_truncate(error, steps_)) throw;
     bool at_commit = !session_.connection().in_transaction();
     if (!at_commit) session_.connection().run("ROLLBACK");
     begin();
@@ -192,38 +209,61 @@ void NativeSink::write_at_once(const Position& to) {
   }
 }
 
-void NativeSink::write_into_open(std::span<const Step> steps, std::uint64_t sequence) {
-  auto& target = session_.connection();
+// While the server works at one part the next one is composed, from a quarantine in which none of its rows
+// was refused: if one is, both are done again.
+void NativeSink::send_part(std::uint64_t sequence) {
+  if (!std::exchange(long_is_open_, true)) begin();
   auto before = quarantine_.pending();
-  target.run("SAVEPOINT tidegate_part");
-  try {
-    target.pipeline(composer_.set_based(steps, sequence));
-    target.run("RELEASE SAVEPOINT tidegate_part");
-  } catch (const Error& error) {
-    if (!is_row_error(error) && !is_refused_truncate(error)) throw;
-    target.run("ROLLBACK TO SAVEPOINT tidegate_part; RELEASE SAVEPOINT tidegate_part");
-    quarantine_.restore(std::move(before));
-    write_after_refusal(error, steps, sequence);
+  auto commands = part_commands(sequence);
+  if (settle()) {
+    before = quarantine_.pending();
+    commands = part_commands(sequence);
   }
-  failpoint("apply-in-long-transaction");
+  auto done = std::async(std::launch::async, [&target = session_.connection(),
+                                              commands = std::move(commands)] { target.pipeline(commands); });
+  sent_.emplace(Sent{std::move(steps_), std::move(replaced_), sequence, std::move(before), std::move(done)});
+  forget_steps();
 }
 
-bool NativeSink::is_refused_truncate(const Error& error) const {
-  return error.code() == "0A000" && std::any_of(steps_.begin(), steps_.end(), [](const Step& step) {
-           return step.operation() == Operation::truncate;
-         });
+std::vector<postgres::Command> NativeSink::part_commands(std::uint64_t sequence) {
+  std::vector<postgres::Command> commands{{"SAVEPOINT tidegate_part", {}}};
+  for (auto& command : composer_.set_based(steps_, sequence)) commands.push_back(std::move(command));
+  commands.push_back({"RELEASE SAVEPOINT tidegate_part", {}});
+  return commands;
+}
+
+// Waits until the server is done with the part that was sent. True where it refused something of it: the part
+// was written in another way, and the quarantine's account is another.
+bool NativeSink::settle() {
+  if (!sent_) return false;
+  Sent part = std::move(*sent_);
+  sent_.reset();
+  auto& target = session_.connection();
+  bool refused = false;
+  try {
+    part.done.get();
+  } catch (const Error& error) {
+    if (!is_row_error(error) && !is_refused_truncate(error, part.steps)) throw;
+    target.run("ROLLBACK TO SAVEPOINT tidegate_part; RELEASE SAVEPOINT tidegate_part");
+    quarantine_.restore(std::move(part.before));
+    write_after_refusal(error, part.steps, part.sequence);
+    refused = true;
+  }
+  failpoint("apply-in-long-transaction");
+  return refused;
 }
 
 void NativeSink::write_after_refusal(const Error& error, std::span<const Step> steps,
                                      std::uint64_t sequence) {
   auto& target = session_.connection();
   auto before = quarantine_.pending();
+  const bool truncate = is_refused_truncate(error, steps);
   target.run("SAVEPOINT tidegate_in_order");
-  composer_.truncate_by_delete(is_refused_truncate(error));
+  composer_.truncate_by_delete(truncate);
   try {
     write_in_order(steps, sequence);
   } catch (const Error& in_order) {  // a row was refused first, and now the TRUNCATE
-    if (is_refused_truncate(error) || !is_refused_truncate(in_order)) throw;
+    if (truncate || !is_refused_truncate(in_order, steps)) throw;
     target.run("ROLLBACK TO SAVEPOINT tidegate_in_order");
     quarantine_.restore(std::move(before));
     composer_.truncate_by_delete(true);

@@ -1,7 +1,10 @@
 // The sink for a Postgres source; README.md says how it writes.
 #pragma once
 
+#include <future>
+#include <map>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -23,6 +26,7 @@ class NativeSink : public Sink {
   std::size_t bytes() const override { return bytes_; }
   void write(const Position& to) override;
   void spill(std::uint64_t sequence) override;
+  void pass_on(std::uint64_t sequence) override;
   void remove_ranges(const Relation& relation, const ChunkMap::Key& key,
                      const std::vector<KeyRange>& ranges) override;
 
@@ -32,8 +36,9 @@ class NativeSink : public Sink {
   void ask_for_shapes();
   void begin();
   void write_at_once(const Position& to);
-  void write_into_open(std::span<const native::Step> steps, std::uint64_t sequence);
-  bool is_refused_truncate(const Error& error) const;
+  std::vector<postgres::Command> part_commands(std::uint64_t sequence);
+  void send_part(std::uint64_t sequence);
+  bool settle();
   void write_after_refusal(const Error& error, std::span<const native::Step> steps, std::uint64_t sequence);
   void write_in_order(std::span<const native::Step> steps, std::uint64_t sequence);
   void refuse(const native::Step& step, const Error& error, std::uint64_t sequence);
@@ -41,8 +46,17 @@ class NativeSink : public Sink {
   void run_with_commit(std::vector<postgres::Command> commands);
   void written(const Position& to);
   bool any_watched() const;
-  void hold_orphans(std::uint64_t sequence);
-  void take_out_children(std::uint64_t sequence);
+  struct Watched {
+    TablePlan plan;
+    std::vector<Reject> rows;
+  };
+  // What a part did to rows whose parents or children are to be looked at behind it.
+  struct WatchedRows {
+    std::map<const native::Target*, Watched> written, gone;
+    std::vector<TablePlan> truncated;
+  };
+  WatchedRows watched_rows() const;
+  void hold_orphans(const WatchedRows& watched, std::uint64_t sequence);
   void forget_steps();
 
   TargetSession& session_;
@@ -57,6 +71,16 @@ class NativeSink : public Sink {
   std::vector<native::Step> steps_;
   std::size_t bytes_ = 0;
   bool long_is_open_ = false;
+  // A part of the long transaction that the server is at, as long as it may have to be written otherwise. The
+  // session is `done`'s until it is there.
+  struct Sent {
+    std::vector<native::Step> steps;
+    std::vector<std::unique_ptr<native::Target>> replaced;
+    std::uint64_t sequence = 0;
+    Quarantine::Pending before;
+    std::future<void> done;
+  };
+  std::optional<Sent> sent_;
 };
 
 }  // namespace tidegate

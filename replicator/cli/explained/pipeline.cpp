@@ -72,6 +72,15 @@ constexpr Explanation explanations[] = {
     {"source-replaced",
      "While tidegate ran, another file was put in the place of the source (a restored backup, say).",
      "Make sure that it is the right one and start tidegate again: it compares all rows before it goes on."},
+    {"spool-full",
+     "Transactions that are open at the source have more bytes of changes than [source] spool_limit, or than "
+     "the disk "
+     "of the state directory has room for. Nothing is lost: until tidegate connects again, the source's "
+     "server keeps "
+     "such transactions in its own pg_replslot until they commit, about as large as their WAL.",
+     "Look at pg_stat_activity for a transaction that should have ended. Where such transactions are usual, "
+     "raise "
+     "spool_limit; 0 leaves all of them to the source's server."},
     {"wal-impossible", "SQLite could not switch the source to WAL mode where it lies.",
      "Put it on a local disk, or run without --allow-wal."},
     {"wal-needed",

@@ -5,3 +5,4 @@ CREATE TABLE plain (id int PRIMARY KEY, v text);
 CREATE TABLE beside (id int PRIMARY KEY, v text);
 INSERT INTO t SELECT n, 'v' FROM generate_series(1, 1000) n;
 INSERT INTO plain SELECT n, 'v' FROM generate_series(1, 1000) n;
+CREATE TABLE whole (id int PRIMARY KEY);
