@@ -134,7 +134,7 @@ bool SqliteCapture::same_schema(sqlite::Database& live) {
 // is bounded by the read lock's time, and by this in memory.
 void SqliteCapture::fill_without_wal(const sqlite_wal::SnapshotChain::Cut& live,
                                      const ReadProgress& progress) {
-  std::size_t memory = 64 << 20;
+  std::size_t memory = capture::most_read_without_wal;
   ShadowFill fill(state_, progress);
   const auto tables = tables_to_fill();
   std::vector<std::vector<PlacedRow>> read;

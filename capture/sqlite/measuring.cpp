@@ -50,11 +50,12 @@ class Measuring {
   Measuring(std::vector<FilledTable>& tables, const ReadProgress& progress)
       : tables_(tables), progress_(progress) {}
 
-  // `whole`: tables are not split.
-  void plan(sqlite::Database& live, bool whole) {
+  // `alone`: without WAL, by one thread, and no more than may be read at once.
+  void plan(sqlite::Database& live, bool alone) {
+    if (alone) memory_ = capture::most_read_without_wal;
     for (std::size_t i = 0; i < tables_.size(); ++i) {
       const ShadowTable table(0, tables_[i].source, "");
-      if (whole || !table.found_by_rowid()) {
+      if (alone || !table.found_by_rowid()) {
         stretches_.push_back({i, std::nullopt});
         continue;
       }
@@ -67,7 +68,7 @@ class Measuring {
   // Until nothing is left. To be called by several threads, each with its own connection.
   void work(sqlite::Database& live) noexcept {
     try {
-      while (auto stretch = take()) add(*stretch, read(live, *stretch));
+      while (const auto stretch = take()) add(*stretch, read(live, *stretch));
     } catch (...) {
       std::lock_guard lock(mutex_);
       if (!failure_) failure_ = std::current_exception();
@@ -84,7 +85,13 @@ class Measuring {
     return stretches_[next_++];
   }
 
-  TableMeasure read(sqlite::Database& live, const Stretch& stretch) const {
+  void take_memory(const Row& row, const sqlite::Database& live) {
+    const std::size_t bytes = size_in_memory(row);
+    if (bytes > *memory_) throw capture::wal_needed(live.path());
+    *memory_ -= bytes;
+  }
+
+  TableMeasure read(sqlite::Database& live, const Stretch& stretch) {
     const SourceTable& source = tables_[stretch.table].source;
     const ShadowTable table(0, source, "");
     auto rows = live.prepare(table.select_live(stretch.rowids ? ShadowTable::Rows::in_rowid_range
@@ -94,6 +101,7 @@ class Measuring {
     const std::size_t hidden = static_cast<std::size_t>(table.width()) - source.columns.size();
     for (Row row; rows.step(); ++measured.rows) {
       rows.read_row(row, 0, table.width());
+      if (memory_) take_memory(row, live);
       for (std::size_t i = hidden; i < row.size(); ++i) measure(measured.columns[i - hidden], row[i]);
     }
     return measured;
@@ -112,6 +120,7 @@ class Measuring {
   std::mutex mutex_;
   std::size_t next_ = 0;
   std::exception_ptr failure_;
+  std::optional<std::size_t> memory_;  // what is left; absent: any number of bytes
 };
 
 // A connection and a snapshot of its own. One that shows another schema leaves the work to the others.

@@ -28,7 +28,8 @@ struct FilledTable {
 using ReadProgress = std::function<void(const std::string& table, std::uint64_t rows)>;
 
 // The tables are those of one read snapshot. In WAL mode what is committed while they are read is measured or
-// not, as if it had come a moment later. Without WAL throws Refused where reading takes over 100 ms.
+// not, as if it had come a moment later. Without WAL throws Refused where reading takes over 100 ms, or all
+// of it more than 64 MiB.
 std::vector<FilledTable> measure_source(const CaptureOptions& options, const ReadProgress& progress);
 
 }  // namespace tidegate
