@@ -33,9 +33,10 @@ struct Chunk {
 class SnapshotReader {
  public:
   virtual ~SnapshotReader() = default;
-  // Rows after `after` (empty: from the first), no more than `max_rows` and about `max_bytes`.
-  virtual Chunk read_chunk(const std::string& table, const Row& after, std::size_t max_rows,
-                           std::size_t max_bytes) = 0;
+  // Rows after `after` (empty: from the first), no more than `max_rows` and about `max_bytes`, into `into`,
+  // whose memory is used again. False where so much is not there yet, and more is to come.
+  virtual bool read_chunk(const std::string& table, const Row& after, std::size_t max_rows,
+                          std::size_t max_bytes, Chunk& into) = 0;
   virtual std::uint64_t count(const std::string& table) = 0;
 
   struct RowAt {

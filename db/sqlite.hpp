@@ -105,6 +105,9 @@ class Statement {
   Statement& bind(int parameter, std::int64_t value);
   Statement& bind(int parameter, std::string_view text);
   Statement& bind_blob(int parameter, std::string_view bytes);
+  // The columns of the row that `from` stands at become the parameters 1, 2, … as they are. Returns the bytes
+  // of texts and blobs, and eight for each other value.
+  std::size_t bind_columns(const Statement& from);
   template <typename... Args>
   Statement& bind_all(const Args&... args) {
     int parameter = 0;

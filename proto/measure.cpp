@@ -1,5 +1,7 @@
 // Called for every value of every table: no allocation, and each check only where the first characters allow
 // it.
+#include "proto/measure.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -7,7 +9,6 @@
 
 #include "proto/iso_time.hpp"
 #include "proto/json_text.hpp"
-#include "proto/table.hpp"
 #include "proto/text.hpp"
 
 namespace tidegate {
@@ -97,6 +98,40 @@ void add(ColumnMeasure& into, const Blob&) {
 
 void measure(ColumnMeasure& into, const Value& value) {
   std::visit([&](const auto& held) { add(into, held); }, value);
+}
+
+namespace {
+
+// The smallest and the largest of both, where either counted any.
+template <typename Number>
+void unite_ends(Number& least, Number& most, bool any, Number other_least, Number other_most,
+                bool other_any) {
+  if (!other_any) return;
+  least = any ? std::min(least, other_least) : other_least;
+  most = any ? std::max(most, other_most) : other_most;
+}
+
+void unite(ColumnMeasure& into, const ColumnMeasure& other) {
+  unite_ends(into.min_integer, into.max_integer, into.integers > 0, other.min_integer, other.max_integer,
+             other.integers > 0);
+  unite_ends(into.min_real, into.max_real, into.reals > into.infinite_reals, other.min_real, other.max_real,
+             other.reals > other.infinite_reals);
+  for (auto count : {&ColumnMeasure::nulls, &ColumnMeasure::integers, &ColumnMeasure::reals,
+                     &ColumnMeasure::texts, &ColumnMeasure::blobs, &ColumnMeasure::integers_0_or_1,
+                     &ColumnMeasure::whole_reals, &ColumnMeasure::infinite_reals, &ColumnMeasure::empty_texts,
+                     &ColumnMeasure::texts_with_nul, &ColumnMeasure::texts_invalid_utf8,
+                     &ColumnMeasure::numeric_texts, &ColumnMeasure::iso_datetimes, &ColumnMeasure::iso_dates,
+                     &ColumnMeasure::iso_times, &ColumnMeasure::zero_dates, &ColumnMeasure::invalid_json})
+    into.*count += other.*count;
+  into.max_text_length = std::max(into.max_text_length, other.max_text_length);
+  add_digits(into, other.max_integral_digits, other.max_fraction_digits);
+}
+
+}  // namespace
+
+void unite(TableMeasure& into, const TableMeasure& other) {
+  into.rows += other.rows;
+  for (std::size_t i = 0; i < into.columns.size(); ++i) unite(into.columns[i], other.columns[i]);
 }
 
 }  // namespace tidegate

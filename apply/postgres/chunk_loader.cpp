@@ -24,8 +24,13 @@ std::vector<LoadedChunk> loaded_chunks(TargetSession& session) {
   return chunks;
 }
 
-ChunkLoader::Lines ChunkLoader::encode_lines(const RowMapper& mapper, const std::vector<Row>& rows) {
-  Lines lines;
+ChunkLoader::Lines ChunkLoader::encode_lines(const RowMapper& mapper, const std::vector<Row>& rows,
+                                             Lines reuse) {
+  Lines lines = std::move(reuse);
+  lines.text.clear();
+  lines.starts.clear();
+  lines.rows.clear();
+  lines.rejects.clear();
   for (const Row& row : rows) {
     Reject why;
     std::size_t start = lines.text.size();
@@ -139,7 +144,7 @@ bool ChunkLoader::widen_for(const RowMapper& mapper, const Lines& lines) {
 }
 
 void ChunkLoader::fit(const RowMapper& mapper, const std::vector<Row>& rows, Lines& lines) {
-  if (widen_for(mapper, lines)) lines = encode_lines(mapper, rows);
+  if (widen_for(mapper, lines)) lines = encode_lines(mapper, rows, std::move(lines));
 }
 
 std::uint64_t ChunkLoader::load(const RowMapper& mapper, Lines& lines, const LoadedChunk& chunk) {

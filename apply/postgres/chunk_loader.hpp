@@ -39,8 +39,8 @@ class ChunkLoader {
     std::vector<const Row*> rows;
     std::vector<Reject> rejects;
   };
-  // Pure, so that the next chunk can be encoded while one is being copied.
-  static Lines encode_lines(const RowMapper& mapper, const std::vector<Row>& rows);
+  // Pure, so that the next chunk can be encoded while one is being copied. `reuse` gives its memory.
+  static Lines encode_lines(const RowMapper& mapper, const std::vector<Row>& rows, Lines reuse = {});
   // Widens columns that the rows need wider, and encodes them again. Changes the mapper's plan: nobody may be
   // encoding by it.
   void fit(const RowMapper& mapper, const std::vector<Row>& rows, Lines& lines);

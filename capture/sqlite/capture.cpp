@@ -1,13 +1,13 @@
 #include "capture/sqlite/capture.hpp"
 
 #include <algorithm>
-#include <future>
 
 #include "capture/sqlite/catalog.hpp"
 #include "capture/sqlite/key_sample.hpp"
 #include "capture/sqlite/live_read.hpp"
 #include "capture/sqlite/recorder.hpp"
 #include "capture/sqlite/schema_delta.hpp"
+#include "capture/sqlite/shadow_fill.hpp"
 #include "db/failpoint.hpp"
 
 namespace tidegate {
@@ -30,29 +30,6 @@ std::int64_t now_us() {
 
 std::vector<SourceTable> tables_of(sqlite::Database& live, const CaptureOptions& options) {
   return capture::read_catalog(live, options.include, options.exclude);
-}
-
-// Visits every row of the live table.
-template <typename Visit>
-void scan(sqlite::Database& live, const ShadowTable& table, Visit visit) {
-  auto rows = live.prepare(table.select_live(ShadowTable::Rows::in_any_order));
-  Row row;
-  while (rows.step()) {
-    rows.read_row(row, 0, table.width());
-    visit(row);
-  }
-}
-
-void measure_row(const ShadowTable& table, const Row& row, TableMeasure& into) {
-  std::size_t hidden = row.size() - table.source().columns.size();
-  ++into.rows;
-  for (std::size_t i = hidden; i < row.size(); ++i) measure(into.columns[i - hidden], row[i]);
-}
-
-FilledTable unmeasured(SourceTable source) {
-  FilledTable table{std::move(source), {}};
-  table.measure.columns.resize(table.source.columns.size());
-  return table;
 }
 
 }  // namespace
@@ -80,6 +57,10 @@ SqliteCapture::~SqliteCapture() = default;
 
 bool SqliteCapture::filled() {
   return state_.integer("SELECT count(*) FROM capture") == 1;
+}
+
+bool SqliteCapture::fill_begun() {
+  return filled() || !tables_.empty();
 }
 
 std::chrono::microseconds SqliteCapture::poll_interval() const {
@@ -119,128 +100,81 @@ void within_snapshot(const std::string& path, sqlite_wal::SnapshotChain& chain, 
 
 }  // namespace
 
-namespace {
-
-// The live table in batches. One thread at a time may call next().
-class TableScan {
- public:
-  TableScan(sqlite::Database& live, const ShadowTable& table)
-      : table_(table), rows_(live.prepare(select_all_live(live, table))) {}
-
-  // Empty at the end.
-  std::vector<PlacedRow> next() {
-    std::vector<PlacedRow> batch;
-    std::size_t bytes = 0;
-    while (!at_end_ && batch.size() < max_rows && bytes < max_bytes) {
-      at_end_ = !rows_.step();
-      if (at_end_) break;
-      table_.read(rows_, batch.emplace_back());
-      bytes += size_in_memory(batch.back().row);
-    }
-    bytes_ += bytes;
-    return batch;
-  }
-  std::size_t bytes() const { return bytes_; }  // so far
-
- private:
-  // Two batches are in memory at a time; a batch is worth the start of a thread.
-  static constexpr std::size_t max_rows = 8192, max_bytes = 4 << 20;
-  const ShadowTable& table_;
-  sqlite::Statement rows_;
-  std::size_t bytes_ = 0;
-  bool at_end_ = false;
-};
-
-}  // namespace
-
-// Empty batches end it.
-void SqliteCapture::fill_shadow(FilledTable& into, const Batches& next, const Progress& progress) {
-  ShadowTable table = Shadow::add(state_, into.source);
-  auto insert = state_.prepare(table.insert_sql());
-  std::uint64_t written = 0;
-  for (auto batch = next(); !batch.empty(); batch = next()) {
-    for (const PlacedRow& row : batch) {
-      table.bind_all(insert, row);
-      insert.run();
-    }
-    progress(into.source.name, written += batch.size());
-  }
-  Shadow::index(state_, table);
+std::vector<FilledTable> SqliteCapture::begin_fill(const ReadProgress& progress) {
+  auto measured = measure_source(options_, progress);
+  if (filled() || !Shadow::is_empty(state_)) return measured;
+  sqlite::Transaction transaction(state_, sqlite::Transaction::Kind::immediate);
+  Shadow::remove_all(state_);
+  for (const FilledTable& table : measured)
+    Shadow::to_be_filled(state_, Shadow::add(state_, table.source), table.measure.rows);
+  transaction.commit();
+  tables_ = Shadow::load(state_);
+  return measured;
 }
 
-// Reading and measuring the next batch goes on while one is written.
-void SqliteCapture::fill_table(sqlite::Database& live, FilledTable& into, const Progress& progress) {
-  ShadowTable table(0, into.source, "");
-  TableScan scan(live, table);
-  auto read = [&] {
-    auto batch = scan.next();
-    for (const PlacedRow& row : batch) measure_row(table, row.row, into.measure);
-    return batch;
-  };
-  auto coming = std::async(std::launch::async, read);
-  auto next = [&] {
-    auto batch = coming.get();
-    if (!batch.empty()) coming = std::async(std::launch::async, read);
-    return batch;
-  };
-  fill_shadow(into, next, progress);
+std::vector<ShadowTable> SqliteCapture::tables_to_fill() {
+  std::vector<ShadowTable> tables;
+  for (const ShadowTable& table : tables_) {
+    if (Shadow::rows_to_fill(state_, table)) tables.push_back(table);
+  }
+  return tables;
+}
+
+bool SqliteCapture::same_schema(sqlite::Database& live) {
+  const auto now = tables_of(live, options_);
+  const bool same = std::equal(tables_.begin(), tables_.end(), now.begin(), now.end(),
+                               [](const ShadowTable& known, const SourceTable& table) {
+                                 return known.fingerprint() == capture::fingerprint(table);
+                               });
+  if (same) schema_version_ = live.integer("PRAGMA schema_version");
+  return same;
 }
 
 // Without WAL writers wait while we read, so all is read before the first row is written: what that may take
 // is bounded by the read lock's time, and by this in memory.
-SqliteCapture::ReadTable SqliteCapture::read_table(sqlite::Database& live, SourceTable source,
-                                                   std::size_t& memory) {
-  constexpr std::size_t max_memory = 64 << 20;
-  ReadTable read{unmeasured(std::move(source)), {}};
-  ShadowTable table(0, read.table.source, "");
-  TableScan scan(live, table);
-  for (auto batch = scan.next(); !batch.empty(); batch = scan.next()) {
-    read.batches.push_back(std::move(batch));
-    if (memory + scan.bytes() > max_memory) throw capture::wal_needed(options_.path);
-  }
-  memory += scan.bytes();
-  return read;
+void SqliteCapture::fill_without_wal(const sqlite_wal::SnapshotChain::Cut& live,
+                                     const ReadProgress& progress) {
+  std::size_t memory = capture::most_read_without_wal;
+  ShadowFill fill(state_, progress);
+  const auto tables = tables_to_fill();
+  std::vector<std::vector<PlacedRow>> read;
+  for (const ShadowTable& table : tables) read.push_back(fill.read_all(live.connection, table, memory));
+  chain_->accept();  // ends the read lock
+  for (std::size_t i = 0; i < tables.size(); ++i) fill.fill(tables[i], read[i]);
 }
 
-void SqliteCapture::fill_from_memory(ReadTable& read, const Progress& progress) {
-  ShadowTable table(0, read.table.source, "");
-  auto next = [&, at = std::size_t{0}]() mutable {
-    if (at == read.batches.size()) return std::vector<PlacedRow>();
-    auto batch = std::move(read.batches[at++]);
-    for (const PlacedRow& row : batch) measure_row(table, row.row, read.table.measure);
-    return batch;
-  };
-  fill_shadow(read.table, next, progress);
+void SqliteCapture::fill_tables(const sqlite_wal::SnapshotChain::Cut& live, const ReadProgress& progress) {
+  if (!live.wal) return fill_without_wal(live, progress);
+  for (const ShadowTable& table : tables_to_fill()) ShadowFill(state_, progress).fill(live.connection, table);
 }
 
-std::vector<FilledTable> SqliteCapture::fill(const Progress& progress) {
-  std::vector<FilledTable> filled;
-  std::vector<ReadTable> read;  // without WAL
+// The rest is left to the cut that compares everything: it carries the new schema, too.
+void SqliteCapture::leave_unfilled() {
   sqlite::Transaction transaction(state_, sqlite::Transaction::Kind::immediate);
+  for (const ShadowTable& table : tables_to_fill()) {
+    Shadow::index(state_, table);
+    Shadow::is_filled(state_, table);
+  }
+  transaction.commit();
+}
+
+void SqliteCapture::fill(const ReadProgress& progress) {
+  bool one_snapshot = Shadow::is_empty(state_);
   auto live = snapshot();
   within_snapshot(options_.path, *chain_, live.connection, [&] {
-    schema_version_ = live.connection.integer("PRAGMA schema_version");
-    std::size_t memory = 0;
-    for (SourceTable& source : tables_of(live.connection, options_)) {
-      if (live.wal) {
-        fill_table(live.connection, filled.emplace_back(unmeasured(std::move(source))), progress);
-      } else {
-        read.push_back(read_table(live.connection, std::move(source), memory));
-      }
-    }
+    const bool same = same_schema(live.connection);
+    one_snapshot = one_snapshot && same;
+    same ? fill_tables(live, progress) : leave_unfilled();
   });
-  if (!live.wal) chain_->accept();  // ends the read lock
-  for (ReadTable& each : read) {
-    fill_from_memory(each, progress);
-    filled.push_back(std::move(each.table));
+  if (!one_snapshot) {
+    chain_->release();
+    cut();
   }
+  sqlite::Transaction transaction(state_, sqlite::Transaction::Kind::immediate);
   save(reached_);
-  failpoint("capture-before-fill-commit");
+  failpoint("capture-before-fill-ends");
   transaction.commit();
-  failpoint("capture-after-fill-commit");
-  if (chain_->holds_snapshot()) chain_->accept();
-  tables_ = Shadow::load(state_);
-  return filled;
+  if (one_snapshot && chain_->holds_snapshot()) chain_->accept();
 }
 
 void SqliteCapture::save(const Reached& reached) {
@@ -449,32 +383,6 @@ std::uint64_t SqliteCapture::absorb(bool everything) {
   commit(transaction);
   if (chain_->holds_snapshot()) chain_->accept();
   return changes.changes();
-}
-
-namespace {
-
-std::vector<FilledTable> measure_all(sqlite::Database& live, const CaptureOptions& options,
-                                     const SqliteCapture::Progress& progress) {
-  std::vector<FilledTable> measured;
-  live.execute("BEGIN");
-  for (SourceTable& source : tables_of(live, options)) {
-    FilledTable& into = measured.emplace_back(unmeasured(std::move(source)));
-    ShadowTable table(0, into.source, "");
-    scan(live, table, [&](const Row& row) { measure_row(table, row, into.measure); });
-    progress(into.source.name, into.measure.rows);
-  }
-  live.execute("ROLLBACK");
-  return measured;
-}
-
-}  // namespace
-
-std::vector<FilledTable> measure_source(const CaptureOptions& options,
-                                        const SqliteCapture::Progress& progress) {
-  std::vector<FilledTable> measured;
-  capture::read_live(options.path,
-                     [&](sqlite::Database& live) { measured = measure_all(live, options, progress); });
-  return measured;
 }
 
 }  // namespace tidegate

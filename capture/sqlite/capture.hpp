@@ -12,28 +12,17 @@
 #include <vector>
 
 #include "capture/source.hpp"
+#include "capture/sqlite/measuring.hpp"
 #include "capture/sqlite/narrowing/snapshot_chain.hpp"
 #include "capture/sqlite/shadow.hpp"
 #include "db/error.hpp"
 
 namespace tidegate {
 
-struct CaptureOptions {
-  std::string path;
-  std::vector<std::string> include{"*"}, exclude;
-  bool carry_schema_changes = true;  // false: any change of the schema pauses
-  bool may_write_barrier = false;    // the app's writers wait for a short lock ([source] writers = "waits")
-};
-
 // The source's schema changed in a way that an operator must look at. Capture has not moved; nothing is lost.
 class SchemaNeedsOperator : public Refused {
  public:
   using Refused::Refused;
-};
-
-struct FilledTable {
-  SourceTable source;
-  TableMeasure measure;
 };
 
 class Recorder;
@@ -53,11 +42,16 @@ class SqliteCapture {
   SqliteCapture(const CaptureOptions& options, sqlite::Database& state, Outbox& outbox);
   ~SqliteCapture();
 
-  // Copies every table into the shadow from one read snapshot, measuring each value on the way; one
-  // transaction, so a crash leaves nothing. Without WAL throws Refused where reading takes over 100 ms.
-  // `progress` hears the table and the rows copied so far.
-  using Progress = std::function<void(const std::string& table, std::uint64_t rows)>;
-  std::vector<FilledTable> fill(const Progress& progress);
+  // What every table holds. As long as nothing of the shadow can have been read, its tables are made anew,
+  // and empty, after these; in one transaction, so a crash leaves the tables of before.
+  std::vector<FilledTable> begin_fill(const ReadProgress& progress);
+  // The shadow's tables are there.
+  bool fill_begun();
+  // Copies every table into the shadow from one read snapshot (shadow_fill.hpp). Goes on where an earlier
+  // call ended; what was filled from several snapshots, or has another schema by now, is made one state of
+  // the source by a cut, before filled() is true. Without WAL throws Refused where reading takes over 100 ms.
+  // `progress` is called after each step, when that can be read.
+  void fill(const ReadProgress& progress);
   bool filled();
 
   struct Cut {
@@ -102,15 +96,11 @@ class SqliteCapture {
   };
   sqlite_wal::SnapshotChain::Cut snapshot(sqlite::Database* twin = nullptr);
   Cut cut(HeldCut* held);
-  using Batches = std::function<std::vector<PlacedRow>()>;
-  struct ReadTable {
-    FilledTable table;
-    std::vector<std::vector<PlacedRow>> batches;
-  };
-  void fill_shadow(FilledTable& into, const Batches& next, const Progress& progress);
-  void fill_table(sqlite::Database& live, FilledTable& into, const Progress& progress);
-  ReadTable read_table(sqlite::Database& live, SourceTable source, std::size_t& memory);
-  void fill_from_memory(ReadTable& read, const Progress& progress);
+  bool same_schema(sqlite::Database& live);
+  void fill_tables(const sqlite_wal::SnapshotChain::Cut& live, const ReadProgress& progress);
+  void fill_without_wal(const sqlite_wal::SnapshotChain::Cut& live, const ReadProgress& progress);
+  std::vector<ShadowTable> tables_to_fill();
+  void leave_unfilled();
   void carry_schema_changes(sqlite::Database& live);
   void refuse_schema_changes(sqlite::Database& live);
   bool take_over(const SourceTable& now);
@@ -132,9 +122,5 @@ class SqliteCapture {
   bool wal_ = false;  // as the last snapshot found the file
   std::int64_t schema_version_ = -1;
 };
-
-// The rows and measures of every table, without any state: what `plan` and `doctor` look at.
-std::vector<FilledTable> measure_source(const CaptureOptions& options,
-                                        const SqliteCapture::Progress& progress);
 
 }  // namespace tidegate

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <string>
 
@@ -13,6 +14,9 @@ namespace tidegate::capture {
 
 // Without WAL a reader makes the app's commit wait, and fail after its own timeout; this is short beside any.
 inline constexpr std::chrono::milliseconds longest_read_lock_without_wal{100};
+
+// What is read at once there is kept in memory until it is written: more than this is refused as well.
+inline constexpr std::size_t most_read_without_wal = 64 << 20;
 
 // A connection that cannot write.
 sqlite::Database open_live(const std::string& path);

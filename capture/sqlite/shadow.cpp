@@ -106,12 +106,15 @@ std::string ShadowTable::select_live(Rows rows) const {
   if (rows == Rows::in_rowid_range) {
     return fmt::format("{0} WHERE {1} BETWEEN ?1 AND ?2 ORDER BY {1}", select, rowid_);
   }
+  if (rows == Rows::behind_rowid) return fmt::format("{0} WHERE {1} > ?1 ORDER BY {1}", select, rowid_);
   return fmt::format("{}{} ORDER BY {}", select, rows == Rows::all_sorted ? " NOT INDEXED" : "",
                      live_order());
 }
 
 std::string ShadowTable::select_rowid_ends() const {
-  return fmt::format("SELECT min({0}), max({0}) FROM main.{1}", rowid_, sqlite::quoted(source_.name));
+  // One at a time SQLite finds them without reading the table.
+  return fmt::format("SELECT (SELECT min({0}) FROM main.{1}), (SELECT max({0}) FROM main.{1})", rowid_,
+                     sqlite::quoted(source_.name));
 }
 
 std::string ShadowTable::select_key_from_rowid() const {
@@ -129,6 +132,10 @@ std::string ShadowTable::select_shadow(Rows rows) const {
     return fmt::format("{0} WHERE {1} BETWEEN ?1 AND ?2 ORDER BY {1}", select, rowid);
   }
   return fmt::format("{} ORDER BY {}", select, shadow_key(", ", ""));
+}
+
+std::string ShadowTable::select_shadow_end() const {
+  return fmt::format("SELECT max({}) FROM {}", shadow_key("", ""), name_);
 }
 
 std::string ShadowTable::select_shadow_after() const {
@@ -185,7 +192,8 @@ void Shadow::create_tables(sqlite::Database& state) {
   state.execute(
       "CREATE TABLE IF NOT EXISTS source_tables ("
       " id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, fingerprint TEXT NOT NULL, description BLOB NOT "
-      "NULL)");
+      "NULL);"
+      "CREATE TABLE IF NOT EXISTS tables_to_fill (id INTEGER PRIMARY KEY, rows INTEGER NOT NULL)");
 }
 
 std::vector<ShadowTable> Shadow::load(sqlite::Database& state) {
@@ -207,6 +215,39 @@ ShadowTable Shadow::add(sqlite::Database& state, const SourceTable& source) {
   insert.bind(3, std::string_view(table.fingerprint())).bind_blob(4, encode(source)).run();
   state.execute(table.create_sql());
   return table;
+}
+
+void Shadow::to_be_filled(sqlite::Database& state, const ShadowTable& table, std::uint64_t rows) {
+  state.prepare("INSERT INTO tables_to_fill VALUES (?, ?)")
+      .bind(1, static_cast<std::int64_t>(table.id()))
+      .bind(2, static_cast<std::int64_t>(rows))
+      .run();
+}
+
+std::optional<std::uint64_t> Shadow::rows_to_fill(sqlite::Database& state, const ShadowTable& table) {
+  auto rows = state.prepare("SELECT rows FROM tables_to_fill WHERE id = ?");
+  rows.bind(1, static_cast<std::int64_t>(table.id()));
+  return rows.step() ? std::optional(static_cast<std::uint64_t>(rows.integer(0))) : std::nullopt;
+}
+
+void Shadow::is_filled(sqlite::Database& state, const ShadowTable& table) {
+  state.prepare("DELETE FROM tables_to_fill WHERE id = ?")
+      .bind(1, static_cast<std::int64_t>(table.id()))
+      .run();
+}
+
+bool Shadow::is_empty(sqlite::Database& state) {
+  for (const ShadowTable& table : load(state)) {
+    if (!rows_to_fill(state, table) ||
+        state.integer("SELECT EXISTS (SELECT 1 FROM " + table.name() + ")") != 0)
+      return false;
+  }
+  return true;
+}
+
+void Shadow::remove_all(sqlite::Database& state) {
+  for (const ShadowTable& table : load(state)) state.execute("DROP TABLE " + table.name());
+  state.execute("DELETE FROM source_tables; DELETE FROM tables_to_fill");
 }
 
 void Shadow::index(sqlite::Database& state, const ShadowTable& table) {
@@ -238,34 +279,43 @@ const ShadowTable& ShadowReader::table(const std::string& name) {
   throw Error("table " + name + " is not in the shadow", "", Advice::stop);
 }
 
-std::uint64_t ShadowReader::position() {
+std::uint64_t ShadowReader::end() {
   return static_cast<std::uint64_t>(state_.integer("SELECT coalesce(max(seq), 0) FROM journal"));
 }
 
-Chunk ShadowReader::read_chunk(const std::string& name, const Row& after, std::size_t max_rows,
-                               std::size_t max_bytes) {
+bool ShadowReader::read_chunk(const std::string& name, const Row& after, std::size_t max_rows,
+                              std::size_t max_bytes, Chunk& into) {
   sqlite::Transaction snapshot(state_);
   const ShadowTable& source = table(name);
-  Chunk chunk;
-  chunk.position = position();
+  into.position = end();
+  into.to.clear();
   auto rows = state_.prepare(after.empty() ? source.select_shadow(ShadowTable::Rows::all)
                                            : source.select_shadow_after());
   int parameter = 0;
   for (const Value& value : after) rows.bind(++parameter, value);
   if (!after.empty()) rows.bind(++parameter, static_cast<std::int64_t>(max_rows));
-  std::size_t bytes = 0;
-  while (chunk.rows.size() < max_rows && bytes < max_bytes) {
-    if (!rows.step()) break;
-    rows.read_row(chunk.rows.emplace_back(), 0, source.width());
-    bytes += size_in_memory(chunk.rows.back());
+  std::size_t count = 0, bytes = 0;
+  for (; count < max_rows && bytes < max_bytes && rows.step(); ++count) {
+    if (count == into.rows.size()) into.rows.emplace_back();
+    rows.read_row(into.rows[count], 0, source.width());
+    bytes += size_in_memory(into.rows[count]);
   }
-  bool full = chunk.rows.size() >= max_rows || bytes >= max_bytes;
-  if (full) chunk.to = key_of(source.relation(), chunk.rows.back());
-  return chunk;
+  into.rows.resize(count);
+  if (count >= max_rows || bytes >= max_bytes) {
+    into.to = key_of(source.relation(), into.rows.back());
+    return true;
+  }
+  return !Shadow::rows_to_fill(state_, source);
 }
 
 std::uint64_t ShadowReader::count(const std::string& name) {
-  return static_cast<std::uint64_t>(state_.integer("SELECT count(*) FROM " + table(name).name()));
+  const ShadowTable& source = table(name);
+  if (auto rows = Shadow::rows_to_fill(state_, source)) return *rows;
+  return static_cast<std::uint64_t>(state_.integer("SELECT count(*) FROM " + source.name()));
+}
+
+bool ShadowReader::is_whole() {
+  return state_.integer("SELECT EXISTS (SELECT 1 FROM capture)") != 0;
 }
 
 SnapshotReader::RowAt ShadowReader::read_row(const std::string& name, const Row& key) {
@@ -274,7 +324,7 @@ SnapshotReader::RowAt ShadowReader::read_row(const std::string& name, const Row&
   auto rows = state_.prepare(source.select_shadow_row());
   int parameter = 0;
   for (const Value& value : key) rows.bind(++parameter, value);
-  RowAt found{std::nullopt, position()};
+  RowAt found{std::nullopt, end()};
   if (rows.step()) rows.read_row(found.row.emplace(), 0, source.width());
   return found;
 }

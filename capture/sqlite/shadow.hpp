@@ -4,6 +4,7 @@
 // row had in the source at the last cut, so that a range of rowids finds its rows. It is no part of events.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,12 +38,14 @@ class ShadowTable {
   // The rows' columns, then `rid` where it is kept. All rows in key order, for the live table as SQLite plans
   // it or by sorting (key_sample.hpp chooses); within two bound rowids in the order of the rowids; or all in
   // whatever order is cheapest.
-  enum class Rows { all, all_sorted, in_rowid_range, in_any_order };
+  // Those behind a bound rowid come in the order of the rowids as well.
+  enum class Rows { all, all_sorted, in_rowid_range, behind_rowid, in_any_order };
   std::string select_live(Rows rows) const;
   // The smallest and the largest rowid; the key of the first row from a bound rowid on.
   std::string select_rowid_ends() const;
   std::string select_key_from_rowid() const;
   std::string select_shadow(Rows rows) const;
+  std::string select_shadow_end() const;  // the largest rowid, where that is the key
   // From behind a bound key on, with a bound row limit as the last parameter.
   std::string select_shadow_after() const;
   std::string select_shadow_row() const;
@@ -86,6 +89,14 @@ class Shadow {
   static ShadowTable add(sqlite::Database& state, const SourceTable& source);
   // To be called once for each added table, after it was filled.
   static void index(sqlite::Database& state, const ShadowTable& table);
+  // While the first fill lasts: a table of so many rows whose shadow has not all of them, until it
+  // is_filled().
+  static void to_be_filled(sqlite::Database& state, const ShadowTable& table, std::uint64_t rows);
+  static void is_filled(sqlite::Database& state, const ShadowTable& table);
+  static std::optional<std::uint64_t> rows_to_fill(sqlite::Database& state, const ShadowTable& table);
+  // No row of any table was ever there for a reader, nor was a table said to have none.
+  static bool is_empty(sqlite::Database& state);
+  static void remove_all(sqlite::Database& state);
   // The source's table got columns at its end (their values in the shadow are NULL until compared), or only
   // its indexes, constraints or other facts changed.
   static ShadowTable extend(sqlite::Database& state, const ShadowTable& before, const SourceTable& now);
@@ -96,16 +107,18 @@ class Shadow {
 class ShadowReader : public SnapshotReader {
  public:
   explicit ShadowReader(const std::string& state_path);
-  Chunk read_chunk(const std::string& table, const Row& after, std::size_t max_rows,
-                   std::size_t max_bytes) override;
-  std::uint64_t count(const std::string& table) override;
+  bool read_chunk(const std::string& table, const Row& after, std::size_t max_rows, std::size_t max_bytes,
+                  Chunk& into) override;
+  std::uint64_t count(const std::string& table) override;  // as measured, while the table is being filled
+  // The shadow is one state of the source: not before the end of the first fill.
+  bool is_whole();
+  std::uint64_t end();  // the journal's last sequence
   RowAt read_row(const std::string& table, const Row& key) override;
   std::vector<ShadowTable> tables() { return Shadow::load(state_); }
   const Relation& relation(const std::string& name) { return table(name).relation(); }
 
  private:
   const ShadowTable& table(const std::string& name);
-  std::uint64_t position();
 
   sqlite::Database state_;
   std::vector<ShadowTable> tables_;

@@ -66,10 +66,16 @@ void CaptureWorker::reopen() {
 
 std::optional<PlannedPipeline> CaptureWorker::open(bool approved) {
   switch_to_wal(settings_);
-  auto filled = fill();
-  if (!filled && approved) return std::nullopt;
-  if (!filled) filled = measure_source(capture_options(settings_), [](const std::string&, std::uint64_t) {});
-  return plan_pipeline(*filled, settings_);
+  reopen();
+  if (approved && capture_->fill_begun()) return std::nullopt;
+  coordination_.update([](Status& status) { status.step = "reading the source"; });
+  auto measured = capture_->begin_fill([this](const std::string& table, std::uint64_t rows) {
+    if (coordination_.stop_token().stop_requested()) throw Refused("stopped while reading the source");
+    coordination_.update([&](Status& status) {
+      status.step = "reading the source: table " + table + ", " + std::to_string(rows) + " rows";
+    });
+  });
+  return plan_pipeline(measured, settings_);
 }
 
 std::unique_ptr<SourceView> CaptureWorker::view() {
@@ -80,23 +86,16 @@ std::unique_ptr<verify::Prover> CaptureWorker::prover(ApplyHold& hold) {
   return verify::make_sqlite_prover(settings_, *this, hold);
 }
 
-std::optional<std::vector<FilledTable>> CaptureWorker::fill() {
-  reopen();
-  if (capture_->filled()) return std::nullopt;
-  coordination_.update([](Status& status) { status.step = "reading the source"; });
+void CaptureWorker::fill() {
   auto began = std::chrono::steady_clock::now();
-  auto filled = capture_->fill([this](const std::string& table, std::uint64_t rows) {
+  capture_->fill([this](const std::string&, std::uint64_t) {
     if (coordination_.stop_token().stop_requested()) throw Refused("stopped while reading the source");
-    coordination_.update([&](Status& status) {
-      status.step = "reading the source: table " + table + ", " + std::to_string(rows) + " rows";
-    });
+    coordination_.wake_apply();  // who copies what is there
   });
-  std::uint64_t rows = 0;
-  for (const auto& table : filled) rows += table.measure.rows;
+  coordination_.wake_apply();
   auto took = std::chrono::duration<double>(std::chrono::steady_clock::now() - began);
   log_event(LogLevel::info, "source read",
-            {{"tables", filled.size()}, {"rows", rows}, {"seconds", took.count()}});
-  return filled;
+            {{"tables", capture_->tables().size()}, {"seconds", took.count()}});
 }
 
 namespace {
@@ -253,6 +252,7 @@ void CaptureWorker::run() {
   while (!stop.stop_requested()) {
     try {
       if (!capture_) reopen();
+      if (!capture_->filled()) fill();
       if (cut_if_due())
         rest_after(last_cut_took_);
       else
@@ -260,6 +260,7 @@ void CaptureWorker::run() {
       trim_now_and_then();
       pause = first_pause;
     } catch (const std::exception& failure) {
+      if (stop.stop_requested()) return;
       if (!may_pass(failure)) throw;
       log_warn("capture: {}", failure.what());
       coordination_.report("capture", failure.what());

@@ -22,10 +22,11 @@ class CaptureWorker : public SourceWorker {
   CaptureWorker(const Settings& settings, const std::string& state_path, Coordination& coordination)
       : settings_(settings), state_path_(state_path), coordination_(coordination) {}
 
-  // Switches to WAL where that was consented to, and fills the shadow where that was not done before.
+  // Switches to WAL where that was consented to, and measures the source where its plan is not known yet.
   std::optional<PlannedPipeline> open(bool approved) override;
   void prepare() override {}
-  // After a failure nothing is lost: the next cut compares everything.
+  // Fills the shadow where that was not done before, then takes cuts. After a failure nothing is lost: the
+  // fill goes on, and the next cut compares everything.
   void run() override;
   std::unique_ptr<SourceView> view() override;
   void look_everywhere() override { look_everywhere_ = true; }
@@ -53,7 +54,7 @@ class CaptureWorker : public SourceWorker {
   };
   void serve_absorb();
   SqliteCapture::Cut take_cut();
-  std::optional<std::vector<FilledTable>> fill();
+  void fill();
   void reopen();
   bool cut_if_due();
   void yield_to_the_application();

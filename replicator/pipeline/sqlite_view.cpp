@@ -15,6 +15,7 @@ namespace {
 // repeats little, and a bound on memory.
 constexpr std::size_t chunk_rows = 50000;
 constexpr std::size_t chunk_bytes = 16 << 20;
+constexpr std::chrono::milliseconds longest_wait{1000}, summary_interval{1000};
 
 }  // namespace
 
@@ -93,16 +94,19 @@ void SqliteView::set_sequences(const TargetScene& scene) {
 // A table being copied: into one target table, or into those of its maps.
 struct SqliteView::Loading {
   std::string table, recorded;  // its name, and that under which its chunks are known
+  Relation relation;
   MappedTable* mapped = nullptr;
   std::deque<RowMapper> mappers;
   std::uint64_t rows = 0;                // of the source
   std::vector<std::uint64_t> in_target;  // by mapper
+  Row last;                              // the key of the last row
+  Coordination::Clock::time_point summarized{};
 
   std::string shown(std::size_t i) const { return shown_name(mappers[i].plan()); }
 };
 
 SqliteView::Loading SqliteView::begin_loading(const TargetScene& scene, const ShadowTable& table) {
-  Loading loading{table.source().name, table.source().name, nullptr, {}, 0, {}};
+  Loading loading{table.source().name, table.source().name, table.relation(), nullptr, {}, 0, {}, {}, {}};
   if (scene.mapping.maps(loading.table)) {
     loading.mapped = &scene.mapping.table(table.relation());
     for (std::size_t i = 0; i < loading.mapped->size(); ++i)
@@ -117,8 +121,24 @@ SqliteView::Loading SqliteView::begin_loading(const TargetScene& scene, const Sh
   return loading;
 }
 
+bool SqliteView::passed_snapshot(const ChunkMap& copied, std::uint64_t sequence) {
+  if (!whole_from_ && shadow_.is_whole()) whole_from_ = shadow_.end();
+  return whole_from_ && sequence >= std::max(*whole_from_, copied.newest());
+}
+
+// While the shadow is being filled, a chunk is waited for. False where the stop came first.
+bool SqliteView::next_chunk(const std::string& table, const Row& after, const std::stop_token& stop,
+                            Chunk& into) {
+  while (!stop.stop_requested()) {
+    auto known = coordination_.work_so_far();
+    if (shadow_.read_chunk(table, after, chunk_rows, chunk_bytes, into)) return true;
+    coordination_.wait_for_work(known, longest_wait, stop);
+  }
+  return false;
+}
+
 // Read, mapped and encoded on another thread while the chunk before is being copied; the shadow's reader and
-// the mapping's engine are that thread's meanwhile.
+// the mapping's engine are that thread's meanwhile. Nothing where the stop came first.
 struct SqliteView::PreparedChunk {
   Chunk chunk;
   std::vector<std::vector<Row>> mapped;  // for each part; empty where the rows are written as they are
@@ -127,27 +147,40 @@ struct SqliteView::PreparedChunk {
   const std::vector<Row>& rows(std::size_t part) const { return mapped.empty() ? chunk.rows : mapped[part]; }
 };
 
-std::future<SqliteView::PreparedChunk> SqliteView::prepare_chunk(const Loading& loading, Row after) {
-  return std::async(std::launch::async, [this, &loading, after = std::move(after)] {
-    PreparedChunk prepared{shadow_.read_chunk(loading.table, after, chunk_rows, chunk_bytes), {}, {}};
+// A chunk that was copied gives its memory.
+std::future<std::optional<SqliteView::PreparedChunk>> SqliteView::prepare_chunk(const Loading& loading,
+                                                                                Row after,
+                                                                                const std::stop_token& stop,
+                                                                                PreparedChunk& copied) {
+  auto prepare = [this, &loading, after = std::move(after), stop, prepared = std::move(copied)]() mutable {
+    if (!next_chunk(loading.table, after, stop, prepared.chunk)) return std::optional<PreparedChunk>();
     if (loading.mapped) prepared.mapped = map_rows(*loading.mapped, prepared.chunk.rows);
+    prepared.parts.resize(loading.mappers.size());
     for (std::size_t i = 0; i < loading.mappers.size(); ++i) {
       const RowMapper& mapper = loading.mappers[i];
-      prepared.parts.push_back({&mapper, ChunkLoader::encode_lines(mapper, prepared.rows(i))});
+      ChunkLoader::Part& part = prepared.parts[i];
+      part = {&mapper, ChunkLoader::encode_lines(mapper, prepared.rows(i), std::move(part.lines))};
     }
-    return prepared;
-  });
+    return std::optional(std::move(prepared));
+  };
+  return std::async(std::launch::async, std::move(prepare));
 }
 
-void SqliteView::show_progress(const TargetScene& scene, const Loading& loading, const Chunk& read,
+// The summary is a transaction of its own, which the copy waits for: now and then, and at the end.
+void SqliteView::summarize(const TargetScene& scene, Loading& loading, const LoadedChunk& chunk) {
+  const auto now = Coordination::Clock::now();
+  if (loading.last.empty() || (!chunk.up_to.empty() && now - loading.summarized < summary_interval)) return;
+  loading.summarized = now;
+  auto* id = loading.last.size() == 1 ? std::get_if<std::int64_t>(&loading.last.front()) : nullptr;
+  for (std::size_t i = 0; i < loading.mappers.size(); ++i)
+    scene.summary.progress(loading.shown(i), loading.in_target[i], chunk.number, key_as_json(loading.last),
+                           id ? std::optional(*id) : std::nullopt);
+}
+
+void SqliteView::show_progress(const TargetScene& scene, Loading& loading, const Chunk& read,
                                const LoadedChunk& chunk) {
-  if (!read.rows.empty()) {
-    Row last = key_of(shadow_.relation(loading.table), read.rows.back());
-    auto* id = last.size() == 1 ? std::get_if<std::int64_t>(&last.front()) : nullptr;
-    for (std::size_t i = 0; i < loading.mappers.size(); ++i)
-      scene.summary.progress(loading.shown(i), loading.in_target[i], chunk.number, key_as_json(last),
-                             id ? std::optional(*id) : std::nullopt);
-  }
+  if (!read.rows.empty()) loading.last = key_of(loading.relation, read.rows.back());
+  summarize(scene, loading, chunk);
   coordination_.update([&](Status& status) {
     for (auto& each : status.tables) {
       if (each.source != loading.table) continue;
@@ -177,15 +210,18 @@ bool SqliteView::load_table(const TargetScene& scene, const ShadowTable& table, 
   }
   for (std::size_t i = 0; i < loading.mappers.size(); ++i) scene.summary.begin(loading.shown(i));
   auto table_began = Coordination::Clock::now();
-  auto coming = prepare_chunk(loading, chunk.up_to);
+  PreparedChunk copied;
+  auto coming = prepare_chunk(loading, chunk.up_to, stop, copied);
   do {
     if (!pace_.wait_while_paused() || stop.stop_requested()) return false;
     auto began = Coordination::Clock::now();
-    PreparedChunk prepared = coming.get();
+    auto ready = coming.get();
+    if (!ready) return false;
+    PreparedChunk& prepared = *ready;
     const Chunk& read = prepared.chunk;
     for (std::size_t i = 0; i < prepared.parts.size(); ++i)
       loader.fit(loading.mappers[i], prepared.rows(i), prepared.parts[i].lines);
-    if (!read.to.empty()) coming = prepare_chunk(loading, read.to);
+    if (!read.to.empty()) coming = prepare_chunk(loading, read.to, stop, copied);
     chunk = {loading.recorded, chunk.number + 1, read.to, read.position,
              loading.mapped ? read.rows.size() : 0};
     loader.load(prepared.parts, chunk);
@@ -194,6 +230,7 @@ bool SqliteView::load_table(const TargetScene& scene, const ShadowTable& table, 
     scene.worked();
     show_progress(scene, loading, read, chunk);
     pace_.limit_rate(read.rows.size(), began);
+    copied = std::move(prepared);
   } while (!chunk.up_to.empty());
   complete(chunk.number);
   auto took = std::chrono::duration<double>(Coordination::Clock::now() - table_began);

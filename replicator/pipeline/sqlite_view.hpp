@@ -22,9 +22,7 @@ class SqliteView : public SourceView {
   bool load(const TargetScene& scene) override;
   bool copy_again(const TargetScene& scene, const std::stop_token& stop) override;
   ChunkMap copied(TargetSession& session, const Plans& plans) override;
-  bool passed_snapshot(const ChunkMap& copied, std::uint64_t sequence) override {
-    return sequence >= copied.newest();
-  }
+  bool passed_snapshot(const ChunkMap& copied, std::uint64_t sequence) override;
   std::vector<Finding> carry(const TargetScene& scene, const SchemaChange& change, Plans& plans) override {
     return scene.tables.carry(change.tables, plans);
   }
@@ -40,16 +38,19 @@ class SqliteView : public SourceView {
   struct PreparedChunk;
   struct Loading;
   Loading begin_loading(const TargetScene& scene, const ShadowTable& table);
-  std::future<PreparedChunk> prepare_chunk(const Loading& loading, Row after);
+  bool next_chunk(const std::string& table, const Row& after, const std::stop_token& stop, Chunk& into);
+  std::future<std::optional<PreparedChunk>> prepare_chunk(const Loading& loading, Row after,
+                                                          const std::stop_token& stop, PreparedChunk& copied);
   bool load_table(const TargetScene& scene, const ShadowTable& table, const std::stop_token& stop);
-  void show_progress(const TargetScene& scene, const Loading& loading, const Chunk& read,
-                     const LoadedChunk& chunk);
+  void show_progress(const TargetScene& scene, Loading& loading, const Chunk& read, const LoadedChunk& chunk);
+  void summarize(const TargetScene& scene, Loading& loading, const LoadedChunk& chunk);
   std::vector<ShadowTable> tables_to_load(const TargetScene& scene);
 
   const Settings& settings_;
   Coordination& coordination_;
   Pace pace_;
   ShadowReader shadow_;
+  std::optional<std::uint64_t> whole_from_;  // the journal's end when the shadow was first seen to be whole
 };
 
 }  // namespace tidegate

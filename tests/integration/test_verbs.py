@@ -361,7 +361,7 @@ class Alone(unittest.TestCase):
 
     def test_stop_during_the_first_read(self):
         with contextlib.closing(sqlite3.connect(self.source, timeout=10)) as connection, connection:
-            connection.execute("CREATE TABLE big AS WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 700000) "
+            connection.execute("CREATE TABLE big AS WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 2000000) "
                                "SELECT n, 'word ' || n AS word FROM c")
         self.tide.start().wait_status(lambda status: "reading the source" in status["step"], what="the first read")
         self.assertEqual(self.tide.verb("stop").code, 0)

@@ -41,7 +41,9 @@ class CaptureRig {
     start(outbox);
   }
   void fill() {
-    capture_->fill([](const std::string&, std::uint64_t) {});
+    const auto ignore = [](const std::string&, std::uint64_t) {};
+    capture_->begin_fill(ignore);
+    capture_->fill(ignore);
   }
   // The parts that the cut wrote.
   std::vector<TransactionPart> cut(SqliteCapture::Cut* told = nullptr) {

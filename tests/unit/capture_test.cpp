@@ -48,8 +48,12 @@ TEST(Capture, FillsOnceFromOneSnapshotAndMeasures) {
       "CREATE TABLE t(id INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (1, 'x'), (2, NULL), (3, 4.5)");
   EXPECT_FALSE(rig.capture().filled());
   std::vector<std::pair<std::string, std::uint64_t>> heard;
-  auto filled = rig.capture().fill(
-      [&](const std::string& table, std::uint64_t rows) { heard.emplace_back(table, rows); });
+  const auto hear = [&](const std::string& table, std::uint64_t rows) { heard.emplace_back(table, rows); };
+  auto filled = rig.capture().begin_fill(hear);
+  EXPECT_EQ(heard.back(), std::make_pair("t"s, std::uint64_t{3}));
+  heard.clear();
+  EXPECT_FALSE(rig.capture().filled());
+  rig.capture().fill(hear);
   EXPECT_TRUE(rig.capture().filled());
   ASSERT_THAT(filled, SizeIs(1));
   EXPECT_EQ(filled[0].measure.rows, 3u);
@@ -496,7 +500,8 @@ TEST(ShadowReader, ChunksFollowEachOtherWithoutGaps) {
     std::size_t read = 0, chunks = 0;
     Row after, last_key;
     do {
-      auto chunk = reader.read_chunk("t", after, rows, bytes);
+      Chunk chunk;
+      ASSERT_TRUE(reader.read_chunk("t", after, rows, bytes, chunk));
       for (const Row& row : chunk.rows) {
         Row key{row[0], row[1]};
         EXPECT_TRUE(last_key.empty() || binary_order(last_key, key) < 0);
@@ -518,16 +523,18 @@ TEST(ShadowReader, ReadsAtTheJournalsPosition) {
   CaptureRig rig("CREATE TABLE t(id INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (1, 1)");
   rig.fill();
   ShadowReader reader(rig.state_path());
-  EXPECT_EQ(reader.read_chunk("t", {}, 10, 1000).position, 0u);
+  Chunk chunk;
+  EXPECT_TRUE(reader.read_chunk("t", {}, 10, 1000, chunk));
+  EXPECT_EQ(chunk.position, 0u);
   rig.app().execute("UPDATE t SET a = 2");
   rig.cut();
-  auto chunk = reader.read_chunk("t", {}, 10, 1000);
+  EXPECT_TRUE(reader.read_chunk("t", {}, 10, 1000, chunk));
   EXPECT_EQ(chunk.position, 1u);
   EXPECT_EQ(chunk.rows.at(0), (Row{integer(1), integer(2)}));
   EXPECT_EQ(reader.read_row("t", {integer(1)}).row, (Row{integer(1), integer(2)}));
   EXPECT_EQ(reader.read_row("t", {integer(1)}).position, 1u);
   EXPECT_FALSE(reader.read_row("t", {integer(2)}).row);
-  EXPECT_THROW(reader.read_chunk("u", {}, 10, 1000), Error);
+  EXPECT_THROW(reader.read_chunk("u", {}, 10, 1000, chunk), Error);
 }
 
 TEST(Capture, AbsorbedRowsAreNoEvents) {

@@ -1,8 +1,9 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <tuple>
 
-#include "proto/table.hpp"
+#include "proto/measure.hpp"
 
 namespace tidegate {
 namespace {
@@ -86,6 +87,50 @@ TEST(Table, ColumnIsFoundByItsExactName) {
   table.columns[1].name = "B";
   EXPECT_EQ(table.column("B"), &table.columns[1]);
   EXPECT_EQ(table.column("b"), nullptr);
+}
+
+bool same(const ColumnMeasure& a, const ColumnMeasure& b) {
+  const auto fields = [](const ColumnMeasure& m) {
+    return std::tuple(
+        std::tuple(m.nulls, m.integers, m.reals, m.texts, m.blobs, m.min_integer, m.max_integer),
+        std::tuple(m.integers_0_or_1, m.whole_reals, m.min_real, m.max_real, m.infinite_reals),
+        std::tuple(m.max_text_length, m.empty_texts, m.texts_with_nul, m.texts_invalid_utf8),
+        std::tuple(m.numeric_texts, m.iso_datetimes, m.iso_dates, m.iso_times, m.zero_dates),
+        std::tuple(m.invalid_json, m.max_integral_digits, m.max_fraction_digits));
+  };
+  return fields(a) == fields(b);
+}
+
+// However the rows are divided.
+TEST(Measure, PartsMakeTheWhole) {
+  const Row values{Null{},
+                   integer(-5),
+                   integer(1),
+                   integer(70000),
+                   Value(-2.5),
+                   Value(1e9),
+                   text("12.5"),
+                   text(""),
+                   text("{\"a"),
+                   Blob{"x"},
+                   text("2024-01-31"),
+                   text("longer"),
+                   integer(0),
+                   Value(0.125),
+                   text("10:11"),
+                   text("0000-00-00"),
+                   text(std::string("\0", 1)),
+                   Value(std::numeric_limits<double>::infinity()),
+                   text("\xff"),
+                   text("2024-01-31 10:11")};
+  const ColumnMeasure all = measured(values);
+  for (std::size_t cut = 0; cut <= values.size(); ++cut) {
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(cut);
+    TableMeasure one{cut, {measured({values.begin(), middle})}};
+    unite(one, {values.size() - cut, {measured({middle, values.end()})}});
+    EXPECT_EQ(one.rows, values.size());
+    EXPECT_TRUE(same(one.columns.at(0), all)) << "cut at " << cut;
+  }
 }
 
 }  // namespace

@@ -24,7 +24,8 @@ class WithoutWal : public testing::Test {
 // However long it takes to write the shadow, the application's commits do not wait for that.
 TEST_F(WithoutWal, TheApplicationWritesWhileTheShadowIsFilled) {
   int writes = 0;
-  auto filled = rig_.capture().fill([&](const std::string&, std::uint64_t) {
+  auto filled = rig_.capture().begin_fill([](const std::string&, std::uint64_t) {});
+  rig_.capture().fill([&](const std::string&, std::uint64_t) {
     rig_.app().execute("INSERT INTO t(a) VALUES ('later')");
     ++writes;
   });
