@@ -44,6 +44,19 @@ Statement& Statement::bind(int parameter, const Value& value) {
   return *this;
 }
 
+std::size_t Statement::bind_columns(const Statement& from) {
+  std::size_t bytes = 0;
+  for (int i = 0, count = from.columns(); i < count; ++i) {
+    sqlite3_stmt* row = from.statement_.get();
+    const int type = sqlite3_column_type(row, i);
+    if (int code = sqlite3_bind_value(statement_.get(), i + 1, sqlite3_column_value(row, i)))
+      fail(code, "bind on", database_->path(), database_->handle());
+    const bool has_bytes = type == SQLITE_TEXT || type == SQLITE_BLOB;
+    bytes += has_bytes ? static_cast<std::size_t>(sqlite3_column_bytes(row, i)) : sizeof(std::int64_t);
+  }
+  return bytes;
+}
+
 bool Statement::step() {
   int code = sqlite3_step(statement_.get());
   if (code == SQLITE_ROW) return true;

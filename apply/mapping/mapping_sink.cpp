@@ -8,7 +8,7 @@ MappingSink::~MappingSink() {
   if (spilling_.valid()) spilling_.wait();
 }
 
-void MappingSink::pass_on(const Relation& relation, Change change) {
+void MappingSink::hand_on(const Relation& relation, Change change) {
   if (!spilling_.valid()) return sink_->add(relation, std::move(change));
   auto& kept = relations_[relation.id];
   if (!kept || *kept != relation) kept = std::make_shared<const Relation>(relation);
@@ -17,9 +17,9 @@ void MappingSink::pass_on(const Relation& relation, Change change) {
 }
 
 void MappingSink::add(const Relation& relation, Change change) {
-  if (!mapping_.maps(relation.table)) return pass_on(relation, std::move(change));
+  if (!mapping_.maps(relation.table)) return hand_on(relation, std::move(change));
   mapping_.table(relation).map(
-      change, [this](const Relation& mapped, Change made) { pass_on(mapped, std::move(made)); });
+      change, [this](const Relation& mapped, Change made) { hand_on(mapped, std::move(made)); });
 }
 
 void MappingSink::settle() {
@@ -37,7 +37,12 @@ void MappingSink::write(const Position& to) {
 
 void MappingSink::spill(std::uint64_t sequence) {
   settle();
-  if (mapping_.empty()) return sink_->spill(sequence);
+  sink_->spill(sequence);
+}
+
+void MappingSink::pass_on(std::uint64_t sequence) {
+  settle();
+  if (mapping_.empty()) return sink_->pass_on(sequence);
   spilling_ = std::async(std::launch::async, [this, sequence] { sink_->spill(sequence); });
 }
 

@@ -4,8 +4,8 @@
 #include <utility>
 #include <variant>
 
+#include "apply/meaning.hpp"
 #include "apply/sqlite/encode_back.hpp"
-#include "apply/sqlite/meaning.hpp"
 #include "db/failpoint.hpp"
 
 namespace tidegate {

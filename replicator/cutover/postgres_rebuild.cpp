@@ -12,6 +12,7 @@
 #include "apply/postgres/target_fence.hpp"
 #include "apply/postgres/target_tables.hpp"
 #include "db/failpoint.hpp"
+#include "replicator/cutover/back_plans.hpp"
 #include "replicator/cutover/postgres_way_back.hpp"
 #include "replicator/cutover/target_rows.hpp"
 #include "replicator/log.hpp"
@@ -159,8 +160,10 @@ class Rebuild {
 }  // namespace
 
 void PostgresWayBack::require_rebuildable() {
-  auto target = connect_target(connect_options(settings_, "tidegate way back"));
-  plans_back(target, settings_);
+  if (!settings_.maps.empty())
+    throw Refused("way-back-not-rebuildable",
+                  "tables of this pipeline are mapped, and a way back of mapped rows cannot be built anew",
+                  "the target stays live; see the runbook way-back-lost");
   std::vector<Finding> findings;
   find_legacy_trouble(findings);
   for (const auto& finding : findings)
@@ -169,13 +172,13 @@ void PostgresWayBack::require_rebuildable() {
 
 void PostgresWayBack::bring_in_line(const Beginning& beginning) {
   auto target = connect_target(connect_options(settings_, "tidegate way back"));
-  const auto back = plans_back(target, settings_);
   auto legacy = connect_source(source_options(settings_, "tidegate way back"));
+  const auto [back, followed, findings] = plans_back(target, legacy, settings_);
   begin_legacy_anew(legacy, settings_.pipeline, back, beginning.start);
   legacy.run("SET row_security = off");
   Writing writing(settings_, beginning.start.incarnation);
   std::vector<Compared> tables;
-  for (const auto& table : capture::read_catalog(target, target_names(back), {})) {
+  for (const auto& table : capture::read_catalog(target, followed, {})) {
     const auto plan = std::find_if(back.begin(), back.end(),
                                    [&](const TablePlan& each) { return each.source == table.source; });
     if (plan != back.end())

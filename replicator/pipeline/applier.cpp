@@ -45,7 +45,6 @@ void Applier::take(Batch& batch, JournalReader::Entry entry) {
   batch.to.digest = std::move(entry.digest);
   if (entry.part.schema_change && !only_) {
     spill(batch);
-    sink_.settle();
     carry_(*entry.part.schema_change, entry.sequence);
     for (const auto& table : entry.part.schema_change->tables) copied_.forget(table.name);
   }

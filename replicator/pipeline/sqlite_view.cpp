@@ -5,6 +5,7 @@
 
 #include "apply/postgres/net_sink.hpp"
 #include "apply/postgres/resync_ledger.hpp"
+#include "db/error.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/planning.hpp"
 
@@ -260,8 +261,11 @@ std::vector<Row> SqliteView::source_keys_of(const TargetScene&, const TablePlan&
     if (table.source().name != relation.from) continue;
     return tidegate::source_keys_of(
         settings_, relation, table.source(), table.relation(), keys, [&](const auto& each) {
+          Chunk chunk;
           for (Row after;;) {
-            const Chunk chunk = shadow_.read_chunk(relation.from, after, chunk_rows, chunk_bytes);
+            if (!shadow_.read_chunk(relation.from, after, chunk_rows, chunk_bytes, chunk))
+              throw Error("table " + relation.from + " is still being read for the first time", "",
+                          Advice::retry);
             for (const Row& row : chunk.rows) each(row);
             if (chunk.to.empty()) return;
             after = chunk.to;
