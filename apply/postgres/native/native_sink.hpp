@@ -52,7 +52,7 @@ class NativeSink : public Sink {
   };
   // What a part did to rows whose parents or children are to be looked at behind it.
   struct WatchedRows {
-    std::map<const native::Target*, Watched> written, gone;
+    std::map<const native::Target*, Watched> written, gone, moved;
     std::vector<TablePlan> truncated;
   };
   WatchedRows watched_rows() const;
