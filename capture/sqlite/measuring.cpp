@@ -44,18 +44,23 @@ TableMeasure empty_measure(const SourceTable& table) {
   return measure;
 }
 
+// Columns that only the shadow has come first.
+void add_row(const Row& row, TableMeasure& into) {
+  const std::size_t hidden = row.size() - into.columns.size();
+  for (std::size_t i = hidden; i < row.size(); ++i) measure(into.columns[i - hidden], row[i]);
+  ++into.rows;
+}
+
 // The tables of one file, handed out stretch by stretch to whoever reads it.
 class Measuring {
  public:
   Measuring(std::vector<FilledTable>& tables, const ReadProgress& progress)
       : tables_(tables), progress_(progress) {}
 
-  // `alone`: without WAL, by one thread, and no more than may be read at once.
-  void plan(sqlite::Database& live, bool alone) {
-    if (alone) memory_ = capture::most_read_without_wal;
+  void plan(sqlite::Database& live) {
     for (std::size_t i = 0; i < tables_.size(); ++i) {
       const ShadowTable table(0, tables_[i].source, "");
-      if (alone || !table.found_by_rowid()) {
+      if (!table.found_by_rowid()) {
         stretches_.push_back({i, std::nullopt});
         continue;
       }
@@ -85,24 +90,16 @@ class Measuring {
     return stretches_[next_++];
   }
 
-  void take_memory(const Row& row, const sqlite::Database& live) {
-    const std::size_t bytes = size_in_memory(row);
-    if (bytes > *memory_) throw capture::wal_needed(live.path());
-    *memory_ -= bytes;
-  }
-
-  TableMeasure read(sqlite::Database& live, const Stretch& stretch) {
+  TableMeasure read(sqlite::Database& live, const Stretch& stretch) const {
     const SourceTable& source = tables_[stretch.table].source;
     const ShadowTable table(0, source, "");
     auto rows = live.prepare(table.select_live(stretch.rowids ? ShadowTable::Rows::in_rowid_range
                                                               : ShadowTable::Rows::in_any_order));
     if (stretch.rowids) rows.bind_all(stretch.rowids->first, stretch.rowids->second);
     TableMeasure measured = empty_measure(source);
-    const std::size_t hidden = static_cast<std::size_t>(table.width()) - source.columns.size();
-    for (Row row; rows.step(); ++measured.rows) {
+    for (Row row; rows.step();) {
       rows.read_row(row, 0, table.width());
-      if (memory_) take_memory(row, live);
-      for (std::size_t i = hidden; i < row.size(); ++i) measure(measured.columns[i - hidden], row[i]);
+      add_row(row, measured);
     }
     return measured;
   }
@@ -120,7 +117,6 @@ class Measuring {
   std::mutex mutex_;
   std::size_t next_ = 0;
   std::exception_ptr failure_;
-  std::optional<std::size_t> memory_;  // what is left; absent: any number of bytes
 };
 
 // A connection and a snapshot of its own. One that shows another schema leaves the work to the others.
@@ -136,32 +132,57 @@ void help(Measuring& work, const std::string& path, std::int64_t schema_version)
 
 void measure_all(sqlite::Database& live, const std::string& path, std::vector<FilledTable>& tables,
                  const ReadProgress& progress) {
-  const bool alone = live.text("PRAGMA journal_mode") != "wal";
   Measuring work(tables, progress);
-  work.plan(live, alone);
+  work.plan(live);
   const auto version = live.integer("PRAGMA schema_version");
   const auto cores = std::clamp(std::thread::hardware_concurrency(), 1u, most_threads);
   {
     std::vector<std::jthread> helpers;
-    for (std::size_t i = 1; !alone && i < std::min<std::size_t>(cores, work.stretches()); ++i)
+    for (std::size_t i = 1; i < std::min<std::size_t>(cores, work.stretches()); ++i)
       helpers.emplace_back([&] { help(work, path, version); });
     work.work(live);
   }
   work.rethrow();
 }
 
+// Without WAL writers wait while we read, so nothing else is done meanwhile.
+std::vector<std::vector<Row>> read_all(sqlite::Database& live, const std::vector<FilledTable>& tables) {
+  std::vector<std::vector<Row>> read;
+  std::size_t memory = capture::most_read_without_wal;
+  for (const FilledTable& each : tables) {
+    auto& into = read.emplace_back();
+    const ShadowTable table(0, each.source, "");
+    for (auto rows = live.prepare(table.select_live(ShadowTable::Rows::in_any_order)); rows.step();) {
+      rows.read_row(into.emplace_back(), 0, table.width());
+      const std::size_t bytes = size_in_memory(into.back());
+      if (bytes > memory) throw capture::wal_needed(live.path());
+      memory -= bytes;
+    }
+  }
+  return read;
+}
+
 }  // namespace
 
 std::vector<FilledTable> measure_source(const CaptureOptions& options, const ReadProgress& progress) {
   std::vector<FilledTable> measured;
+  std::vector<std::vector<Row>> read;  // without WAL, by table
   capture::read_live(options.path, [&](sqlite::Database& live) {
     sqlite::Transaction snapshot(live);
     for (SourceTable& source : capture::read_catalog(live, options.include, options.exclude)) {
       TableMeasure nothing = empty_measure(source);
       measured.push_back({std::move(source), std::move(nothing)});
     }
-    measure_all(live, options.path, measured, progress);
+    if (live.text("PRAGMA journal_mode") == "wal") {
+      measure_all(live, options.path, measured, progress);
+    } else {
+      read = read_all(live, measured);
+    }
   });
+  for (std::size_t i = 0; i < read.size(); ++i) {
+    for (const Row& row : read[i]) add_row(row, measured[i].measure);
+    progress(measured[i].source.name, measured[i].measure.rows);
+  }
   return measured;
 }
 
