@@ -191,7 +191,7 @@ class Story:
         self.dies("keys-before-flush", lambda: None)    # at its start, when it hands over what the legacy database has of pairs
         self.query("UPDATE public.accounts SET referred_by = %s WHERE id = %s", born, last)
         self.query("UPDATE public.users SET name = 'Benny', phone = 'none' WHERE name = 'Ben'")
-        self.query("UPDATE public.teachers SET hired = '1999-09-09', salary = 7 WHERE user_id = %s", self.id_of("Ada"))
+        self.query("UPDATE public.teachers SET hired = '1999-09-09', salary = 7.25 WHERE user_id = %s", self.id_of("Ada"))
         self.query("UPDATE public.users SET phone = '+33' WHERE name = 'Cem'")
         # Unique values of the legacy table change places.
         self.query("UPDATE public.users SET email = CASE name WHEN 'Ada' THEN 'cem@x' ELSE 'ada@x' END WHERE name IN ('Ada', 'Cem')")
@@ -285,6 +285,7 @@ class Story:
         self.assertEqual(rollback(self.tide)["outcome"], "done")
         self.judge()
         self.assertEqual(self.legacy("SELECT count(*) FROM account WHERE login = 'for good'"), [(1,)])
+        self.legacy("INSERT INTO account (login) VALUES ('with it the pairs go to the target')")
         self.streaming()
         verified(self.tide)
         with_way_back(self.tide)
