@@ -29,12 +29,8 @@ std::uint64_t count(const json::object& object, std::string_view name) {
 }  // namespace
 
 std::string to_json(const Request& request) {
-  json::object out{{"counts", request.counts},
-                   {"continuous", request.continuous},
-                   {"mend", request.mend},
-                   {"rate", request.rate},
-                   {"rest_ms", request.rest.count()},
-                   {"jobs", request.jobs}};
+  json::object out{{"counts", request.counts}, {"continuous", request.continuous}, {"mend", request.mend},
+                   {"rate", request.rate},     {"rest_ms", request.rest.count()},  {"jobs", request.jobs}};
   out["tables"] = json::array(request.tables.begin(), request.tables.end());
   if (request.sample) out["sample"] = *request.sample;
   return json::serialize(out);

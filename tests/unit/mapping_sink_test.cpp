@@ -95,12 +95,12 @@ struct MappingSinkTest : ::testing::Test {
 TEST_F(MappingSinkTest, MapsOnWhileAPartIsBeingWrittenAndKeepsTheOrder) {
   sink->add(users, insert(users, 1));
   EXPECT_EQ(sink->rows(), 1u);
-  sink->spill(5);
+  sink->pass_on(5);
   sink->add(users, insert(users, 2));
   sink->add(notes, insert(notes, 3));
   EXPECT_EQ(sink->rows(), 2u) << "of the part that waits";
   EXPECT_GT(sink->bytes(), 0u);
-  sink->spill(6);
+  sink->pass_on(6);
   sink->remove_ranges(notes, {}, {});
   sink->add(users, insert(users, 4));
   sink->write({});
@@ -112,10 +112,10 @@ TEST_F(MappingSinkTest, MapsOnWhileAPartIsBeingWrittenAndKeepsTheOrder) {
 TEST_F(MappingSinkTest, AFailureOfTheWritingIsTheNextCallers) {
   behind->fails = true;
   sink->add(users, insert(users, 1));
-  sink->spill(5);
+  sink->pass_on(5);
   sink->add(users, insert(users, 2));
   EXPECT_THROW(sink->write({}), Error);
-  sink->spill(6);
+  sink->pass_on(6);
   sink.reset();  // waits for the writing, whatever becomes of it
 }
 
