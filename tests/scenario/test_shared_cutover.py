@@ -289,7 +289,7 @@ class Story:
         self.streaming()
         verified(self.tide)
         with_way_back(self.tide)
-        done = self.tide.verb("finalize", "--confirm", "schools", *self.tide.flags[1:], "--source", self.source_url)
+        done = self.tide.verb("finalize", "--confirm", "schools", *self.tide.flags[1:], *self.named)
         self.assertEqual(done.code, 0, done)
         self.assertEqual(self.left_behind(), [])
         self.judge()
@@ -301,6 +301,7 @@ class OfSqlite(Story, unittest.TestCase):
     def make(self):
         self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory())) / "school.db"
         self.source_url = str(self.folder)
+        self.named = ["--source", self.source_url]
         with contextlib.closing(sqlite3.connect(self.folder)) as file, file:
             file.executescript(V1.format(serial="integer PRIMARY KEY", true=1, false=0, json="json"))
         self.target = Database(pair.target, f"shared_{uuid.uuid4().hex[:8]}")
@@ -323,6 +324,7 @@ class OfPostgres(Story, unittest.TestCase):
         self.source = Database(pair.source, f"shared_{uuid.uuid4().hex[:8]}")
         self.addCleanup(self.source.drop)
         self.source_url = self.source.url
+        self.named = []    # it holds a password, so it is in the environment
         self.target = Database(pair.target, f"shared_{uuid.uuid4().hex[:8]}")
         self.source.execute(V1.format(serial="serial PRIMARY KEY", true="true", false="false", json="jsonb"))
         for table in ("teacher", "club_member", "guest", "account"):
