@@ -11,11 +11,11 @@ namespace {
 namespace json = boost::json;
 
 // Names in the order of their enum's values; they are stored and typed by operators, so none may change.
-constexpr std::array<std::string_view, 17> kMisfits = {
-    "zero_date",    "not_a_boolean",    "epoch",        "julian",       "empty",
-    "nul",          "invalid_utf8",     "not_a_number", "out_of_range", "too_long",
-    "invalid_json", "not_a_time",       "wrong_class",  "null_key",     "rejected",
-    "row_missing",  "expression_failed"};
+constexpr std::array<std::string_view, 20> kMisfits = {
+    "zero_date",    "not_a_boolean",     "epoch",        "julian",        "empty",
+    "nul",          "invalid_utf8",      "not_a_number", "out_of_range",  "too_long",
+    "invalid_json", "not_a_time",        "wrong_class",  "null_key",      "rejected",
+    "row_missing",  "expression_failed", "other_owner",  "owner_unknown", "not_inserted"};
 constexpr std::array<std::string_view, 5> kRemedies = {"quarantine", "null", "strip", "text", "convert"};
 constexpr std::array<std::string_view, 12> kTypes = {
     "bigint", "double precision", "numeric", "boolean", "text",  "varchar",

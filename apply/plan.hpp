@@ -49,6 +49,10 @@ enum class Misfit {
   rejected,           // the target refused the row
   row_missing,        // the target has no such row to update or delete
   expression_failed,  // the mapping's expression for a column
+  // On the way back of a row of several tables' owners:
+  other_owner,    // the key memory says that it is another table's
+  owner_unknown,  // nothing says whose it is
+  not_inserted,   // a contributor's values of a row that its own table does not have
 };
 enum class Remedy { quarantine, null, strip, text, convert };
 

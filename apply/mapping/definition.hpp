@@ -32,6 +32,8 @@ struct MapTarget {
   std::optional<PlacedText> condition;  // beside the map's own
   bool contributor = false;             // of rows that another map owns
   std::optional<PlacedText> rows;       // Postgres condition on the target's columns: the rows of this owner
+  // The same of rows that were born on the target, where `rows` cannot tell whose they are. For the way back.
+  std::optional<PlacedText> born = {};
 };
 
 // One [[map]].

@@ -110,6 +110,9 @@ std::string_view words_for(Misfit misfit) {
     case Misfit::rejected:
     case Misfit::row_missing:
     case Misfit::expression_failed:
+    case Misfit::other_owner:
+    case Misfit::owner_unknown:
+    case Misfit::not_inserted:
       break;
   }
   return "a value that the target rejects";

@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cmath>
 
-#include "apply/sqlite/meaning.hpp"
+#include "apply/meaning.hpp"
 #include "db/postgres.hpp"
 #include "proto/text.hpp"
 

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "apply/moment.hpp"
 #include "apply/plan.hpp"
 #include "apply/schema/declared_type.hpp"
-#include "apply/sqlite/moment.hpp"
 
 namespace tidegate {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "apply/meaning.hpp"
 #include "apply/sqlite/encode_back.hpp"
-#include "apply/sqlite/meaning.hpp"
 #include "db/error.hpp"
 #include "db/failpoint.hpp"
 
@@ -63,11 +63,12 @@ LegacyTable& SqliteSink::table_of(const ReverseNet& net) {
 // Deletes of all tables first: what they free may be taken by others.
 void SqliteSink::write_added(std::uint64_t sequence) {
   LegacyWrites writes(file_, sequence);
+  if (side_) side_->write_to(writes);
   if (mapped_) mapped_->read(sequence);
   for (const auto& net : nets_) remove_rows(*net);
   if (mapped_) mapped_->remove_gone();
   for (const auto& net : nets_) write_rows(*net, writes);
-  if (mapped_) mapped_->write(writes);
+  if (mapped_) mapped_->write();
   writes.settle();
   if (mapped_) mapped_->finish();
   nets_.clear();

@@ -8,12 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "apply/mapping/back/mapped_return.hpp"
 #include "apply/sink.hpp"
 #include "apply/sqlite/legacy_file.hpp"
 #include "apply/sqlite/legacy_table.hpp"
 #include "apply/sqlite/legacy_writes.hpp"
-#include "apply/sqlite/mapped_return.hpp"
 #include "apply/sqlite/reverse_net.hpp"
+#include "apply/sqlite/sqlite_side.hpp"
 
 namespace tidegate {
 
@@ -22,10 +23,11 @@ using ReverseTables = std::map<std::string, ReverseTable>;
 
 class SqliteSink : public Sink {
  public:
-  // `file` has begun. `mapped`: for the tables that a mapping fills; none where there is none. Changes of
-  // tables that are in neither are left out.
-  SqliteSink(LegacyFile& file, const ReverseTables& tables, MappedReturn* mapped = nullptr)
-      : file_(file), tables_(tables), mapped_(mapped) {}
+  // `file` has begun. `mapped`: for the tables that a mapping fills, over `side`; none where there is none.
+  // Changes of tables that are in neither are left out.
+  SqliteSink(LegacyFile& file, const ReverseTables& tables, MappedReturn* mapped = nullptr,
+             SqliteSide* side = nullptr)
+      : file_(file), tables_(tables), mapped_(mapped), side_(side) {}
 
   const Position& position() const override { return file_.position(); }
   void add(const Relation& relation, Change change) override;
@@ -49,6 +51,7 @@ class SqliteSink : public Sink {
   LegacyFile& file_;
   const ReverseTables& tables_;
   MappedReturn* mapped_;
+  SqliteSide* side_;
   std::map<std::string, std::unique_ptr<LegacyTable>> open_;  // by the target's name
   std::vector<std::unique_ptr<ReverseNet>> nets_;             // in the order in which the tables appeared
   std::size_t rows_ = 0, bytes_ = 0;

@@ -160,6 +160,8 @@ std::string way_back_text(const std::vector<Reversal>& reversals) {
     line("stays as the source has it, since no map reads it", each.unread);
     for (const Finding& finding : each.refused)
       text += fmt::format("    no way back: {}\n      {}\n", finding.message, finding.mend);
+    for (const Finding& finding : each.warned)
+      text += fmt::format("    not all rows: {}\n      {}\n", finding.message, finding.mend);
   }
   return text.empty() ? "" : "\nWhat a way back takes to the mapped tables of the source:\n" + text + "\n";
 }
@@ -198,7 +200,8 @@ json::array way_back_json(const std::vector<Reversal>& reversals) {
                                   {"given", list(each.given)},
                                   {"lost", list(each.lost)},
                                   {"unread", list(each.unread)},
-                                  {"no_way_back", findings_json(each.refused)}});
+                                  {"no_way_back", findings_json(each.refused)},
+                                  {"not_all_rows", findings_json(each.warned)}});
   return tables;
 }
 

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "apply/mapping/reversal.hpp"
+#include "apply/mapping/back/reversal.hpp"
 #include "replicator/pipeline/daemon.hpp"
 #include "replicator/pipeline/estimate.hpp"
 #include "replicator/pipeline/mapping_samples.hpp"

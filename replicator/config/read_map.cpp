@@ -25,8 +25,10 @@ Section::Placed required(Section& section, const std::string& key, const std::st
 void read_role(Section& section, MapTarget& target) {
   target.contributor = section.choice("role", {"owner", "contributor"}) == std::size_t{1};
   target.rows = placed_text(section, "rows");
-  if (target.contributor && target.rows)
-    section.refuse("rows", "is of an owner", "a contributor has no rows of its own: leave it out");
+  target.born = placed_text(section, "born");
+  for (const auto* key : {"rows", "born"})
+    if (target.contributor && (std::string_view(key) == "rows" ? target.rows : target.born))
+      section.refuse(key, "is of an owner", "a contributor has no rows of its own: leave it out");
 }
 
 MapTarget read_target_of_map(Section& section) {

@@ -58,10 +58,6 @@ class Guard {
   }
 
   void source() {
-    const auto& settings = parts_.settings;
-    if (!settings.maps.empty() && settings.source.end.kind == Endpoint::Kind::postgres)
-      block("cutover-mapped", "the cutover of a Postgres source with [[map]] is not in this release",
-            "wait for it");
     for (auto& finding : parts_.legacy.examine(parts_, order_)) findings_.push_back(std::move(finding));
   }
 

@@ -74,11 +74,11 @@ std::set<std::string> followed_tables(postgres::Connection& target, const std::v
 }
 
 struct MappedWayBack::Running {
-  Running(LegacyFile& file, const MappedWayBack& of, const std::string& journal_path)
-      : keys(std::make_shared<ReturnKeys>(file.database(), remembered_keys(of.settings_))),
-        target(connect_options(of.settings_, "tidegate way back rows"), journal_path,
-               file.position().sequence),
-        rows(file, *keys, target, of.tables(), mapping_options(of.settings_, keys)) {}
+  Running(LegacySide& legacy, const MappedWayBack& of, const std::string& journal_path,
+          std::uint64_t sequence)
+      : keys(std::make_shared<ReturnKeys>(legacy.pairs(), remembered_keys(of.settings_))),
+        target(connect_options(of.settings_, "tidegate way back rows"), journal_path, sequence),
+        rows(legacy, *keys, target, of.tables(), mapping_options(of.settings_, keys)) {}
 
   std::shared_ptr<ReturnKeys> keys;
   SeenTarget target;
@@ -120,7 +120,8 @@ std::vector<ReturnedTable> MappedWayBack::tables() const {
   for (const ReturnPlan& plan : plans_) {
     const auto source = std::find_if(sources_.begin(), sources_.end(),
                                      [&](const SourceTable& table) { return table.name == plan.table; });
-    ReturnedTable& table = tables.emplace_back(ReturnedTable{plan, *source, relation_of(*source, false), {}});
+    ReturnedTable& table = tables.emplace_back(ReturnedTable{
+        plan, *source, relation_of(*source, settings_.source.end.kind == Endpoint::Kind::postgres), {}});
     for (const ReturnOutput& output : plan.outputs) {
       const auto recorded = std::find_if(recorded_.begin(), recorded_.end(), [&](const TablePlan& each) {
         return each.source == output.from.name;
@@ -133,9 +134,10 @@ std::vector<ReturnedTable> MappedWayBack::tables() const {
   return tables;
 }
 
-std::shared_ptr<MappedWayBack::Running> MappedWayBack::start(LegacyFile& file,
-                                                             const std::string& journal_path) const {
-  return maps_.empty() ? nullptr : std::make_shared<Running>(file, *this, journal_path);
+std::shared_ptr<MappedWayBack::Running> MappedWayBack::start(LegacySide& legacy,
+                                                             const std::string& journal_path,
+                                                             std::uint64_t sequence) const {
+  return maps_.empty() ? nullptr : std::make_shared<Running>(legacy, *this, journal_path, sequence);
 }
 
 MappedReturn* MappedWayBack::rows_of(const std::shared_ptr<Running>& running) {

@@ -1,5 +1,5 @@
-// The way back of mapped tables into a SQLite file: what is planned of the settings, and the target as it is
-// read. apply/mapping/README.md, "Way back".
+// The way back of mapped tables: what is planned of the settings, and the target as it is read.
+// apply/mapping/README.md, "Way back".
 #pragma once
 
 #include <memory>
@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "apply/sqlite/mapped_return.hpp"
+#include "apply/mapping/back/mapped_return.hpp"
 #include "replicator/config/settings.hpp"
 #include "replicator/journal/journal.hpp"
 
@@ -19,7 +19,7 @@ std::set<std::string> followed_tables(postgres::Connection& target, const std::v
 
 class MappedWayBack {
  public:
-  // `recorded`: all plans that the target has; `sources`: the legacy file's tables. They outlive it, and
+  // `recorded`: all plans that the target has; `sources`: the legacy database's tables. They outlive it, and
   // `settings` does.
   MappedWayBack(const Settings& settings, const std::vector<TablePlan>& recorded,
                 const std::vector<SourceTable>& sources, const std::set<std::string>& followed);
@@ -27,9 +27,13 @@ class MappedWayBack {
   // What keeps mapped rows from coming back, and columns whose changes wait for another table's.
   std::vector<Finding> findings() const;
 
-  // What carries it out, for as long as `file` is open. `journal_path`: back.db.
+  const std::vector<ReturnPlan>& plans() const { return plans_; }
+
+  // What carries it out, as long as `legacy` is there. `journal_path`: back.db, which was applied to
+  // `sequence`.
   struct Running;
-  std::shared_ptr<Running> start(LegacyFile& file, const std::string& journal_path) const;
+  std::shared_ptr<Running> start(LegacySide& legacy, const std::string& journal_path,
+                                 std::uint64_t sequence) const;
   static MappedReturn* rows_of(const std::shared_ptr<Running>& running);
 
  private:

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <set>
+
 #include "apply/postgres/legacy_side.hpp"
 #include "apply/postgres/sequences.hpp"
 #include "apply/postgres/target_cleaning.hpp"
@@ -12,6 +14,7 @@
 #include "capture/postgres/slot.hpp"
 #include "capture/postgres/watch.hpp"
 #include "db/failpoint.hpp"
+#include "replicator/cutover/back_plans.hpp"
 #include "replicator/cutover/legacy.hpp"
 #include "replicator/cutover/parts.hpp"
 #include "replicator/cutover/postgres_way_back.hpp"
@@ -131,13 +134,22 @@ class PostgresLegacy : public Legacy {
   bool has_shadow() const override { return false; }
 
   void hand_over_ids(SourceView&, const TargetScene& scene) override {
+    std::set<std::string> mapped;
+    for (const auto& plan : back_)
+      if (!plan.from.empty()) mapped.insert(shown_name(plan));
+    auto passed_on = tables_;
+    std::erase_if(passed_on, [&](const auto& table) { return mapped.contains(table.source); });
     const auto ends = look_([&](postgres::Connection& legacy) {
       std::vector<SequenceEnd> ends;
-      for (const auto& sequence : capture::read_sequences(legacy, tables_))
+      for (const auto& sequence : capture::read_sequences(legacy, passed_on))
         if (sequence.last_value) ends.push_back({sequence.schema, sequence.name, *sequence.last_value});
       return ends;
     });
     set_sequences_exactly(scene.session.connection(), ends);
+    std::vector<TablePlan> made;
+    for (const auto& [name, plan] : scene.plans)
+      if (!plan.from.empty()) made.push_back(plan);
+    scene.tables.set_mapped_sequences(made);
   }
 
   // Under the lock nobody alters these tables any more. The mark alone also tells of others' temporary ones.
@@ -210,9 +222,9 @@ class PostgresLegacy : public Legacy {
   }
 
  private:
-  std::vector<TablePlan> plans() const {
+  std::vector<TablePlan> plans() {
     auto target = connect_target(connect_options(settings_, "tidegate look"));
-    return plans_back(target, settings_);
+    return look_([&](postgres::Connection& legacy) { return plans_back(target, legacy, settings_).plans; });
   }
 
   // Those of the last fence; none where there has been none, or no more.

@@ -6,13 +6,17 @@
 
 #include "apply/postgres/legacy_side.hpp"
 #include "apply/postgres/native/native_sink.hpp"
+#include "apply/postgres/postgres_side.hpp"
 #include "apply/postgres/quarantine.hpp"
+#include "apply/postgres/return_sink.hpp"
 #include "apply/postgres/sequences.hpp"
 #include "apply/postgres/target_fence.hpp"
 #include "apply/postgres/target_tables.hpp"
 #include "capture/postgres/publication.hpp"
 #include "capture/postgres/watch.hpp"
 #include "db/failpoint.hpp"
+#include "replicator/cutover/back_plans.hpp"
+#include "replicator/cutover/mapped_way_back.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/log.hpp"
 
@@ -20,12 +24,6 @@ namespace tidegate::cutover {
 namespace {
 
 using Level = Finding::Level;
-
-std::vector<std::string> names_of(const std::vector<TablePlan>& back) {
-  std::vector<std::string> names;
-  for (const auto& plan : back) names.push_back(plan.source);
-  return names;
-}
 
 // Of one row of each table, in a transaction that is rolled back; rows that somebody holds are passed over.
 void try_to_write(postgres::Connection& legacy, const std::vector<TablePlan>& back) {
@@ -95,33 +93,10 @@ std::optional<There> followed(postgres::Connection& legacy, const std::string& p
 
 }  // namespace
 
-std::vector<TablePlan> plans_back(postgres::Connection& target, const Settings& settings) {
-  const auto forward = recorded_plans(target, settings.pipeline);
-  std::vector<std::string> names;
-  for (const auto& plan : forward) {
-    if (!plan.from.empty() || plan.contributor)
-      throw Refused("way-back-not-reversible",
-                    "the rows of table " + plan.source_table() + " are mapped to " + shown_name(plan) +
-                        ", and mapped rows cannot be brought back to a Postgres database",
-                    "leave the mapping out");
-    names.push_back(shown_name(plan));
-  }
-  std::vector<TablePlan> back;
-  const auto tables = capture::read_catalog(target, names, {});
-  for (const auto& plan : forward) {
-    const auto table = std::find_if(tables.begin(), tables.end(),
-                                    [&](const auto& each) { return each.source == shown_name(plan); });
-    if (table == tables.end())
-      throw Refused("way-back-schema-changed", "the target has no table " + shown_name(plan) + " any more",
-                    "restore the table");
-    back.push_back(plan_back(plan, table->identity));
-  }
-  return back;
-}
-
 void PostgresWayBack::prepare(std::stop_token stop) {
   auto target = connect_target(connect_options(settings_, "tidegate way back"));
-  const auto names = names_of(plans_back(target, settings_));
+  const auto names =
+      look_([&](postgres::Connection& legacy) { return plans_back(target, legacy, settings_).followed; });
   send_whole_rows(target, settings_.pipeline, capture::read_catalog(target, names, {}));
   capture_.make(names, stop);
   if (!stop.stop_requested()) capture_.start();
@@ -144,8 +119,10 @@ std::vector<Finding> PostgresWayBack::ready() {
 void PostgresWayBack::find_legacy_trouble(std::vector<Finding>& findings) {
   try {
     auto target = connect_target(connect_options(settings_, "tidegate way back"));
-    const auto back = plans_back(target, settings_);
     auto legacy = connect_source(source_options(settings_, "tidegate way back"));
+    auto planned = plans_back(target, legacy, settings_);
+    const auto& back = planned.plans;
+    for (Finding& finding : planned.findings) findings.push_back(std::move(finding));
     for (const auto& trigger : always_triggers(legacy, back))
       findings.push_back(
           blocked("legacy-trigger-always",
@@ -189,8 +166,52 @@ void PostgresWayBack::work(const Position&, const std::stop_token& stop) {
   Plans plans;
   for (auto& plan : recorded_plans(legacy.connection(), settings_.pipeline))
     plans.insert_or_assign(plan.source, std::move(plan));
+  hand_over_keys();
+  follow_into(legacy, plans, stop);
+}
+
+// What carries rows of mapped tables, with all that it stands on.
+struct PostgresWayBack::Mapped {
+  Mapped(const Settings& settings, const std::string& journal_path, TargetSession& legacy,
+         Quarantine& quarantine, const Plans& plans, NativeSink& native)
+      : recorded(recorded_at_target(settings)),
+        tables(legacy_tables(legacy.connection(), settings)),
+        way(settings, recorded.plans, tables, recorded.followed),
+        side(legacy, quarantine, plans) {
+    for (const Finding& finding : way.findings())
+      if (finding.level == Level::block) throw Refused(finding.code, finding.message, finding.mend);
+    running = way.start(side, journal_path, legacy.position().sequence);
+    sink.emplace(native, side, *MappedWayBack::rows_of(running));
+  }
+
+  struct Recorded {
+    std::vector<TablePlan> plans;
+    std::set<std::string> followed;
+  };
+  // A connection that fails is an Error, which run() outlives.
+  static Recorded recorded_at_target(const Settings& settings) {
+    postgres::Connection target(connect_options(settings, "tidegate way back"));
+    auto plans = recorded_plans(target, settings.pipeline);
+    auto followed = followed_tables(target, plans);
+    return {std::move(plans), std::move(followed)};
+  }
+
+  Recorded recorded;
+  std::vector<SourceTable> tables;
+  MappedWayBack way;
+  PostgresSide side;
+  std::shared_ptr<MappedWayBack::Running> running;
+  std::optional<ReturnSink> sink;
+};
+
+void PostgresWayBack::follow_into(TargetSession& legacy, const Plans& plans, const std::stop_token& stop) {
   Quarantine quarantine(legacy);
-  NativeSink sink(legacy, quarantine, plans);
+  NativeSink native(legacy, quarantine, plans);
+  std::optional<Mapped> mapped;
+  if (!settings_.maps.empty())
+    mapped.emplace(settings_, capture_.journal_path(), legacy, quarantine, plans, native);
+  Sink& sink = mapped ? static_cast<Sink&>(*mapped->sink) : native;
+  JournalReader journal(capture_.journal_path());
   Applier applier(journal, sink, {}, batches_back, [](const SchemaChange&, std::uint64_t) {});
   follow(
       applier, sink, [&] { return quarantine.size(); }, stop);
@@ -227,7 +248,11 @@ std::vector<Finding> PostgresWayBack::ready_to_return() {
   find_legacy_trouble(findings);
   find_rejects(findings);
   auto target = connect_target(connect_options(settings_, "tidegate way back"));
-  target_tables_ = capture::read_catalog(target, names_of(plans_back(target, settings_)), {});
+  std::vector<std::string> names;
+  for (const auto& plan : recorded_plans(target, settings_.pipeline))
+    if (plan.from.empty()) names.push_back(shown_name(plan));
+  target_tables_ =
+      names.empty() ? std::vector<capture::PostgresTable>{} : capture::read_catalog(target, names, {});
   return findings;
 }
 
@@ -243,6 +268,19 @@ void PostgresWayBack::hand_over_ids() {
   });
 }
 
+// Before the legacy database takes writes: from then on the mapping asks for them.
+void PostgresWayBack::hand_over_keys() {
+  if (!keys_) return;
+  const auto pairs =
+      look_([&](postgres::Connection& legacy) { return pairs_in(legacy, settings_.pipeline); });
+  if (!pairs.empty()) keys_->take_pairs(pairs);
+}
+
+void PostgresWayBack::resume() {
+  hand_over_keys();
+  JournalWayBack::resume();
+}
+
 std::string PostgresWayBack::prove(std::uint64_t sequence) {
   JournalReader journal(capture_.journal_path());
   const auto there =
@@ -253,6 +291,7 @@ std::string PostgresWayBack::prove(std::uint64_t sequence) {
     return fmt::format("the legacy database is at position {} of the way back, not at {}", there->sequence,
                        sequence);
   hand_over_ids();
+  hand_over_keys();
   return "";
 }
 

@@ -2,10 +2,14 @@
 // target, under an account that the fence's transaction has made (apply/postgres/legacy_side.hpp).
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "apply/mapping/keys/key_memory.hpp"
 #include "apply/plan.hpp"
+#include "apply/postgres/session.hpp"
+#include "apply/postgres/target_tables.hpp"
 #include "capture/postgres/catalog.hpp"
 #include "replicator/cutover/journal_way_back.hpp"
 #include "replicator/cutover/source_look.hpp"
@@ -14,11 +18,15 @@ namespace tidegate::cutover {
 
 class PostgresWayBack : public JournalWayBack {
  public:
-  PostgresWayBack(const Settings& settings, const std::string& journal_path)
-      : JournalWayBack(settings, journal_path), look_(settings) {}
+  // `keys`: the key memory, which gets the pairs of rows that were born on the target; none where there is no
+  // mapping, or all is taken away.
+  PostgresWayBack(const Settings& settings, const std::string& journal_path,
+                  std::shared_ptr<KeyMemory> keys = nullptr)
+      : JournalWayBack(settings, journal_path), look_(settings), keys_(std::move(keys)) {}
 
   void prepare(std::stop_token stop) override;
   std::vector<Finding> ready() override;
+  void resume() override;
   std::vector<Finding> ready_to_return() override;
   std::string prove(std::uint64_t sequence) override;
   std::size_t rejects() override;
@@ -29,14 +37,14 @@ class PostgresWayBack : public JournalWayBack {
   void find_legacy_trouble(std::vector<Finding>& findings);
   void find_rejects(std::vector<Finding>& findings);
   std::uint64_t known_position();
+  struct Mapped;
+  void follow_into(TargetSession& legacy, const Plans& plans, const std::stop_token& stop);
   void hand_over_ids();
+  void hand_over_keys();
 
   SourceLook look_;
-  std::vector<capture::PostgresTable> target_tables_;  // of ready_to_return()
+  std::shared_ptr<KeyMemory> keys_;
+  std::vector<capture::PostgresTable> target_tables_;  // of ready_to_return(), those without a mapping
 };
-
-// The plans from the target's tables back to the legacy's. Throws Refused where a table is mapped or cannot
-// go back.
-std::vector<TablePlan> plans_back(postgres::Connection& target, const Settings& settings);
 
 }  // namespace tidegate::cutover

@@ -5,7 +5,7 @@
 #include <map>
 
 #include "apply/schema/planner.hpp"
-#include "apply/sqlite/return_keys.hpp"
+#include "apply/sqlite/sqlite_side.hpp"
 #include "capture/sqlite/catalog.hpp"
 #include "db/failpoint.hpp"
 #include "replicator/cutover/sqlite_way_back.hpp"

@@ -157,8 +157,9 @@ void SqliteWayBack::work(const Position& start, const std::stop_token& stop) {
   const MappedWayBack mapped(settings_, all.plans, all.sources, all.followed);
   for (const Finding& finding : mapped.findings())
     if (finding.level == Level::block) throw refusal(finding);
-  const auto running = mapped.start(file, capture_.journal_path());
-  SqliteSink sink(file, tables, MappedWayBack::rows_of(running));
+  SqliteSide side(file);
+  const auto running = mapped.start(side, capture_.journal_path(), file.position().sequence);
+  SqliteSink sink(file, tables, MappedWayBack::rows_of(running), &side);
   Applier applier(journal, sink, {}, batches_back, [](const SchemaChange&, std::uint64_t) {});
   follow(
       applier, sink, [&file] { return file.rejects(); }, stop);

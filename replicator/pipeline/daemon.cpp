@@ -192,7 +192,7 @@ std::unique_ptr<SourceWorker> make_source(const Settings& settings, const std::s
 std::unique_ptr<cutover::WayBack> make_way_back(const Settings& settings, const StateDir& state_dir,
                                                 const std::shared_ptr<KeyMemory>& keys) {
   if (settings.source.end.kind == Endpoint::Kind::postgres)
-    return std::make_unique<cutover::PostgresWayBack>(settings, state_dir.file("back.db"));
+    return std::make_unique<cutover::PostgresWayBack>(settings, state_dir.file("back.db"), keys);
   return std::make_unique<cutover::SqliteWayBack>(settings, state_dir.file("back.db"), keys);
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "apply/mapping/back/return_plan.hpp"
 #include "apply/mapping/functions/functions.hpp"
 #include "apply/mapping/key_form.hpp"
 #include "apply/mapping/keys/key_calls.hpp"
@@ -13,7 +14,6 @@
 #include "apply/mapping/mapped_plan.hpp"
 #include "apply/mapping/owners.hpp"
 #include "apply/mapping/refusals.hpp"
-#include "apply/mapping/return_plan.hpp"
 #include "db/error.hpp"
 #include "replicator/journal/journal.hpp"
 #include "replicator/server_access.hpp"

@@ -263,7 +263,8 @@ TEST(Config, AMapIsReadWithItsPlaces) {
                   "role = \"contributor\"\ncolumns = { uid = \"uuid('user', id)\", mail = \"email\" "
                   "}\n[[map.to]]\ntable "
                   "= "
-                  "\"people\"\nrows = \"kind = 1\"\ntypes = { id = \"uuid\" }\ncolumns = { id = \"id\" }\n") +
+                  "\"people\"\nrows = \"kind = 1\"\nborn = \"kind = 2\"\ntypes = { id = \"uuid\" }\ncolumns "
+                  "= { id = \"id\" }\n") +
       both_ends);
   ASSERT_EQ(s.maps.size(), 1u);
   const MapDefinition& map = s.maps[0];
@@ -277,6 +278,7 @@ TEST(Config, AMapIsReadWithItsPlaces) {
   EXPECT_EQ(map.to[1].schema, "public");
   EXPECT_EQ(map.to[1].key, std::vector<std::string>{"id"});
   EXPECT_EQ(map.to[1].rows->text, "kind = 1");
+  EXPECT_EQ(map.to[1].born->text, "kind = 2");
   EXPECT_EQ(map.to[1].types[0].type.text, "uuid");
 }
 

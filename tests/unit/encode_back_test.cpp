@@ -8,8 +8,8 @@
 #include <limits>
 
 #include "apply/encode.hpp"
+#include "apply/meaning.hpp"
 #include "apply/schema/planner.hpp"
-#include "apply/sqlite/meaning.hpp"
 #include "support/plans.hpp"
 
 namespace tidegate {
@@ -199,6 +199,34 @@ TEST(ReversePlan, WhatCannotBeTurnedRoundBlocks) {
   plan.columns[1] = testing_support::column("c", TargetType::text);
   plan.columns[1].existing_type = "boolean";
   EXPECT_EQ(plan_back(plan, table).findings.size(), 1u) << "which words stood for true is not known";
+}
+
+TEST(Meaning, OfAPostgresSourcesTextsIsThatOfTheirType) {
+  struct Case {
+    const char *type, *a, *b;
+    bool same;
+  };
+  const Case cases[] = {{"integer", "007", "7", true},
+                        {"integer", "7", "8", false},
+                        {"numeric", "1.50", "1.5", true},
+                        {"text", "1.50", "1.5", false},
+                        {"double precision", "1e2", "100", true},
+                        {"boolean", "1", "t", true},
+                        {"boolean", "f", "t", false},
+                        {"boolean", "x", "x y", false},
+                        {"timestamp with time zone", "2026-01-02 03:04:05", "2026-01-02 03:04:05+00", true},
+                        {"timestamp without time zone", "2026-01-02", "2026-01-02 00:00:00", true},
+                        {"timestamp with time zone", "infinity", "2026-01-02 00:00:00+00", false},
+                        {"jsonb", "{\"a\":1}", "{\"a\": 1}", true},
+                        {"uuid", "A", "a", false},
+                        {"integer[]", "{1,2}", "{1, 2}", false}};
+  for (const Case& each : cases) {
+    ColumnPlan column;
+    column.type = TargetType::native;
+    column.existing_type = each.type;
+    EXPECT_EQ(same_meaning(each.a, each.b, column), each.same) << each.type << " " << each.a;
+    EXPECT_EQ(means(Value(std::string(each.a)), each.b, column), each.same) << each.type << " " << each.a;
+  }
 }
 
 }  // namespace

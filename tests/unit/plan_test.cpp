@@ -68,7 +68,7 @@ TEST(Plan, NamesAreThoseOfTheConfiguration) {
   EXPECT_EQ(misfit_named("too_long"), Misfit::too_long);
   EXPECT_EQ(misfit_named("nonsense"), std::nullopt);
   EXPECT_EQ(remedy_named("null"), Remedy::null);
-  for (int i = 0; i <= static_cast<int>(Misfit::row_missing); ++i) {
+  for (int i = 0; i <= static_cast<int>(Misfit::not_inserted); ++i) {
     EXPECT_EQ(misfit_named(name_of(static_cast<Misfit>(i))), static_cast<Misfit>(i));
   }
 }

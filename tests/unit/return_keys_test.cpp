@@ -1,9 +1,10 @@
 // Keys of the target and the legacy database, to and fro, in a real file.
-#include "apply/sqlite/return_keys.hpp"
+#include "apply/mapping/back/return_keys.hpp"
 
 #include <gmock/gmock.h>
 
 #include "apply/sqlite/legacy_file.hpp"
+#include "apply/sqlite/sqlite_side.hpp"
 #include "support/live_file.hpp"
 
 namespace tidegate {
@@ -12,7 +13,7 @@ namespace {
 using namespace testing_support;
 
 // The key memory of a pipeline that has surrogates of two users.
-class Remembered : public KeyAnswers {
+class Remembered : public LookedUpAnswers {
  public:
   std::int64_t surrogate(const std::string&, const Row& key) override {
     return 500 + std::get<std::int64_t>(key.back());
@@ -23,10 +24,6 @@ class Remembered : public KeyAnswers {
     return value;
   }
   void rethrow_failure() override {}
-  void begin_row(std::string) override {}
-  void end_row() override {}
-  void row_is_gone(const std::string&) override {}
-  void table_is_empty(const std::string&) override {}
 };
 
 class Rig {
@@ -43,10 +40,12 @@ class Rig {
   }
   void open() {
     keys.reset();
+    pairs.reset();
     file = std::make_unique<LegacyFile>(live.path(), "p");
     file->begin({"journal-1", 5, "start"});
-    keys = std::make_unique<ReturnKeys>(file->database(), std::make_shared<Remembered>());
-    keys->own(entity, user);
+    pairs = std::make_unique<SqlitePairs>(file->database());
+    keys = std::make_unique<ReturnKeys>(*pairs, std::make_shared<Remembered>());
+    keys->own(entity, user, true);
     keys->index(entity, std::int64_t{3}, "uuid of 3");
   }
 
@@ -55,6 +54,7 @@ class Rig {
   SourceTable user;
   ColumnKey entity{"uuid:user", {}, "id"};
   std::unique_ptr<LegacyFile> file;
+  std::unique_ptr<SqlitePairs> pairs;
   std::unique_ptr<ReturnKeys> keys;
 };
 
@@ -95,8 +95,8 @@ TEST(ReturnKeys, AnIdThatAutoincrementHasGivenIsNotGivenAgain) {
       "CREATE TABLE user (id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO user VALUES (20); DELETE FROM "
       "user");
   rig.user.autoincrement = true;
-  ReturnKeys keys(rig.file->database(), std::make_shared<Remembered>());
-  keys.own(rig.entity, rig.user);
+  ReturnKeys keys(*rig.pairs, std::make_shared<Remembered>());
+  keys.own(rig.entity, rig.user, true);
   EXPECT_EQ(keys.find_or_give(rig.entity, "new"), number(21));
 }
 
@@ -107,6 +107,13 @@ TEST(ReturnKeys, WordsTellTablesApart) {
   rig.keys->index(teacher, std::int64_t{3}, "503");
   EXPECT_EQ(rig.keys->find(teacher, "503"), number(3));
   EXPECT_EQ(rig.keys->find(parent, "503"), std::nullopt);
+  EXPECT_TRUE(rig.keys->is_anothers(parent, "503"));
+  EXPECT_FALSE(rig.keys->is_anothers(teacher, "503"));
+  EXPECT_FALSE(rig.keys->is_anothers(parent, "504"));
+  EXPECT_EQ(rig.keys->find_or_give(parent, "503"), std::nullopt) << "a key is one table's";
+  rig.keys->own(parent, rig.user, true);
+  EXPECT_EQ(rig.keys->find_or_give(parent, "504"), number(8));
+  EXPECT_TRUE(rig.keys->is_anothers(teacher, "504")) << "a pair tells as well";
 }
 
 TEST(ReturnKeys, TheMappingIsAnsweredByThePairFirst) {
@@ -126,12 +133,21 @@ TEST(ReturnKeys, TheMappingIsAnsweredByThePairFirst) {
 
 TEST(ReturnKeys, ATextKeyIsTheTargetsOwn) {
   Rig rig("CREATE TABLE user (id TEXT PRIMARY KEY)");
-  SourceTable table = rig.user;
-  table.columns[0].declared_type = "VARCHAR(36)";
-  table.integer_key = false;
-  ReturnKeys keys(rig.file->database(), std::make_shared<Remembered>());
-  keys.own(rig.entity, table);
+  const SourceTable& table = rig.user;
+  ReturnKeys keys(*rig.pairs, std::make_shared<Remembered>());
+  keys.own(rig.entity, table, false);
   EXPECT_EQ(keys.find_or_give(rig.entity, "uuid"), Value(std::string("uuid")));
+}
+
+TEST(ReturnKeys, ATextKeyThatTheLegacyTableHasIsNotGivenToAnother) {
+  Rig rig("CREATE TABLE user (id TEXT PRIMARY KEY); INSERT INTO user VALUES ('57')");
+  const SourceTable& table = rig.user;
+  ReturnKeys keys(*rig.pairs, std::make_shared<Remembered>());
+  keys.own(rig.entity, table, false);
+  keys.index(rig.entity, std::string("58"), "a uuid");
+  EXPECT_EQ(keys.find_or_give(rig.entity, "57"), Value(std::string("57+2"))) << "a row has it";
+  EXPECT_EQ(keys.find_or_give(rig.entity, "58"), Value(std::string("58+2"))) << "a row had it";
+  EXPECT_EQ(keys.find_or_give(rig.entity, "57"), Value(std::string("57+2"))) << "the pair is kept";
 }
 
 }  // namespace

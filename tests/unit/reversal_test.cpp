@@ -1,4 +1,4 @@
-#include "apply/mapping/reversal.hpp"
+#include "apply/mapping/back/reversal.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -141,13 +141,78 @@ TEST(Reversal, KeysOfNobodyAreRefused) {
   EXPECT_THAT(messages(reversals({child, teacher}, both).front()), ElementsAre(HasSubstr("user_id")));
 }
 
-TEST(Reversal, SeveralMapsOfOneTableAreRefused) {
-  const std::vector<SourceTable> tables = {table_of("teacher", {"id"}), table_of("parent", {"id"})};
-  const auto found = reversals({map_of("teacher", {target_of("users", {{"id", "surrogate('u', 't', id)"}})}),
-                                map_of("parent", {target_of("users", {{"id", "surrogate('u', 'p', id)"}})})},
-                               tables);
-  for (const Reversal& each : found)
-    EXPECT_THAT(messages(each), ElementsAre(HasSubstr("one of several that fill public.users")));
+const ReturnOutput& anchor_of(const std::vector<MapDefinition>& maps, const std::vector<SourceTable>& tables,
+                              std::size_t table, std::vector<ReturnPlan>& plans) {
+  plans = plan_returns(maps, tables, [](const MapTarget&) { return true; });
+  return plans.at(table).anchor_output();
+}
+
+MapDefinition person(const std::string& kind, const std::vector<MapTarget>& more = {},
+                     bool with_role = true) {
+  const std::string id = "surrogate('user', '" + kind + "', id)";
+  auto users = target_of("users", {{"id", id}, {"name", "name"}});
+  auto roles = target_of("user_roles", {{"user_id", id}, {"role", "'" + kind + "'"}});
+  roles.key = {"user_id", "role"};
+  std::vector<MapTarget> to = {users};
+  if (with_role) to.push_back(roles);
+  to.insert(to.end(), more.begin(), more.end());
+  return map_of(kind, to);
+}
+
+TEST(Reversal, OfASharedTableTheOwnersRowsAreToldApart) {
+  const std::vector<SourceTable> tables = {table_of("teacher", {"id", "name", "bio"}),
+                                           table_of("parent", {"id", "name"})};
+  const auto teachers =
+      target_of("teachers", {{"user_id", "surrogate('user', 'teacher', id)"}, {"bio", "bio"}});
+  std::vector<MapDefinition> maps = {person("teacher", {teachers}), person("parent")};
+  std::vector<ReturnPlan> plans;
+  EXPECT_EQ(anchor_of(maps, tables, 0, plans).from.target->table, "teachers")
+      << "a table of its own says most";
+  EXPECT_FALSE(plans[0].anchor_output().is_shared);
+  EXPECT_EQ(plans[0].columns[1].target, "name") << "and what is shared gives columns";
+  const ReturnOutput& roles = anchor_of(maps, tables, 1, plans);
+  EXPECT_EQ(roles.from.target->table, "user_roles");
+  EXPECT_THAT(roles.made_key, ElementsAre("user_id"));
+  EXPECT_THAT(roles.constants, ElementsAre(std::make_pair(std::string("role"), std::string("parent"))));
+  EXPECT_EQ(roles.claim, "\"role\"::text = 'parent'");
+  for (const ReturnPlan& plan : plans) EXPECT_THAT(plan.findings, IsEmpty());
+  maps[0].to[1].rows = PlacedText{"role = 'teacher' AND since IS NULL", ""};
+  anchor_of(maps, tables, 0, plans);
+  EXPECT_EQ(plans[0].outputs[1].claim, "role = 'teacher' AND since IS NULL") << "what the operator says";
+}
+
+TEST(Reversal, WhatNothingTellsOfNewRowsIsNamed) {
+  const std::vector<SourceTable> tables = {table_of("teacher", {"id", "name"}),
+                                           table_of("parent", {"id", "name"})};
+  std::vector<MapDefinition> maps = {person("teacher", {}, false), person("parent", {}, false)};
+  for (const Reversal& each : reversals(maps, tables)) {
+    EXPECT_THAT(messages(each), IsEmpty()) << "known keys have owners";
+    ASSERT_EQ(each.warned.size(), 1u);
+    EXPECT_EQ(each.warned.front().code, "way-back-owner-not-told");
+  }
+  maps[0].to[0].born = PlacedText{"kind = 1", ""};
+  EXPECT_THAT(reversals(maps, tables).front().warned, IsEmpty());
+  for (MapDefinition& map : maps) map.to[0].columns[0].expression.text = "id";
+  maps[0].to[0].born.reset();
+  EXPECT_THAT(messages(reversals(maps, tables).front()),
+              ElementsAre(HasSubstr("nothing says whose a row is")))
+      << "without a memory of keys";
+}
+
+TEST(Reversal, AContributorComesBackToRowsThatItHas) {
+  auto phonebook = table_of("phonebook", {"teacher_id", "phone"});
+  const std::vector<SourceTable> tables = {table_of("teacher", {"id", "name"}), phonebook};
+  auto phones = target_of("users", {{"id", "surrogate('user', 'teacher', teacher_id)"}, {"phone", "phone"}});
+  phones.contributor = true;
+  std::vector<MapDefinition> maps = {person("teacher", {}, false), map_of("phonebook", {phones})};
+  std::vector<ReturnPlan> plans;
+  anchor_of(maps, tables, 1, plans);
+  EXPECT_TRUE(plans[1].contributes);
+  EXPECT_FALSE(plans[0].anchor_output().is_shared) << "by owners alone";
+  for (const ReturnPlan& plan : plans) EXPECT_THAT(plan.findings, IsEmpty());
+  maps.erase(maps.begin());
+  EXPECT_THAT(messages(reversals(maps, {phonebook}).front()), ElementsAre(HasSubstr("key of surrogate:user")))
+      << "whose keys are nobody's";
 }
 
 TEST(Reversal, WhatAnInsertCouldNotFillIsRefusedUntilItIsGiven) {

@@ -31,4 +31,13 @@ class KeyAnswers {
   virtual void table_is_empty(const std::string& table) = 0;
 };
 
+// Of who only looks: nothing is given out, so nothing is free again.
+class LookedUpAnswers : public KeyAnswers {
+ public:
+  void begin_row(std::string) override {}
+  void end_row() override {}
+  void row_is_gone(const std::string&) override {}
+  void table_is_empty(const std::string&) override {}
+};
+
 }  // namespace tidegate

@@ -174,6 +174,11 @@ std::optional<postgres::Command> KeyMemory::unsent(const postgres::Command& into
   releasing_ = store_.in_state(KeyState::released);
   if (adding_.empty() && releasing_.empty()) return std::nullopt;
   store_.flush();
+  return with_entries(into, pipeline_, adding_, releasing_);
+}
+
+postgres::Command with_entries(const postgres::Command& into, const std::string& pipeline,
+                               const std::vector<KeyEntry>& added, const std::vector<KeyEntry>& released) {
   const auto first = into.parameters.size();
   auto parameter = [&](std::size_t i) { return "$" + std::to_string(first + i); };
   auto texts = [&](std::size_t i) { return parameter(i) + "::text[]"; };
@@ -187,10 +192,10 @@ std::optional<postgres::Command> KeyMemory::unsent(const postgres::Command& into
           "excluded.owner) " +
           into.sql,
       into.parameters};
-  auto released = arrays_of(releasing_);
-  released.resize(2);
-  command.parameters.emplace_back(pipeline_);
-  for (auto& more : {released, arrays_of(adding_)})
+  auto gone = arrays_of(released);
+  gone.resize(2);
+  command.parameters.emplace_back(pipeline);
+  for (auto& more : {gone, arrays_of(added)})
     command.parameters.insert(command.parameters.end(), more.begin(), more.end());
   return command;
 }

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "apply/mapping/keys/key_store.hpp"
 #include "db/postgres.hpp"
 
 namespace tidegate {
@@ -18,5 +20,10 @@ class KeyOutbox {
   // The transaction that carried the last unsent() was committed.
   virtual void sent() = 0;
 };
+
+// `into`, and before it in the same statement the entries: those that tidegate.keys gets and those that it
+// loses.
+postgres::Command with_entries(const postgres::Command& into, const std::string& pipeline,
+                               const std::vector<KeyEntry>& added, const std::vector<KeyEntry>& released);
 
 }  // namespace tidegate

@@ -85,9 +85,13 @@ bool KeyStore::has_any(const std::string& scope) {
 }
 
 bool KeyStore::is_taken(const std::string& scope, const std::string& answer) {
+  return !with_answer(scope, answer).empty();
+}
+
+std::vector<KeyEntry> KeyStore::with_answer(const std::string& scope, const std::string& answer) {
   static constexpr const char* sql =
       "SELECT scope, key, answer, owner FROM keys WHERE scope = ?1 AND answer = ?2 AND state <> 2";
-  return !all_of(prepared(sql).bind(1, view(scope)).bind(2, view(answer))).empty();
+  return all_of(prepared(sql).bind(1, view(scope)).bind(2, view(answer)));
 }
 
 std::vector<KeyEntry> KeyStore::held_by(const std::string& owner) {

@@ -37,6 +37,7 @@ class KeyStore {
   std::optional<KeyEntry> find(const std::string& scope, const std::string& key);  // none that was released
   bool has_any(const std::string& scope);
   bool is_taken(const std::string& scope, const std::string& answer);
+  std::vector<KeyEntry> with_answer(const std::string& scope, const std::string& answer);
   std::vector<KeyEntry> held_by(const std::string& owner);
   std::vector<KeyEntry> held_by_table(const std::string& table);  // owners are "TABLE KEY"
 

@@ -12,7 +12,7 @@ namespace tidegate {
 
 // What the memory does not know is an expression that fails. A UUID that is not remembered is the one that
 // was made.
-class RememberedKeys : public KeyAnswers {
+class RememberedKeys : public LookedUpAnswers {
  public:
   // keys.db, on a connection of its own; what was flushed by now is seen as long as this lives.
   explicit RememberedKeys(sqlite::Database keys);
@@ -22,10 +22,6 @@ class RememberedKeys : public KeyAnswers {
   std::string paired_uuid(const std::string& entity, const Row& key, const std::string& made) override;
   std::string unique_value(const std::string& column, const std::string& value, const Row& key) override;
   void rethrow_failure() override;
-  void begin_row(std::string) override {}
-  void end_row() override {}
-  void row_is_gone(const std::string&) override {}
-  void table_is_empty(const std::string&) override {}
 
  private:
   std::optional<std::string> find(const KeyName& name);

@@ -63,10 +63,6 @@ constexpr Explanation explanations[] = {
      "A trigger of the source is ENABLE ALWAYS or ENABLE REPLICA: it would fire for rows that come back from "
      "the target, where its work was done already.",
      "ALTER TABLE … ENABLE TRIGGER …; for the application that is the same."},
-    {"cutover-mapped",
-     "A Postgres source with [[map]] has no cutover in this release: mapped rows come back to a SQLite file "
-     "only.",
-     "Wait for it."},
     {"cutover-needs-wal", "Without WAL, reading the source and committing its fence get in each other's way.",
      "Start tidegate with --allow-wal, which switches the file."},
     {"max-hold-too-long",
@@ -140,6 +136,14 @@ constexpr Explanation explanations[] = {
      "The finding names table and column. Write [map.reverse], change the mapping so that both ends hold the "
      "same, or "
      "cut over without a way back (--no-way-back)."},
+    {"way-back-owner-not-told",
+     "Several maps fill one table of the target, and rows that are born there do not say to which legacy "
+     "table "
+     "they belong. Rows that came from the legacy database are known by their keys and come back.",
+     "Write born = \"condition\" (SQL over the target's columns) into each owner's [[map.to]], give each "
+     "owner "
+     "a constant in one column, or a table of its own with the same key. Without it such rows are rejects "
+     "(owner_unknown)."},
     {"way-back-not-followed",
      "A table of the target is another role's, as those of Supabase Auth are, so tidegate cannot publish it "
      "and its "

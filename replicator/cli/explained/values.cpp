@@ -79,6 +79,21 @@ constexpr Explanation explanations[] = {
      "Mend the row in the source, or the expression; the row is tried again when it changes, or with "
      "`tidegate "
      "quarantine retry`."},
+    {"other_owner",
+     "On the way back: the row is in the table of another owner than the one that its key is known to be of, "
+     "or refers to a key of another table's, so that the legacy row it would become is not known.",
+     "Take the row out of the other owner's table on the target, or make a new row there; the way back tries "
+     "it again with each batch."},
+    {"owner_unknown",
+     "On the way back: a row that was born on the target in a table that several maps fill, and nothing says "
+     "yet which legacy table it belongs to.",
+     "Give it what tells its owner (its role, its row in the owner's own table); where nothing can, write "
+     "born "
+     "= \"condition\" into the owner's [[map.to]], or let the rollback lose it: --accept-loss."},
+    {"not_inserted",
+     "On the way back: a contributor's column was filled for a row that the contributor's own legacy table "
+     "does not have, and a contributor inserts no rows.",
+     "Empty the column on the target, or let the rollback lose it: --accept-loss."},
     {"row_missing",
      "The source changed or deleted a row that the target does not have: something else has written there.",
      "`tidegate quarantine retry --all` reads the row from the source again."},

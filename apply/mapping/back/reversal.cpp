@@ -1,4 +1,4 @@
-#include "apply/mapping/reversal.hpp"
+#include "apply/mapping/back/reversal.hpp"
 
 #include <algorithm>
 
@@ -35,7 +35,9 @@ bool is_read(const ReturnPlan& plan, const std::vector<std::string>& names, std:
 }
 
 Reversal told(const ReturnPlan& plan, const SourceTable& table) {
-  Reversal reversal{plan.table, "", {}, {}, {}, {}, {}, plan.findings};
+  Reversal reversal{plan.table, "", {}, {}, {}, {}, {}, {}, {}};
+  for (const Finding& finding : plan.findings)
+    (finding.level == Finding::Level::block ? reversal.refused : reversal.warned).push_back(finding);
   const auto names = names_of(table);
   for (std::size_t i = 0; i < names.size(); ++i) {
     const Kind kind = plan.columns[i].kind;

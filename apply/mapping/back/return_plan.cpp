@@ -1,14 +1,16 @@
-#include "apply/mapping/return_plan.hpp"
+#include "apply/mapping/back/return_plan.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "apply/mapping/expression_check.hpp"
 #include "apply/mapping/mapping.hpp"
 #include "apply/mapping/refusals.hpp"
 #include "apply/mapping/reverse_expressions.hpp"
+#include "apply/schema/expression.hpp"
 
 namespace tidegate {
 namespace {
@@ -28,13 +30,62 @@ const MapColumn* column_of(const MapTarget& target, const std::string& name) {
   return found == target.columns.end() ? nullptr : &*found;
 }
 
-// How many outputs of all maps fill the table.
-std::size_t filled_by(const std::vector<MapDefinition>& maps, const MapTarget& target) {
-  std::size_t count = 0;
+// Where other maps own rows of the same table.
+std::vector<const MapTarget*> other_owners(const std::vector<MapDefinition>& maps, const MapTarget& target) {
+  std::vector<const MapTarget*> others;
   for (const MapDefinition& map : maps)
     for (const MapTarget& other : map.to)
-      if (name_of(other) == name_of(target)) ++count;
-  return count;
+      if (name_of(other) == name_of(target) && !other.contributor && &other != &target)
+        others.push_back(&other);
+  return others;
+}
+
+std::optional<std::string> constant_of(const MapTarget& target, const std::string& column) {
+  const MapColumn* found = column_of(target, column);
+  return found ? constant(found->expression.text) : std::nullopt;
+}
+
+// Columns in which each owner's rows have a text of their own.
+std::string told_by_constants(const MapTarget& target, const std::vector<const MapTarget*>& others) {
+  std::string condition;
+  for (const MapColumn& column : target.columns) {
+    const auto text = constant(column.expression.text);
+    const bool tells = text && std::all_of(others.begin(), others.end(), [&](const MapTarget* other) {
+                         const auto theirs = constant_of(*other, column.target);
+                         return theirs && *theirs != *text;
+                       });
+    if (tells)
+      condition +=
+          (condition.empty() ? "" : " AND ") + quoted(column.target) + "::text = " + quoted_literal(*text);
+  }
+  return condition;
+}
+
+// tell_owners_apart() has made such a condition where the configuration has none: rows that were born on the
+// target are nobody's by it.
+bool asks_key_memory(const PlacedText& rows) {
+  return rows.text.find("tidegate.keys") != std::string::npos;
+}
+
+std::string claim_of(const MapTarget& target, const std::vector<const MapTarget*>& others) {
+  if (target.born) return target.born->text;
+  if (target.rows && !asks_key_memory(*target.rows)) return target.rows->text;
+  return told_by_constants(target, others);
+}
+
+ReturnOutput described(MapOutput output, const std::vector<MapDefinition>& maps) {
+  const MapTarget& target = *output.target;
+  ReturnOutput described{std::move(output)};
+  for (const std::string& name : target.key) {
+    if (auto text = constant_of(target, name))
+      described.constants.emplace_back(name, std::move(*text));
+    else
+      described.made_key.push_back(name);
+  }
+  const auto others = other_owners(maps, target);
+  described.is_shared = !target.contributor && !others.empty();
+  if (described.is_shared) described.claim = claim_of(target, others);
+  return described;
 }
 
 class Planner {
@@ -43,18 +94,19 @@ class Planner {
       : maps_(maps), table_(table), follows_(follows) {
     for (const SourceColumn& column : table.columns) names_.push_back(column.name);
     plan_.table = table.name;
-    for (MapOutput& output : outputs_of(maps, table.name)) plan_.outputs.push_back({std::move(output)});
+    for (MapOutput& output : outputs_of(maps, table.name))
+      plan_.outputs.push_back(described(std::move(output), maps));
     plan_.columns.resize(names_.size());
   }
 
   ReturnPlan run() {
-    refuse_shared();
     if (table_.primary_key.empty() || table_.identity == Identity::rowid) {
       block("", "has no primary key by which its rows could be found again", mend);
     } else if (find_anchor()) {
       find_parts();
       for (std::size_t i = 0; i < names_.size(); ++i) plan_.columns[i] = source_of(i);
-      refuse_what_cannot_be_inserted();
+      if (!plan_.contributes) refuse_what_cannot_be_inserted();
+      judge_shared();
     }
     return std::move(plan_);
   }
@@ -68,21 +120,33 @@ class Planner {
          fmt::format("table {}{}{} {}", table_.name, column.empty() ? "" : ": column ", column, what), how});
   }
 
-  void refuse_shared() {
-    for (const ReturnOutput& output : plan_.outputs) {
-      if (filled_by(maps_, *output.from.target) == 1 && !output.from.target->contributor) continue;
-      block("",
-            fmt::format("is one of several that fill {}, and whose its rows are cannot be said of new ones",
-                        name_of(*output.from.target)),
-            mend);
+  // Of rows that legacy tables share a way back needs to know whose each is.
+  void judge_shared() {
+    const ReturnOutput& anchor = plan_.anchor_output();
+    if (!anchor.is_shared || !anchor.claim.empty() || !anchor.constants.empty()) return;
+    const std::string table = name_of(*anchor.from.target);
+    const std::string how = fmt::format(
+        "say it by a condition on its columns: [[map.to]] born = \"…\"; give each owner a constant in a "
+        "column "
+        "of {}; or a table of its own that has the same key",
+        table);
+    if (!plan_.entity) {
+      block("", fmt::format("is one of several that fill {}, and nothing says whose a row is", table), how);
+      return;
     }
+    plan_.findings.push_back(
+        {Finding::Level::warn, "way-back-owner-not-told", table_.name, "",
+         fmt::format("table {} is one of several that fill {}, and nothing says whose a row is that is born "
+                     "there: such rows do not come back",
+                     table_.name, table),
+         how});
   }
 
   // The source's column behind each column of the target's key; nothing where one is made in another way.
   std::optional<std::vector<ReturnSource>> key_of(std::size_t output,
                                                   std::vector<std::string>& columns) const {
     std::vector<ReturnSource> key;
-    for (const std::string& name : target(output).key) {
+    for (const std::string& name : plan_.outputs[output].made_key) {
       const MapColumn* column = column_of(target(output), name);
       if (!column) return std::nullopt;
       if (auto passed = passed_column(column->expression.text, names_)) {
@@ -106,14 +170,28 @@ class Planner {
     std::sort(had.begin(), had.end());
     if (!key || wanted != had || target(output).condition || !follows_(target(output))) return false;
     plan_.anchor = output;
+    plan_.contributes = target(output).contributor;
     if (key->size() == 1) plan_.entity = key->front().key;
     for (std::size_t i = 0; i < columns.size(); ++i) anchored_.emplace_back(columns[i], std::move((*key)[i]));
     return true;
   }
 
+  // A table of the map's own says more than one that it shares, and best of those is one that says whose a
+  // row is.
+  int rank(std::size_t output) const {
+    const ReturnOutput& one = plan_.outputs[output];
+    if (target(output).contributor) return 3;
+    if (!one.is_shared) return 0;
+    return one.claim.empty() && one.constants.empty() ? 2 : 1;
+  }
+
   bool find_anchor() {
-    for (std::size_t i = 0; i < plan_.outputs.size(); ++i)
-      if (is_anchor(i)) return true;
+    std::vector<std::size_t> best(plan_.outputs.size());
+    std::iota(best.begin(), best.end(), std::size_t{0});
+    std::stable_sort(best.begin(), best.end(),
+                     [&](std::size_t a, std::size_t b) { return rank(a) < rank(b); });
+    for (const std::size_t output : best)
+      if (is_anchor(output)) return true;
     std::vector<std::string> tables;
     for (std::size_t i = 0; i < plan_.outputs.size(); ++i) tables.push_back(name_of(target(i)));
     block("",
@@ -127,7 +205,8 @@ class Planner {
 
   bool has_key_of_anchor(std::size_t output) const {
     const MapTarget &one = target(output), &anchor = target(plan_.anchor);
-    return std::equal(one.key.begin(), one.key.end(), anchor.key.begin(), anchor.key.end(),
+    const auto &key = plan_.outputs[output].made_key, &of_anchor = plan_.anchor_output().made_key;
+    return std::equal(key.begin(), key.end(), of_anchor.begin(), of_anchor.end(),
                       [&](const std::string& a, const std::string& b) {
                         const MapColumn *x = column_of(one, a), *y = column_of(anchor, b);
                         return x && y && same_expression(x->expression.text, y->expression.text);
@@ -137,7 +216,8 @@ class Planner {
   std::string link_of(std::size_t output) const {
     const MapTarget &one = target(output), &anchor = target(plan_.anchor);
     const MapColumn* key = one.key.size() == 1 ? column_of(one, one.key.front()) : nullptr;
-    const MapColumn* of_anchor = anchor.key.size() == 1 ? column_of(anchor, anchor.key.front()) : nullptr;
+    const auto& anchor_key = plan_.anchor_output().made_key;
+    const MapColumn* of_anchor = anchor_key.size() == 1 ? column_of(anchor, anchor_key.front()) : nullptr;
     if (!key || !key_call(key->expression.text) || !of_anchor) return "";
     for (const MapColumn& column : one.columns)
       if (same_expression(column.expression.text, of_anchor->expression.text)) return column.target;
@@ -151,12 +231,12 @@ class Planner {
       if (plan_.outputs[i].is_part) parts_.push_back(i);
     }
     // A part whose changes are followed, and that each row has, says more than one that is there at times.
-    const auto rank = [&](std::size_t part) {
+    const auto order = [&](std::size_t part) {
       const bool always = !target(part).condition;
       return part == plan_.anchor ? 0 : (follows_(target(part)) ? 1 : 3) + (always ? 0 : 1);
     };
     std::stable_sort(parts_.begin(), parts_.end(),
-                     [&](std::size_t a, std::size_t b) { return rank(a) < rank(b); });
+                     [&](std::size_t a, std::size_t b) { return order(a) < order(b); });
   }
 
   const MapColumn* reverse_of(const std::string& column) const {
@@ -216,7 +296,8 @@ class Planner {
 
 bool is_owned(const std::vector<ReturnPlan>& plans, const ColumnKey& key) {
   return std::any_of(plans.begin(), plans.end(), [&](const ReturnPlan& plan) {
-    return plan.entity && plan.entity->scope == key.scope && plan.entity->words == key.words;
+    return plan.entity && !plan.contributes && plan.entity->scope == key.scope &&
+           plan.entity->words == key.words;
   });
 }
 

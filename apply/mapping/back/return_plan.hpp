@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "apply/mapping/keys/key_calls.hpp"
@@ -34,6 +35,14 @@ struct ReturnOutput {
   // Of one that is none and whose key is its own, a uuid() or surrogate(): the column that holds the anchor's
   // key.
   std::string link = {};
+  // Columns of the target's key: those that are made of the row, and those with a text that all of its rows
+  // have.
+  std::vector<std::string> made_key = {};
+  std::vector<std::pair<std::string, std::string>> constants = {};
+  bool is_shared = false;  // other maps own rows of the table as well
+  // Condition on the target's columns that says of a row of a shared table whether it is this map's; empty
+  // where only the key memory knows.
+  std::string claim = {};
 };
 
 struct ReturnPlan {
@@ -44,6 +53,10 @@ struct ReturnPlan {
   std::vector<Finding> findings;      // Level::block: the table has no way back
   // The entity of its rows, where their keys are remembered ones; nothing where the key is passed on.
   std::optional<ColumnKey> entity = {};
+  // It only gives columns to rows that another table owns: the anchor is the owner's, rows of the table are
+  // changed where they are, and never made or removed.
+  bool contributes = false;
+  const ReturnOutput& anchor_output() const { return outputs[anchor]; }
 };
 
 // May changes of this table of the target be followed?

@@ -1,4 +1,4 @@
-#include "apply/sqlite/moment.hpp"
+#include "apply/moment.hpp"
 
 #include <fmt/format.h>
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "apply/mapping/back/pair_store.hpp"
 #include "apply/mapping/keys/key_answers.hpp"
 #include "apply/mapping/keys/key_calls.hpp"
 #include "apply/mapping/keys/key_store.hpp"
@@ -18,22 +19,24 @@
 
 namespace tidegate {
 
-class ReturnKeys : public KeyAnswers {
+class ReturnKeys : public LookedUpAnswers {
  public:
-  // `legacy`: the file's connection, in which tidegate's tables are. `remembered`: the key memory as it is
-  // when the way back begins. Both outlive it.
-  ReturnKeys(sqlite::Database& legacy, std::shared_ptr<KeyAnswers> remembered);
+  // `remembered`: the key memory as it is when the way back begins. `pairs` outlive it.
+  ReturnKeys(PairStore& pairs, std::shared_ptr<KeyAnswers> remembered);
 
-  // Rows of this entity are those of the table; the first that claims an entity gives out its ids.
-  void own(const ColumnKey& entity, const SourceTable& table);
+  // Rows of this entity are those of the table; the first that claims an entity gives out its ids, which are
+  // integers or else texts.
+  void own(const ColumnKey& entity, const SourceTable& table, bool integers);
   // A row that was born in the legacy database: its key there, and what it is on the target.
   void index(const ColumnKey& entity, const Value& key, const std::string& answer);
 
-  // What the legacy's key ends in; nothing where nobody knows the target's.
+  // What the legacy's key ends in; nothing where nobody knows the target's, or it is another entity's.
   std::optional<Value> find(const ColumnKey& key, const std::string& answer);
-  // The same; of a key that nobody knows it gives out a new one and keeps the pair. Within the legacy file's
-  // transaction, with which the pair stands or falls.
-  Value find_or_give(const ColumnKey& key, const std::string& answer);
+  // It is known, and its name begins with other words.
+  bool is_anothers(const ColumnKey& key, const std::string& answer);
+  // As find(); of a key that nobody knows it gives out a new one and keeps the pair. Within the legacy
+  // database's transaction, with which the pair stands or falls.
+  std::optional<Value> find_or_give(const ColumnKey& key, const std::string& answer);
   void keep(const KeyName& name, const std::string& answer);
   // A transaction begins: what an earlier one gave out and took back is free.
   void begin() { next_.clear(); }
@@ -48,34 +51,24 @@ class ReturnKeys : public KeyAnswers {
   std::string paired_uuid(const std::string& entity, const Row& key, const std::string& made) override;
   std::string unique_value(const std::string& column, const std::string& value, const Row& key) override;
   void rethrow_failure() override;
-  void begin_row(std::string) override {}
-  void end_row() override {}
-  void row_is_gone(const std::string&) override {}
-  void table_is_empty(const std::string&) override {}
 
  private:
-  struct Owner {
-    std::string table, column, scope;
-    bool gives_integers = true, autoincrement = false;
-  };
-  std::int64_t next_id(const Owner& owner);
+  std::vector<std::string> names_of(const std::string& scope, const std::string& answer);
+  Value give(const KeyOwner& owner, const ColumnKey& key, const std::string& answer);
   // The pair's answer, or what `otherwise` gives.
   template <typename Otherwise>
   std::string answer(const KeyName& name, Otherwise otherwise);
 
-  sqlite::Database& legacy_;
+  PairStore& pairs_;
   std::shared_ptr<KeyAnswers> remembered_;
   sqlite::Database index_;
-  sqlite::Statement into_index_, in_index_, pair_by_answer_, pair_by_key_, insert_pair_;
-  std::map<std::pair<std::string, std::vector<std::string>>, Owner> owners_;  // by scope and words
-  std::map<std::string, std::int64_t> next_;                                  // by table
+  sqlite::Statement into_index_, in_index_, name_in_index_;
+  std::map<std::pair<std::string, std::vector<std::string>>, KeyOwner> owners_;  // by scope and words
+  std::map<std::string, std::int64_t> next_;                                     // by table
   bool listens_ = false;
   std::vector<std::pair<KeyName, std::string>> asked_;  // with the answers
   std::exception_ptr failure_;
 };
-
-// The pairs that the legacy file has; empty where it has no such table.
-std::vector<KeyEntry> pairs_in(sqlite::Database& legacy);
 
 // A mapped value as the target's texts are.
 std::string text_of_key(const Value& value);

@@ -1,13 +1,14 @@
-#include "apply/sqlite/meaning.hpp"
+#include "apply/meaning.hpp"
 
 #include <algorithm>
 #include <boost/json.hpp>
 #include <charconv>
+#include <map>
 #include <optional>
 #include <string>
 
 #include "apply/encode.hpp"
-#include "apply/sqlite/moment.hpp"
+#include "apply/moment.hpp"
 #include "proto/text.hpp"
 
 namespace tidegate {
@@ -109,11 +110,38 @@ bool same_json(std::string_view a, std::string_view b) {
   return !bad && one == other;
 }
 
+// Of a Postgres source's columns, whose texts are what the type's name says.
+TargetType meant_by(const std::string& type) {
+  static const std::map<std::string_view, TargetType> types = {
+      {"smallint", TargetType::numeric},
+      {"integer", TargetType::numeric},
+      {"bigint", TargetType::numeric},
+      {"numeric", TargetType::numeric},
+      {"real", TargetType::double_precision},
+      {"double precision", TargetType::double_precision},
+      {"boolean", TargetType::boolean},
+      {"timestamp with time zone", TargetType::timestamptz},
+      {"timestamp without time zone", TargetType::timestamptz},
+      {"date", TargetType::date},
+      {"time without time zone", TargetType::time},
+      {"json", TargetType::jsonb},
+      {"jsonb", TargetType::jsonb}};
+  const auto known = types.find(type);
+  return known == types.end() ? TargetType::native : known->second;
+}
+
+std::optional<bool> truth_in(std::string_view text) {
+  if (text == "t" || text == "true" || text == "1") return true;
+  if (text == "f" || text == "false" || text == "0") return false;
+  return std::nullopt;
+}
+
 }  // namespace
 
 bool same_meaning(std::string_view a, std::string_view b, const ColumnPlan& column) {
   if (a == b) return true;
-  switch (column.type) {
+  const bool native = column.type == TargetType::native;
+  switch (native ? meant_by(column.existing_type) : column.type) {
     case TargetType::bigint:
     case TargetType::numeric:
       return same_number(a, b);
@@ -126,6 +154,7 @@ bool same_meaning(std::string_view a, std::string_view b, const ColumnPlan& colu
     case TargetType::jsonb:
       return same_json(a, b);
     case TargetType::boolean:
+      return truth_in(a) && truth_in(a) == truth_in(b);
     case TargetType::text:
     case TargetType::varchar:
     case TargetType::bytea:

@@ -1,11 +1,10 @@
-#include "apply/sqlite/return_keys.hpp"
+#include "apply/mapping/back/return_keys.hpp"
 
 #include <boost/json.hpp>
 
 #include <algorithm>
 #include <utility>
 
-#include "apply/schema/declared_type.hpp"
 #include "proto/change.hpp"
 
 namespace tidegate {
@@ -19,8 +18,7 @@ sqlite::Database empty_index() {
   index.execute("ATTACH '' AS kept; PRAGMA kept.journal_mode = OFF; PRAGMA kept.synchronous = OFF");
   index.execute(
       "CREATE TABLE kept.keys (scope TEXT NOT NULL, answer TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY "
-      "(scope, "
-      "answer)) WITHOUT ROWID");
+      "(scope, answer)) WITHOUT ROWID; CREATE INDEX kept.by_key ON keys (scope, key)");
   return index;
 }
 
@@ -69,27 +67,20 @@ std::string text_of_key(const Value& value) {
   return "";
 }
 
-ReturnKeys::ReturnKeys(sqlite::Database& legacy, std::shared_ptr<KeyAnswers> remembered)
-    : legacy_(legacy),
+ReturnKeys::ReturnKeys(PairStore& pairs, std::shared_ptr<KeyAnswers> remembered)
+    : pairs_(pairs),
       remembered_(std::move(remembered)),
       index_(empty_index()),
       into_index_(index_.prepare("INSERT OR REPLACE INTO kept.keys VALUES (?, ?, ?)")),
       in_index_(index_.prepare("SELECT key FROM kept.keys WHERE scope = ? AND answer = ?")),
-      pair_by_answer_(legacy.prepare("SELECT key FROM _tidegate_keys WHERE scope = ? AND answer = ?")),
-      pair_by_key_(legacy.prepare("SELECT answer FROM _tidegate_keys WHERE scope = ? AND key = ?")),
-      insert_pair_(
-          legacy.prepare("INSERT INTO _tidegate_keys (scope, key, answer, id) VALUES (?1, ?2, ?3, ?4) ON "
-                         "CONFLICT DO UPDATE SET answer = ?3")) {
+      name_in_index_(index_.prepare("SELECT 1 FROM kept.keys WHERE scope = ? AND key = ?")) {
   index_.execute("BEGIN");  // never committed: it is gone with the connection anyway
 }
 
 // A key that refers to another table's is not given out here.
-void ReturnKeys::own(const ColumnKey& entity, const SourceTable& table) {
-  const SourceColumn* column = table.column(entity.column);
-  const Affinity affinity = affinity_of(column ? column->declared_type : "");
-  const bool integers = table.integer_key || affinity == Affinity::integer || affinity == Affinity::numeric;
+void ReturnKeys::own(const ColumnKey& entity, const SourceTable& table, bool integers) {
   owners_.try_emplace({entity.scope, entity.words},
-                      Owner{table.name, entity.column, entity.scope, integers, table.autoincrement});
+                      KeyOwner{table.name, entity.column, entity.scope, integers, table.autoincrement});
 }
 
 void ReturnKeys::index(const ColumnKey& entity, const Value& key, const std::string& answer) {
@@ -97,30 +88,48 @@ void ReturnKeys::index(const ColumnKey& entity, const Value& key, const std::str
   into_index_.bind_all(view(entity.scope), view(answer), view(name)).run();
 }
 
+std::vector<std::string> ReturnKeys::names_of(const std::string& scope, const std::string& answer) {
+  auto names = pairs_.keys_of(scope, answer);
+  if (!names.empty()) return names;
+  if (auto name = only_text(in_index_.bind_all(view(scope), view(answer)))) names.push_back(std::move(*name));
+  return names;
+}
+
 std::optional<Value> ReturnKeys::find(const ColumnKey& key, const std::string& answer) {
-  auto name = only_text(pair_by_answer_.bind_all(view(key.scope), view(answer)));
-  if (!name) name = only_text(in_index_.bind_all(view(key.scope), view(answer)));
-  return name ? last_of(*name, key) : std::nullopt;
+  for (const std::string& name : names_of(key.scope, answer))
+    if (auto last = last_of(name, key)) return last;
+  return std::nullopt;
 }
 
-// Above all that were ever given out, so that a pair is one row's for good.
-std::int64_t ReturnKeys::next_id(const Owner& owner) {
-  const auto [known, is_new] = next_.try_emplace(owner.table, 0);
-  if (!is_new) return ++known->second;
-  const std::string table = sqlite::quoted(owner.table), column = sqlite::quoted(owner.column);
-  auto highest =
-      legacy_.prepare("SELECT max(coalesce((SELECT max(" + column + ") FROM " + table + "), 0), " +
-                      (owner.autoincrement ? "coalesce((SELECT seq FROM sqlite_sequence WHERE name = ?1), 0)"
-                                           : "length(?1) * 0") +
-                      ", coalesce((SELECT max(id) FROM _tidegate_keys WHERE scope = ?2), 0))");
-  highest.bind_all(view(owner.table), view(owner.scope)).step();
-  return known->second = highest.integer(0) + 1;
+bool ReturnKeys::is_anothers(const ColumnKey& key, const std::string& answer) {
+  return !find(key, answer) && !names_of(key.scope, answer).empty();
 }
 
-Value ReturnKeys::find_or_give(const ColumnKey& key, const std::string& answer) {
-  if (auto known = find(key, answer)) return *known;
-  const Owner& owner = owners_.at({key.scope, key.words});
-  const Value given = owner.gives_integers ? Value(next_id(owner)) : Value(answer);
+// Above all that were ever given out, so that a pair is one row's for good. A text is the target's own, with
+// a mark behind it where the legacy table had such a key.
+Value ReturnKeys::give(const KeyOwner& owner, const ColumnKey& key, const std::string& answer) {
+  if (owner.gives_integers) {
+    const auto last = next_.find(owner.table);
+    const std::int64_t id =
+        pairs_.next_id(owner, last == next_.end() ? std::nullopt : std::optional(last->second));
+    return next_[owner.table] = id;
+  }
+  const auto is_given = [&](const std::string& text) {
+    const KeyName name{key.scope, named(key, text)};
+    const bool indexed = only_text(name_in_index_.bind_all(view(name.scope), view(name.key))).has_value();
+    return indexed || pairs_.answer_of(name) || pairs_.is_taken(owner, text);
+  };
+  std::string text = answer;
+  for (int more = 2; is_given(text); ++more) text = answer + "+" + std::to_string(more);
+  return text;
+}
+
+std::optional<Value> ReturnKeys::find_or_give(const ColumnKey& key, const std::string& answer) {
+  const auto names = names_of(key.scope, answer);
+  for (const std::string& name : names)
+    if (auto last = last_of(name, key)) return last;
+  if (!names.empty()) return std::nullopt;
+  Value given = give(owners_.at({key.scope, key.words}), key, answer);
   keep({key.scope, named(key, given)}, answer);
   return given;
 }
@@ -128,8 +137,7 @@ Value ReturnKeys::find_or_give(const ColumnKey& key, const std::string& answer) 
 void ReturnKeys::keep(const KeyName& name, const std::string& answer) {
   const json::array array = json::parse(name.key).as_array();
   const auto* id = array.empty() ? nullptr : array.back().if_int64();
-  insert_pair_.bind_all(view(name.scope), view(name.key), view(answer), id ? Value(*id) : Value(Null{}))
-      .run();
+  pairs_.keep(name, answer, id ? std::optional(*id) : std::nullopt);
 }
 
 // --- as the mapping asks ---
@@ -139,7 +147,7 @@ template <typename Otherwise>
 std::string ReturnKeys::answer(const KeyName& name, Otherwise otherwise) {
   std::optional<std::string> pair;
   try {
-    pair = only_text(pair_by_key_.bind_all(view(name.scope), view(name.key)));
+    pair = pairs_.answer_of(name);
   } catch (...) {
     failure_ = std::current_exception();
     throw;
@@ -181,14 +189,6 @@ std::string ReturnKeys::paired_uuid(const std::string& entity, const Row& key, c
 
 std::string ReturnKeys::unique_value(const std::string& column, const std::string& value, const Row& key) {
   return remembered_->unique_value(column, value, key);
-}
-
-std::vector<KeyEntry> pairs_in(sqlite::Database& legacy) {
-  std::vector<KeyEntry> pairs;
-  if (legacy.integer("SELECT count(*) FROM sqlite_schema WHERE name = '_tidegate_keys'") == 0) return pairs;
-  auto rows = legacy.prepare("SELECT scope, key, answer FROM _tidegate_keys ORDER BY scope, key");
-  while (rows.step()) pairs.push_back({rows.text(0), rows.text(1), rows.text(2), ""});
-  return pairs;
 }
 
 }  // namespace tidegate

@@ -3,15 +3,15 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "apply/mapping/back/legacy_rows.hpp"
+#include "apply/mapping/back/return_keys.hpp"
+#include "apply/mapping/back/returned_table.hpp"
 #include "apply/mapping/mapped_table.hpp"
-#include "apply/mapping/return_plan.hpp"
-#include "apply/sqlite/legacy_file.hpp"
-#include "apply/sqlite/legacy_writes.hpp"
-#include "apply/sqlite/return_keys.hpp"
 #include "db/postgres.hpp"
 
 namespace tidegate {
@@ -26,21 +26,13 @@ class TargetLook {
   virtual void done() = 0;  // the snapshot may end
 };
 
-// One mapped table of the legacy file, with all that says how its rows come back.
-struct ReturnedTable {
-  ReturnPlan plan;
-  SourceTable source;
-  Relation relation;             // of its rows, as the maps read them
-  std::vector<TablePlan> plans;  // of plan.outputs, as the target has recorded them
-};
-
 class ReturnedRows;  // of one table
 
 class MappedReturn {
  public:
-  // `file` has begun; `keys` are the memory of `options`. All of them outlive it. Indexes the keys of all
-  // rows that the legacy tables have.
-  MappedReturn(LegacyFile& file, ReturnKeys& keys, TargetLook& target, std::vector<ReturnedTable> tables,
+  // `keys` are the memory of `options`, over the legacy's pairs. All of them outlive it. Indexes the keys of
+  // all rows that the legacy tables have.
+  MappedReturn(LegacySide& legacy, ReturnKeys& keys, TargetLook& target, std::vector<ReturnedTable> tables,
                const MappingOptions& options);
   ~MappedReturn();
 
@@ -48,22 +40,35 @@ class MappedReturn {
   bool follows(const std::string& target_table) const;
   void add(const Relation& relation, const Change& change);
 
-  // Of one transaction of the legacy file, in this order; from read() on any number of times.
+  // Of one transaction of the legacy database, in this order; from read() on any number of times.
   void begin();
   void read(std::uint64_t sequence);
   void remove_gone();
-  void write(LegacyWrites& writes);
-  // Behind the last row: what rows that were born on the target are called in tables that only refer to them.
+  void write();
+  // Behind the last row: what rows that were born on the target are called in tables that only refer to them,
+  // and rows of shared tables that nobody took.
   void finish();
 
  private:
+  // A table that several maps own rows of, each by a key of the same making.
+  struct Shared {
+    std::string table;
+    const TablePlan* plan = nullptr;
+    std::vector<std::string> key;
+    std::vector<ReturnedRows*> owners;
+    std::map<std::string, Row> touched = {};  // keys, by their encoding
+  };
+  static void touch(Shared& shared, Row key);
+  void find_shared();
   void retry_rejects();
+  void name_ownerless();
 
-  LegacyFile& file_;
+  LegacySide& legacy_;
   ReturnKeys& keys_;
   TargetLook& target_;
   postgres::Connection* snapshot_ = nullptr;  // from read() to finish()
   std::vector<std::unique_ptr<ReturnedRows>> tables_;
+  std::vector<Shared> shared_;
 };
 
 }  // namespace tidegate

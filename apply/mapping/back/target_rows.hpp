@@ -14,7 +14,7 @@ namespace tidegate {
 struct TargetRowsByKey {
   std::string table;                                           // quoted
   std::vector<const ColumnPlan*> key;                          // columns that find a row
-  std::vector<std::string> columns;                            // quoted: what is given
+  std::vector<std::string> columns;                            // SQL over the row, which is `t`
   std::vector<std::pair<std::string, std::string>> constants;  // quoted column, text: others are passed over
 };
 // As the server prints them. Keys are texts.

@@ -1,4 +1,4 @@
-#include "apply/sqlite/target_keys.hpp"
+#include "apply/mapping/back/target_rows.hpp"
 
 #include <fmt/format.h>
 
@@ -31,15 +31,17 @@ std::string sql_of(const TargetRowsByKey& query) {
   };
   for (std::size_t i = 0; i < query.key.size(); ++i) {
     add(wanted, fmt::format("${}::text[]", i + 1), ", ");
-    add(names, fmt::format("k{}", i), ", ");
-    add(on, fmt::format("t.{} = w.k{}::{}", quoted(query.key[i]->target), i, type_of(*query.key[i])),
+    add(names, fmt::format("_tidegate_k{}", i), ", ");
+    add(on,
+        fmt::format("t.{} = _tidegate_w._tidegate_k{}::{}", quoted(query.key[i]->target), i,
+                    type_of(*query.key[i])),
         " AND ");
   }
-  for (const auto& column : query.columns) add(columns, "t." + column, ", ");
+  for (const auto& column : query.columns) add(columns, column, ", ");
   for (const auto& [column, text] : query.constants)
     on += fmt::format(" AND t.{}::text = {}", column, postgres::literal(text));
-  return fmt::format("SELECT {} FROM pg_catalog.unnest({}) AS w({}) JOIN {} AS t ON {}", columns, wanted,
-                     names, query.table, on);
+  return fmt::format("SELECT {} FROM pg_catalog.unnest({}) AS _tidegate_w({}) JOIN {} AS t ON {}", columns,
+                     wanted, names, query.table, on);
 }
 
 }  // namespace
@@ -50,6 +52,7 @@ std::string type_of(const ColumnPlan& column) {
 
 std::vector<Row> rows_by_key(postgres::Connection& target, const TargetRowsByKey& query,
                              const std::vector<Row>& keys) {
+  if (keys.empty()) return {};
   const auto found = target.run(sql_of(query), arrays_of(keys, query.key.size()));
   std::vector<Row> rows;
   for (int i = 0; i < found.rows(); ++i) {

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "apply/mapping/back/return_plan.hpp"
 #include "apply/mapping/definition.hpp"
-#include "apply/mapping/return_plan.hpp"
 #include "proto/table.hpp"
 
 namespace tidegate {
@@ -20,6 +20,7 @@ struct Reversal {
   std::vector<std::string> lost;        // only in what other expressions or conditions make of them
   std::vector<std::string> unread;      // no map reads them
   std::vector<Finding> refused;         // why there is no way back for the table
+  std::vector<Finding> warned;          // which rows of it would not come back
 };
 
 // As plan_returns() takes them, were all tables of the target ours.
