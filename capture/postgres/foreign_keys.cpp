@@ -8,7 +8,7 @@ namespace {
 constexpr const char* references_sql = R"(
 SELECT k.oid, n.nspname || '.' || c.relname, pn.nspname || '.' || p.relname, a.attname, pa.attname, k.confdeltype, k.confupdtype
 FROM pg_catalog.pg_constraint k
-  CROSS JOIN LATERAL pg_catalog.unnest(k.conkey, k.confkey) WITH ORDINALITY AS u(mine, theirs, place)
+  CROSS JOIN LATERAL unnest(k.conkey, k.confkey) WITH ORDINALITY AS u(mine, theirs, place)
   JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_catalog.pg_class p ON p.oid = k.confrelid JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
   JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.mine

@@ -113,7 +113,7 @@ class Doctor(OneServer):
         self.target.execute("CREATE TABLE public.person (id bigint PRIMARY KEY, name text, n bigint); CREATE UNIQUE INDEX one_share ON public.person ((1000000 / n))")
         found = self.found(config='[target]\nschema = "existing"\n')
         self.assertEqual(set(found), {"target-unique-not-asked"})
-        self.assertRegex(found["target-unique-not-asked"]["message"], r"^whether [0-9,]+ rows of table person clash in the target's one_share was not found out")
+        self.assertRegex(found["target-unique-not-asked"]["message"], r"^whether [0-9,]+ rows of table person clash in the target's public\.one_share was not found out")
 
     def server_source(self):
         source = Database(self.server, f"source{self.made}")
