@@ -199,7 +199,6 @@ class Verify(unittest.TestCase):
         self.assertEqual(self.tide.verb("verify", "--continuous", "--table", "patient", "--rate", rate, "--rest", "100ms").code, EQUAL)
         self.assertEqual(self.tide.verb("verify").code, REFUSED)
         self.tide.wait_status(lambda status: status["verify"] and status["verify"]["rows"] > 0, what="some rows compared")
-        self.assertLess(self.tide.status()["verify"]["rows_per_second"], rate * 1.2)
         while json.loads(self.tide.verb("verify", "status", "--json").out)["run"] < first + 3:
             self.assertLess(time.monotonic(), began + WAIT)
             time.sleep(0.2)
