@@ -65,6 +65,7 @@ class Actor(threading.Thread):
         self.rng = random.Random(f"{load.seed}:{number}")
         self.made, self.client = Made(self.rng), Client(load.url)
         self.rows = collections.defaultdict(dict)   # table -> key as tuple -> row
+        self.lost_sight = False   # a user in doubt may be of a school that no known one is of
 
     def run(self):
         names, weights = list(OPERATIONS), list(OPERATIONS.values())
@@ -108,6 +109,7 @@ class Actor(threading.Thread):
 
     def doubt(self, touches, status):
         """The keys, and all that hangs on them, are unknown from here on."""
+        self.lost_sight = True
         seen, todo = {}, list(touches)
         while todo:
             table, key = todo.pop()
@@ -309,6 +311,9 @@ class Actor(threading.Thread):
                       [("school", found[0]), *touched])
 
     def drop_school(self):
+        """SQLite checks no foreign key, so a school that somebody may be of stays."""
+        if self.lost_sight:
+            return
         used = {row["school_code"] for row in self.rows["user"].values()}
         free = [key for key, row in self.rows["school"].items() if row["code"] not in used]
         if len(free) > 1:

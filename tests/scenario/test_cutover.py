@@ -299,6 +299,7 @@ class TheCutover(Cutovers):
 
     def test_a_role_without_replica_mode(self):
         """No fence keeps others from the target before the cutover, which is said; none could be made for a rollback, which is refused."""
+        stage.forget_cutovers()
         url = stage.new_database()
         stage.target.admin("CREATE ROLE plain LOGIN REPLICATION PASSWORD 'plain'", f"ALTER DATABASE {urllib.parse.urlsplit(url).path[1:]} OWNER TO plain")
         pipeline = configure(stage.pipeline(url=re.sub("//[^@]*@", "//plain:plain@", url))).start()

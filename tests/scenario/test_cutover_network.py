@@ -83,7 +83,8 @@ class TargetAway(unittest.TestCase):
         words = [BIN / "tidegate", verb, "--json", "--confirm", name_of(pipeline), "--state", str(pipeline.state)]
         command = subprocess.Popen(words, env=pipeline.env(), cwd=pipeline.base, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
-            wait_until(lambda: process_state(pipeline.process.pid) == "T", "the daemon is stopped")
+            wait_until(lambda: process_state(pipeline.process.pid) == "T" or command.poll() is not None, "the daemon is stopped")
+            self.assertIsNone(command.poll(), [command.returncode] if command.poll() is None else command.communicate())
             self.leave(kind)
             os.kill(pipeline.process.pid, signal.SIGCONT)
             time.sleep(OUTAGE)
