@@ -14,7 +14,7 @@ FROM pg_catalog.pg_constraint k
   JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.mine
   JOIN pg_catalog.pg_attribute pa ON pa.attrelid = p.oid AND pa.attnum = u.theirs
 WHERE k.contype = 'f' AND k.conparentid = 0 AND NOT c.relispartition
-ORDER BY 2 COLLATE "C", k.conname COLLATE "C", k.oid, u.place)";
+ORDER BY (n.nspname || '.' || c.relname) COLLATE "C", k.conname COLLATE "C", k.oid, u.place)";
 
 std::string action_of(std::string_view letter) {
   static const std::map<std::string_view, const char*> actions = {
