@@ -28,6 +28,9 @@ constexpr auto longest_nap = 5ms, parked_nap = 5ms;
 constexpr auto snapshot_kept = 10s;  // between two absorbs of one rollback
 constexpr auto trim_interval = 60s;
 constexpr auto first_pause = 100ms, longest_pause = 5000ms;
+// Without WAL a read that takes too long lets the lock go. On a busy machine the next one may be quicker; so
+// many in a row, over some six seconds, are not the machine's.
+constexpr int slow_reads = 7;
 
 // What an operator may mend while the daemon waits: locks, a full disk, a schema that needs a decision.
 bool may_pass(const std::exception& failure) {
@@ -36,6 +39,11 @@ bool may_pass(const std::exception& failure) {
   if (!error) return false;
   return error->advice() == Advice::retry || error->code() == "SQLITE_FULL" ||
          error->code() == "SQLITE_IOERR" || error->code() == "SQLITE_CANTOPEN";
+}
+
+bool is_slow_read(const std::exception& failure) {
+  auto* refused = dynamic_cast<const Refused*>(&failure);
+  return refused && refused->code() == "wal-needed";
 }
 
 void switch_to_wal(const Settings& settings) {
@@ -249,6 +257,7 @@ void CaptureWorker::run() {
   yield_to_the_application();
   auto stop = coordination_.stop_token();
   auto pause = std::chrono::milliseconds(first_pause);
+  int slow = 0;
   while (!stop.stop_requested()) {
     try {
       if (!capture_) reopen();
@@ -259,9 +268,11 @@ void CaptureWorker::run() {
         rest_until_next_look();
       trim_now_and_then();
       pause = first_pause;
+      slow = 0;
     } catch (const std::exception& failure) {
       if (stop.stop_requested()) return;
-      if (!may_pass(failure)) throw;
+      slow = is_slow_read(failure) ? slow + 1 : 0;
+      if (!may_pass(failure) && (slow == 0 || slow == slow_reads)) throw;
       log_warn("capture: {}", failure.what());
       coordination_.report("capture", failure.what());
       capture_.reset();
