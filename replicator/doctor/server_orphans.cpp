@@ -55,12 +55,14 @@ std::string orphans_sql(const capture::PostgresTable& child, const capture::Post
 FoundRows orphans_of(postgres::Connection& source, const std::string& sql) {
   FoundRows found;
   const auto rows = source.run(sql);
+  std::uint64_t all = 0;
   for (int i = 0; i < rows.rows(); ++i) {
     Row key;
     for (int c = 1; c < rows.columns(); ++c) key.emplace_back(std::string(rows.text(i, c)));
     if (!key.empty()) found.add(key_as_json(key));
-    found.rows = static_cast<std::uint64_t>(rows.integer(i, 0));
+    all = static_cast<std::uint64_t>(rows.integer(i, 0));
   }
+  found.rows = all;
   return found;
 }
 

@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 #include <filesystem>
+#include <set>
 
 #include "replicator/control/metrics.hpp"
 #include "replicator/cutover/cutover_api.hpp"
@@ -87,12 +88,12 @@ std::string text_of(const json::value& value) {
 
 // By its full name, or by the part behind the schema where only one table has that.
 std::string replicated_table(const Status& status, const std::string& name) {
-  std::vector<std::string> found;
+  std::set<std::string> found;  // a mapped one is listed once for each table that it fills
   for (const auto& table : status.tables) {
     if (table.source == name) return name;
-    if (table.source.ends_with("." + name)) found.push_back(table.source);
+    if (table.source.ends_with("." + name)) found.insert(table.source);
   }
-  if (found.size() == 1) return found.front();
+  if (found.size() == 1) return *found.begin();
   throw Coded<Usage>("no-such-table",
                      found.empty() ? "no table " + name + " is replicated"
                                    : "more than one table is called " + name + "; say which with its schema",

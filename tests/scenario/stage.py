@@ -23,7 +23,7 @@ from load import Load                        # noqa: E402
 from proxy import wait_until                 # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-MAPPED_ONLY = r"^apply/mapping/|^apply/postgres/reset|^replicator/pipeline/(target_scripts|realtime)|"   # the last in test_seed
+MAPPED_ONLY = r"^apply/mapping/|^apply/postgres/(reset|unowned_rows)|^replicator/pipeline/(target_scripts|realtime)|"   # the last in test_seed
 WAY_BACK = r"|^apply/sqlite/|^apply/postgres/return_sink|^replicator/cutover/(reverse_capture|sqlite_way_back)"   # in test_way_back and test_shared_cutover
 POSTGRES_ONLY = re.compile(MAPPED_ONLY + r"^capture/postgres/|^apply/postgres/(native/|chunk_copier|chunk_ledger)|^replicator/(pipeline|verify)/postgres_|^replicator/pipeline/resync" + WAY_BACK)
 SQLITE_ONLY = re.compile(MAPPED_ONLY + r"^capture/sqlite/|^apply/postgres/(chunk_loader|batch_writer)|^replicator/pipeline/(capture_worker|sqlite_)|^replicator/verify/sqlite_" + WAY_BACK)
