@@ -20,13 +20,16 @@ using std::chrono::milliseconds;
 
 // For a table while others are locked already: a short transaction's time.
 constexpr milliseconds wait_behind_others{30};
+// To read the file at first: somebody may be recovering its WAL, or resetting it.
+constexpr milliseconds wait_at_start{1000};
 
 class FileHolder : public Holder {
  public:
   explicit FileHolder(const std::string& path)
-      : live_(path, sqlite::Database::Mode::read_write, milliseconds(0)) {
+      : live_(path, sqlite::Database::Mode::read_write, wait_at_start) {
     live_.execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0");  // the app does that
     capture::prime(live_);
+    live_.execute("PRAGMA busy_timeout = 0");  // the lock is waited for in another way
   }
   bool lock(const std::string& /*sql*/, milliseconds wait) override {
     lock_ = capture::take_write_lock(live_, wait);
