@@ -201,13 +201,14 @@ class NativeRandom : public testing_support::NativeSinkTest {
 TEST_F(NativeRandom, TheTargetIsWhatTheSourceIs) {
   full_identity_ = seeded_.one_in(2);
   make(false);
+  bool compared = false;  // a round may end with a TRUNCATE
   for (int round = 0; round < Seeded::rounds(4) && !HasFailure(); ++round) {
     run(40);
     compare();
+    compared |= !rows("SELECT FROM s_a LIMIT 1").empty();
     EXPECT_THAT(held(), IsEmpty()) << seeded_.told();
   }
-  EXPECT_THAT(rows("SELECT FROM s_a LIMIT 1"), testing::SizeIs(1))
-      << "nothing was compared; " << seeded_.told();
+  EXPECT_TRUE(compared) << "nothing was compared; " << seeded_.told();
 }
 
 TEST_F(NativeRandom, WithoutReplicaMode) {
