@@ -160,7 +160,7 @@ class Bench:
 
     def long_update(self):
         rows = self.sizes["updated_rows"]
-        for more, config in (("", ""), (", kept by the source's server (spool_limit = 0)", '[source]\nspool_limit = "0"\n')):
+        for more, config in (("", ""), (", kept by the source's server (spool_limit = 1)", '[source]\nspool_limit = 1\n')):
             self.backlog(f"catch-up, one UPDATE of {rows:,} rows{more}", lambda source: source.execute(ACCOUNTS.format(rows=rows)),
                          lambda source: source.execute("UPDATE pgbench_accounts SET abalance = abalance + 1"), config)
 
