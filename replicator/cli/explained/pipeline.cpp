@@ -80,7 +80,7 @@ constexpr Explanation explanations[] = {
      "such transactions in its own pg_replslot until they commit, about as large as their WAL.",
      "Look at pg_stat_activity for a transaction that should have ended. Where such transactions are usual, "
      "raise "
-     "spool_limit; 0 leaves all of them to the source's server."},
+     "spool_limit; 1 leaves all of them to the source's server."},
     {"wal-impossible", "SQLite could not switch the source to WAL mode where it lies.",
      "Put it on a local disk, or run without --allow-wal."},
     {"wal-needed",
