@@ -32,8 +32,8 @@ struct Ddl {
 Ddl make_ddl(const std::vector<SourceTable>& tables, const std::vector<TablePlan>& plans,
              const PlanOptions& options);
 
-// Makes the next value of the identity column follow both the highest key on the target and the highest that
-// the source ever gave. "" where the table has no identity column.
+// Makes the next value of the identity column follow the highest key on the target, the highest that the
+// source ever gave, and what the sequence itself has reached. "" where the table has no identity column.
 std::string identity_restart(const SourceTable& table, const TablePlan& plan);
 
 // For a table that appears while streaming: all that make_ddl says of `name`, in order; `tables` and `plans`

@@ -120,7 +120,7 @@ std::string identity_restart(const SourceTable& table, const TablePlan& plan) {
                                quoted_literal(column->target) + ")";
   return "SELECT setval(" + sequence + ", greatest(highest, 1), highest >= 1) FROM (SELECT greatest(max(" +
          quoted(column->target) + "), " + std::to_string(table.last_sequence.value_or(0)) +
-         ") AS highest FROM " + quoted_name(plan) + ") AS keys";
+         ", pg_sequence_last_value(" + sequence + ")) AS highest FROM " + quoted_name(plan) + ") AS keys";
 }
 
 }  // namespace tidegate

@@ -141,7 +141,8 @@ TEST(Ddl, IdentityGoesOnAfterBothEnds) {
   EXPECT_EQ(identity_restart(table, plans_of({table})[0]),
             "SELECT setval(pg_get_serial_sequence('\"public\".\"Artist\"', 'ArtistId'), greatest(highest, "
             "1), highest >= 1) FROM "
-            "(SELECT greatest(max(\"ArtistId\"), 275) AS highest FROM \"public\".\"Artist\") AS keys");
+            "(SELECT greatest(max(\"ArtistId\"), 275, pg_sequence_last_value(pg_get_serial_sequence("
+            "'\"public\".\"Artist\"', 'ArtistId'))) AS highest FROM \"public\".\"Artist\") AS keys");
   const SourceTable keyed = plain("t", column("c", "TEXT"));
   EXPECT_EQ(identity_restart(keyed, plans_of({keyed})[0]), "");
 }
