@@ -9,6 +9,7 @@
 #include "capture/postgres/pg_dump.hpp"
 #include "db/error.hpp"
 #include "replicator/config/units.hpp"
+#include "replicator/doctor/legacy_return.hpp"
 #include "replicator/doctor/server_link.hpp"
 #include "replicator/doctor/server_orphans.hpp"
 #include "replicator/pipeline/mapping_setup.hpp"
@@ -291,6 +292,8 @@ std::vector<Finding> examine_postgres_source(const Settings& settings, const std
   });
   if (is_blocked) return findings;
   for (auto& finding : schema_findings(source, facts, from.pg_bin)) findings.push_back(std::move(finding));
+  for (auto& finding : findings_of(read_legacy_return(source, facts.tables)))
+    findings.push_back(std::move(finding));
   for (auto& finding : orphans_between(source, facts.tables, settings))
     findings.push_back(std::move(finding));
   return findings;

@@ -143,6 +143,17 @@ class Doctor(OneServer):
         self.assertEqual(len(messages), 2)
         self.assertIn('1 row (the first: ["1"]) of table public.pet refer by friend_id to rows of public.pet', messages[1])
 
+    def test_the_way_back_into_a_server(self):
+        source = self.server_source()
+        source.execute("""CREATE TABLE public.note (id bigint PRIMARY KEY);
+            CREATE FUNCTION public.act() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+            CREATE TRIGGER twice AFTER INSERT ON public.note FOR EACH ROW EXECUTE FUNCTION public.act();
+            CREATE TRIGGER once AFTER INSERT ON public.note FOR EACH ROW EXECUTE FUNCTION public.act();
+            ALTER TABLE public.note ENABLE ALWAYS TRIGGER twice""")
+        trigger, = self.found_of_server(source, "", "legacy-trigger-always")
+        self.assertIn("trigger public.note.twice of the source", trigger)
+        self.assertEqual(self.found_of_server(source, "", "legacy-not-writable"), [])
+
     def test_rows_of_a_server(self):
         source = self.server_source()
         rows = "CREATE TABLE public.member (id bigint PRIMARY KEY, email text UNIQUE, note text)"

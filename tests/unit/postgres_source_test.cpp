@@ -5,6 +5,8 @@
 
 #include <functional>
 
+#include "replicator/doctor/legacy_return.hpp"
+
 namespace tidegate {
 namespace {
 
@@ -131,6 +133,19 @@ TEST(PostgresSourceDoctor, TheSentencesSayWhatToRunAndForHowLong) {
     EXPECT_THAT(one.message, HasSubstr("DEFERRABLE"));
     EXPECT_EQ(one.table, "public.t");
   }
+}
+
+TEST(PostgresSourceDoctor, TheWayBackWarnsOfWhatACutoverWouldRefuse) {
+  const LegacyReturnFacts sound{true, true, {}, {}};
+  EXPECT_THAT(findings_of(sound), testing::IsEmpty());
+  LegacyReturnFacts facts{false, false, {"public.t"}, {"public.t.audit"}};
+  std::vector<std::string> codes;
+  for (const auto& one : findings_of(facts)) {
+    EXPECT_EQ(one.level, Level::warn);
+    codes.push_back(one.code);
+  }
+  EXPECT_THAT(codes, testing::ElementsAre("legacy-not-writable", "legacy-not-writable",
+                                          "source-not-fenceable", "legacy-trigger-always"));
 }
 
 }  // namespace
