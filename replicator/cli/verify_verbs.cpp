@@ -3,13 +3,13 @@
 #include <unistd.h>
 
 #include <boost/json.hpp>
-#include <fstream>
 #include <thread>
 
 #include "replicator/cli/verbs.hpp"
 #include "replicator/config/units.hpp"
 #include "replicator/control/client.hpp"
 #include "replicator/failure.hpp"
+#include "replicator/state_dir.hpp"
 #include "replicator/verify/report.hpp"
 #include "replicator/version.hpp"
 
@@ -72,19 +72,13 @@ void attach(const fs::path& state_dir) {
   if (seen) fmt::print(stderr, "\r\033[K");
 }
 
-void write_page(const std::string& path, const verify::Report& report) {
-  std::ofstream file(path, std::ios::trunc);
-  file << verify::to_html(report, program_version);
-  file.close();
-  if (!file) throw std::runtime_error("the page " + path + " could not be written");
-}
-
 int tell(const Invocation& invocation, const fs::path& state_dir) {
   auto report = verify::Store(state_dir / "control.db").report();
   if (!report)
     throw Coded<Refused>("verify-never-ran", "verify has not run on " + state_dir.string(),
                          "begin with: tidegate verify");
-  if (!invocation.html.empty()) write_page(invocation.html, *report);
+  if (!invocation.html.empty())
+    write_file_atomically(invocation.folder / invocation.html, verify::to_html(*report, program_version));
   fmt::print("{}{}", invocation.json ? verify::to_json(*report) : verify::to_text(*report, most_lines),
              invocation.json ? "\n" : "");
   if (report->run.state == "failed") return static_cast<int>(Exit::failed);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <filesystem>
 #include <set>
@@ -100,6 +101,11 @@ std::string replicated_table(const Status& status, const std::string& name) {
                      "`tidegate status` lists the tables");
 }
 
+bool verify_found_differences(const Status& status) {
+  return std::any_of(status.errors.begin(), status.errors.end(),
+                     [](const StatusError& error) { return error.code == "verify-differences"; });
+}
+
 std::vector<std::string> next_steps(const Status& status) {
   if (status.phase == "paused") return {"tidegate resume"};
   for (const auto& table : status.tables) {
@@ -107,6 +113,7 @@ std::vector<std::string> next_steps(const Status& status) {
       return {"tidegate resync " + table.source, "tidegate explain schema-changed"};
   }
   if (status.quarantined > 0) return {"tidegate quarantine list"};
+  if (verify_found_differences(status)) return {"tidegate verify status", "tidegate repair --dry-run"};
   if (status.phase == "streaming") return {"tidegate sync", "tidegate status --watch"};
   return {"tidegate status --watch"};
 }
