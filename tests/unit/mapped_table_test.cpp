@@ -220,5 +220,11 @@ TEST(Uuid, IsTheSameForTheSameNameOnly) {
   EXPECT_EQ(one.make(key)[14], '5');
 }
 
+// As Python's uuid.uuid5() has it: what is in a target must come out again.
+TEST(Uuid, IsVersion5OfThePipelineAndTheKey) {
+  EXPECT_EQ(UuidMaker("codopia").make({std::string("user"), std::int64_t{57}}),
+            "785e84c4-8fe3-5bf7-9924-eaeb6ed9be5f");
+}
+
 }  // namespace
 }  // namespace tidegate
