@@ -23,7 +23,18 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto tend_interval = 10s;
-constexpr int most_retries = 5;  // of a row that changes all the time
+constexpr auto trusted_for = 100ms;  // a connection that answered: before it is asked whether it is there
+constexpr int most_retries = 5;      // of a row that changes all the time
+
+bool answers(postgres::Connection& connection) {
+  try {
+    connection.run("SELECT");
+    return true;
+  } catch (const Error&) {
+    if (connection.usable()) throw;
+    return false;
+  }
+}
 
 // A mapped table is read whole.
 std::vector<std::string> columns_of(const capture::PostgresTable& table, const TablePlan& plan) {
@@ -270,10 +281,14 @@ std::uint64_t PostgresView::rewrite(const std::string& name, const std::vector<R
   return keys.size() - left.size();
 }
 
+// A server that went away and came back is noticed here, not by the first who asks it something.
 postgres::Connection& PostgresView::source() {
+  const auto now = std::chrono::steady_clock::now();
+  if (connection_ && now - asked_ > trusted_for && !answers(*connection_)) connection_.reset();
   if (!connection_)
     connection_ = std::make_unique<postgres::Connection>(
         source_options(source_.settings, "tidegate apply " + source_.settings.pipeline));
+  asked_ = now;
   return *connection_;
 }
 

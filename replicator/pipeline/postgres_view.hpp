@@ -85,7 +85,7 @@ class PostgresView : public SourceView {
   Pace pace_;
   std::unique_ptr<postgres::Connection> connection_;
   std::optional<capture::PostgresTable> seen_;  // by shape_now()
-  std::chrono::steady_clock::time_point tended_{}, enums_seen_{};
+  std::chrono::steady_clock::time_point tended_{}, enums_seen_{}, asked_{};
   std::optional<std::uint64_t> wish_after_snapshot_, snapshot_end_;
 };
 

@@ -111,7 +111,14 @@ class ServersGoAway(Scenario):
         pipeline.start(failpoint=f"cutover-entered:{step}=stop").wait_phase("streaming", "reversed", timeout=WAIT)
         self.ready(pipeline, verb)
         writer = Writer(old, f"{verb}-{step}-{end}-{kind}")
-        self.addCleanup(writer.stop)
+        try:
+            self.pass_over(pipeline, verb, end, kind, writer)
+        finally:
+            writer.stop()
+        self.assertEqual((takes_writes(old), takes_writes(new)), (False, True))
+        self.account_for(new, writer)
+
+    def pass_over(self, pipeline, verb, end, kind, writer):
         outcome = self.run_through(pipeline, verb, getattr(pgpassage.servers(), end), kind)
         self.assertIn(outcome, ("done", "aborted"))
         live = {"cutover": "target", "rollback": "source"}[verb]
@@ -123,9 +130,6 @@ class ServersGoAway(Scenario):
             self.ready(pipeline, verb)
             self.assertEqual(cutover(pipeline, "--confirm", name_of(pipeline), verb=verb)["outcome"], "done")
         pipeline.wait_status(lambda status: status["live"] == live, WAIT, "the new side")
-        writer.stop()
-        self.assertEqual((takes_writes(old), takes_writes(new)), (False, True))
-        self.account_for(new, writer)
 
     def test_there_and_back(self):
         pipeline = self.streaming()
