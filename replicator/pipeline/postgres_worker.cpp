@@ -177,7 +177,7 @@ bool is_known_shape(const RelationShape& now, const capture::PostgresTable& know
     if (!column.generated) names.push_back(column.name);
   }
   for (const auto& column : now.columns) described.push_back(column.name);
-  return now.oid == known.oid && names == described;
+  return now.oid == known.oid && names == described && same_identity(now, known);
 }
 
 // Within a transaction it is no end of it: nobody may commit what came before.

@@ -7,6 +7,7 @@ namespace {
 
 using capture::PostgresColumn;
 using capture::PostgresTable;
+using capture::ReplicaIdentity;
 using capture::TableFile;
 
 const PostgresColumn* column_named(const PostgresTable& table, const std::string& name) {
@@ -46,6 +47,27 @@ const TableFile* file_of(const PostgresTable& table, std::uint32_t oid) {
 bool same_column(const PostgresColumn& known, const PostgresColumn& now) {
   return known.name == now.name && known.number == now.number && known.type == now.type &&
          known.generated == now.generated && known.generated_sql == now.generated_sql;
+}
+
+char letter_of(ReplicaIdentity identity) {
+  switch (identity) {
+    case ReplicaIdentity::primary_key:
+      return 'd';
+    case ReplicaIdentity::index:
+      return 'i';
+    case ReplicaIdentity::full:
+      return 'f';
+    case ReplicaIdentity::nothing:
+      break;
+  }
+  return 'n';
+}
+
+// Under FULL the stream marks every column.
+bool is_marked_key(const PostgresTable& table, const std::string& column) {
+  const auto& names = table.identity;
+  return table.replica_identity == ReplicaIdentity::full ||
+         std::find(names.begin(), names.end(), column) != names.end();
 }
 
 std::string why_columns(const PostgresTable& known, const PostgresTable& now) {
@@ -95,8 +117,15 @@ std::string why_files(const PostgresTable& known, const PostgresTable& now, bool
 
 }  // namespace
 
+bool same_identity(const RelationShape& shape, const PostgresTable& known) {
+  return shape.identity == letter_of(known.replica_identity) &&
+         std::all_of(shape.columns.begin(), shape.columns.end(),
+                     [&](const auto& column) { return column.key == is_marked_key(known, column.name); });
+}
+
 RelationShape shape_when_known(const PostgresTable& known, const RelationShape& now) {
   RelationShape shape = now;
+  shape.identity = letter_of(known.replica_identity);
   shape.columns.clear();
   for (const auto& column : known.columns) {
     if (column.generated) continue;
@@ -104,6 +133,7 @@ RelationShape shape_when_known(const PostgresTable& known, const RelationShape& 
                               [&](const auto& each) { return each.name == column.name; });
     shape.columns.push_back(found == now.columns.end() ? pgoutput::RelationColumn{} : *found);
     shape.columns.back().name = column.name;
+    shape.columns.back().key = is_marked_key(known, column.name);
   }
   return shape;
 }

@@ -19,6 +19,10 @@ using Drift = std::variant<SourceTable, std::string>;
 Drift drift(const RelationChanged& change, const capture::PostgresTable& known,
             const capture::PostgresTable& now);
 
+// Whether the stream names rows as it did when the table was looked at: a replica identity that was changed
+// and changed back between two looks is seen here alone.
+bool same_identity(const RelationShape& shape, const capture::PostgresTable& known);
+
 // The shape that the stream would have described while the table was still as known; where that cannot be
 // told apart, as now.
 RelationShape shape_when_known(const capture::PostgresTable& known, const RelationShape& now);

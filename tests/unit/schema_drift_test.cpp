@@ -146,8 +146,24 @@ TEST(Standing, Partitions) {
 
 RelationShape in_stream(std::vector<std::string> names) {
   RelationShape shape{100, "public.orders", 'd', {}};
-  for (auto& name : names) shape.columns.push_back({.name = std::move(name)});
+  for (auto& name : names) shape.columns.push_back({.key = name == "id", .name = std::move(name)});
   return shape;
+}
+
+TEST(SameIdentity, IsOfTheKindAndTheColumns) {
+  PostgresTable known = orders();
+  EXPECT_TRUE(same_identity(in_stream({"id", "note"}), known));
+  RelationShape shape = in_stream({"id", "note"});
+  shape.columns[1].key = true;
+  EXPECT_FALSE(same_identity(shape, known));
+  shape.identity = 'f';
+  EXPECT_FALSE(same_identity(shape, known));
+  known.replica_identity = capture::ReplicaIdentity::full;
+  known.identity.clear();
+  EXPECT_TRUE(same_identity(shape, known));
+  known.replica_identity = capture::ReplicaIdentity::index;
+  known.identity = {"note"};
+  EXPECT_FALSE(same_identity(in_stream({"id", "note"}), known));
 }
 
 TEST(ShapeWhenKnown, IsTheStreamsWithoutWhatCameLater) {
@@ -155,6 +171,10 @@ TEST(ShapeWhenKnown, IsTheStreamsWithoutWhatCameLater) {
   EXPECT_EQ(shape_when_known(known, in_stream({"id", "note"})), in_stream({"id", "note"}));
   EXPECT_EQ(shape_when_known(known, in_stream({"id", "note", "more"})), in_stream({"id", "note"}));
   EXPECT_EQ(shape_when_known(known, in_stream({"id", "renamed"})), in_stream({"id", "note"}));
+  RelationShape otherwise = in_stream({"id", "note"});
+  otherwise.identity = 'i';
+  std::swap(otherwise.columns[0].key, otherwise.columns[1].key);
+  EXPECT_EQ(shape_when_known(known, otherwise), in_stream({"id", "note"}));
   known.columns.push_back(added());
   known.columns.back().generated = true;
   EXPECT_EQ(shape_when_known(known, in_stream({"id", "note"})), in_stream({"id", "note"}));
