@@ -368,7 +368,7 @@ void PostgresCapture::run(std::stop_token stop, const PostgresCaptureCallbacks& 
     Run run(*this, callbacks, stop, options_.spool_limit > 0);
     return run.stream();
   } catch (const SpoolFull& full) {
-    if (callbacks.on_spool_full) callbacks.on_spool_full(full.bytes());
+    if (callbacks.on_spool_full) callbacks.on_spool_full(full.what());
   }
   Run run(*this, callbacks, stop, false);
   run.stream();

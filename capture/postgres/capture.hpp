@@ -48,9 +48,9 @@ struct PostgresCaptureCallbacks {
   // Goes with on_open: takes such parts out of the outbox that an earlier run() left when it ended within a
   // transaction, which comes again as a whole. In a transaction of the state database.
   std::function<void()> take_back_open;
-  // Open transactions took more than `spool_limit` in the spool. From now on the server keeps such
-  // transactions itself until they commit; this run() goes on. May be empty.
-  std::function<void(std::uint64_t bytes)> on_spool_full;
+  // Open transactions took more than `spool_limit`, or than the disk has room for. From now on the server
+  // keeps such transactions itself until they commit; this run() goes on. May be empty.
+  std::function<void(const std::string& why)> on_spool_full;
   // A message passed: everything that was committed before it is in the outbox, durably, up to `sequence`.
   // Comes again after a restart.
   std::function<void(const std::string& content, std::uint64_t sequence)> on_message;

@@ -21,26 +21,31 @@ constexpr const char* suffix = ".spool";
   throw Error(operation + " " + path + ": " + std::system_category().message(errno), "", Advice::stop);
 }
 
+struct NoRoom {};
+
+bool is_no_room(int error) {
+  return error == ENOSPC || error == EDQUOT;
+}
+
 class OpenFile {
  public:
   OpenFile(const std::string& path, int flags)
       : path_(path), file_(::open(path.c_str(), flags | O_CLOEXEC, 0600)) {
+    if (file_ < 0 && is_no_room(errno)) throw NoRoom();
     if (file_ < 0) fail("open", path_);
   }
   ~OpenFile() { ::close(file_); }
   OpenFile(const OpenFile&) = delete;
   OpenFile& operator=(const OpenFile&) = delete;
 
-  // False: the disk is full.
-  bool write(std::string_view bytes) {
+  void write(std::string_view bytes) {
     while (!bytes.empty()) {
       auto written = ::write(file_, bytes.data(), bytes.size());
       if (written < 0 && errno == EINTR) continue;
-      if (written < 0 && errno == ENOSPC) return false;
+      if (written < 0 && is_no_room(errno)) throw NoRoom();
       if (written < 0) fail("write", path_);
       bytes.remove_prefix(static_cast<std::size_t>(written));
     }
-    return true;
   }
   // Fewer only at the end of the file.
   std::size_t read(char* into, std::size_t size) {
@@ -98,6 +103,10 @@ class Records {
   std::size_t at_ = 0, end_ = 0;
 };
 
+std::string changes_of_source(std::uint64_t bytes) {
+  return std::to_string(bytes) + " bytes of changes of the source's open transactions";
+}
+
 void remove_leftovers(const std::string& directory) {
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     if (entry.path().extension() == suffix) std::filesystem::remove(entry.path());
@@ -113,7 +122,8 @@ Spool::Spool(std::string directory, std::uint64_t limit) : directory_(std::move(
     }
     remove_leftovers(directory_);
   } catch (const std::filesystem::filesystem_error& error) {
-    throw Error("the folder " + directory_ + ": " + error.code().message(), "", Advice::stop);
+    auto advice = is_no_room(error.code().value()) ? Advice::retry : Advice::stop;
+    throw Error("the folder " + directory_ + ": " + error.code().message(), "", advice);
   }
 }
 
@@ -135,14 +145,19 @@ void Spool::append(std::uint32_t transaction, std::uint32_t subtransaction, std:
   files_[transaction].bytes += sizeof header + message.size();
   bytes_ += sizeof header + message.size();
   if (bytes_ > limit_)
-    throw SpoolFull("open transactions of the source have more bytes than their spool may hold", bytes_);
+    throw SpoolFull(changes_of_source(bytes_) + " are more than [source] spool_limit (" +
+                    std::to_string(limit_) + " bytes)");
   if (buffer_.size() >= buffer_size) write_out();
 }
 
 void Spool::write_out() {
   if (buffer_.empty()) return;
-  if (!OpenFile(path_of(current_), O_WRONLY | O_CREAT | O_APPEND).write(buffer_))
-    throw SpoolFull("the disk of " + directory_ + " has no room for open transactions of the source", bytes_);
+  try {
+    OpenFile(path_of(current_), O_WRONLY | O_CREAT | O_APPEND).write(buffer_);
+  } catch (const NoRoom&) {
+    throw SpoolFull("the disk of " + directory_ + " has no room for " + changes_of_source(bytes_) +
+                    "; make room there, or give [source] spool_limit fewer bytes");
+  }
   buffer_.clear();
 }
 

@@ -17,12 +17,7 @@ namespace tidegate {
 // All transactions together have more bytes than the spool may hold, or than the disk has room for.
 class SpoolFull : public Error {
  public:
-  SpoolFull(const std::string& message, std::uint64_t bytes)
-      : Error(message, "spool-full", Advice::retry), bytes_(bytes) {}
-  std::uint64_t bytes() const { return bytes_; }
-
- private:
-  std::uint64_t bytes_;
+  explicit SpoolFull(const std::string& message) : Error(message, "spool-full", Advice::retry) {}
 };
 
 class Spool {

@@ -1,7 +1,5 @@
 #include "replicator/pipeline/postgres_worker.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <thread>
@@ -150,7 +148,7 @@ PostgresCaptureCallbacks PostgresWorker::callbacks() {
     coordination_.wake_apply();
   };
   callbacks.take_back_open = [this] { journal_->discard_open(); };
-  callbacks.on_spool_full = [this](std::uint64_t bytes) { report_full_spool(bytes); };
+  callbacks.on_spool_full = [this](const std::string& why) { report_full_spool(why); };
   callbacks.on_message = [this](const std::string& content, std::uint64_t sequence) {
     if (auto wish = SourceCompanion::wish_in(content, settings_)) coordination_.cut_done(*wish, sequence);
     coordination_.clear_report("capture");
@@ -239,12 +237,9 @@ void PostgresWorker::journal_doubts() {
   coordination_.cut_done(0, sequence);
 }
 
-void PostgresWorker::report_full_spool(std::uint64_t bytes) {
-  std::string message = fmt::format(
-      "the source has open transactions with {} bytes of changes, and {} may hold {}: until the next "
-      "connection the "
-      "source's server keeps such transactions on its own disk",
-      bytes, capture_options().spool_directory, settings_.source.postgres.spool_limit);
+void PostgresWorker::report_full_spool(const std::string& why) {
+  std::string message =
+      why + ": until the next connection the source's server keeps such transactions on its own disk";
   log_warn("{}", message);
   coordination_.report("spool-full", message);
 }
@@ -275,6 +270,7 @@ void PostgresWorker::capture_until_doubt(const std::stop_token& stop) {
     ~Ends() { tail.close(); }
     OpenTail& tail;
   } ends{open_tail_};
+  coordination_.clear_report("spool-full");
   capture_->run(until.get_token(), callbacks());
 }
 

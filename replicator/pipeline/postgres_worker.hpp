@@ -43,7 +43,7 @@ class PostgresWorker : public SourceWorker {
   std::uint64_t journal_stop(const std::vector<SchemaChange::Stopped>& stopped, bool within);
   void journal_doubts();
   void trim_now_and_then();
-  void report_full_spool(std::uint64_t bytes);
+  void report_full_spool(const std::string& why);
 
   const Settings& settings_;
   std::string state_path_;

@@ -17,6 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from proxy import Proxy                                   # noqa: E402
 from support.compare import Comparison                    # noqa: E402
 from support.guard import guard                           # noqa: E402
+from support.small_disk import fill, small_disk           # noqa: E402
 from support.target import Target                         # noqa: E402
 from support.tidegate import Tidegate, built              # noqa: E402
 
@@ -53,21 +54,7 @@ class Outages(unittest.TestCase):
                    f"SELECT '{SECRET}' || hex(randomblob(2000)) FROM c")
 
     def small_disk(self, size=SMALL):
-        place = self.dir / "small"
-        place.mkdir()
-        if run("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place).returncode:
-            self.skipTest("this machine lets nobody mount")
-        self.addCleanup(guard.forget, guard.run_later("umount", "-l", place))
-        self.addCleanup(run, "umount", "-l", place)
-        return place
-
-    def fill(self, place, leave=0):
-        """Takes all the space but `leave` bytes, as another program on the machine might."""
-        stuff = place / "stuff"
-        free = os.statvfs(place).f_bavail * os.statvfs(place).f_frsize
-        with contextlib.suppress(OSError), stuff.open("wb") as file:
-            file.write(b"x" * max(0, free - leave))
-        return stuff
+        return small_disk(self, self.dir / "small", size)
 
     def streaming(self, state=None, url=None):
         tide = Tidegate(self.source, url or self.target.url, state=state)
@@ -99,7 +86,7 @@ class Outages(unittest.TestCase):
         place = self.small_disk()
         tide = self.streaming(state=place / "state")
         pid = tide.process.pid
-        stuff = self.fill(place, leave=200_000)
+        stuff = fill(place, leave=200_000)
         self.write_rows(1000)   # acknowledged to the app, which has another disk
         self.wait_error(tide, "disk is full", "state")
         self.write("UPDATE page SET body = 'changed meanwhile' WHERE id = 1", "DELETE FROM page WHERE id = 7")
@@ -113,7 +100,7 @@ class Outages(unittest.TestCase):
         tide = self.streaming(state=place / "state")
         tide.stop()
         self.write_rows(1000)
-        stuff = self.fill(place)
+        stuff = fill(place)
         tide.start()
         time.sleep(2)
         stuff.unlink()
@@ -136,7 +123,7 @@ class Outages(unittest.TestCase):
         tide = self.streaming()
         self.addCleanup(tide.kill)
         pid = tide.process.pid
-        stuff = self.fill(place, leave=300_000)
+        stuff = fill(place, leave=300_000)
         self.write_rows(1000)
         self.write("UPDATE page SET body = 'changed meanwhile' WHERE id = 1")
         self.wait_error(tide, "the server's disk is full")

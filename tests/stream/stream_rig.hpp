@@ -221,7 +221,7 @@ class StreamTest : public testing::Test {
       if (on_open_) on_open_(sequence);
     };
     callbacks.take_back_open = [this] { journal_->discard_open(); };
-    callbacks.on_spool_full = [this](std::uint64_t bytes) { spool_full_ = bytes; };
+    callbacks.on_spool_full = [this](const std::string&) { spool_full_ = true; };
     callbacks.on_relation_changed = [this](const RelationChanged& change) {
       if (on_relation_changed_) on_relation_changed_(change);
     };
@@ -238,7 +238,7 @@ class StreamTest : public testing::Test {
   std::function<void(const PostgresCaptureCallbacks::Committed&)> on_committed_;
   std::function<void(const RelationChanged&)> on_relation_changed_;
   std::function<void(std::uint64_t)> on_open_;
-  std::atomic<std::uint64_t> spool_full_{0};
+  std::atomic<bool> spool_full_{false};
   std::mutex mutex_;
   std::map<std::string, std::uint64_t> messages_;
   int nonces_ = 0;

@@ -78,9 +78,10 @@ constexpr Explanation explanations[] = {
      "of the state directory has room for. Nothing is lost: until tidegate connects again, the source's "
      "server keeps "
      "such transactions in its own pg_replslot until they commit, about as large as their WAL.",
-     "Look at pg_stat_activity for a transaction that should have ended. Where such transactions are usual, "
-     "raise "
-     "spool_limit; 1 leaves all of them to the source's server."},
+     "Where the disk is full, make room on it. Else look at pg_stat_activity for a transaction that should "
+     "have "
+     "ended. Where such transactions are usual, raise spool_limit; 1 leaves all of them to the source's "
+     "server."},
     {"wal-impossible", "SQLite could not switch the source to WAL mode where it lies.",
      "Put it on a local disk, or run without --allow-wal."},
     {"wal-needed",

@@ -20,7 +20,7 @@ def before(case):
         for part in range(6):
             cursor.execute(f"INSERT INTO big SELECT n, repeat('v', 60) FROM generate_series({part * 2000}, {part * 2000 + 1999}) n")
             most = max(most, size(spool))
-        case.tide.wait_status(lambda status: any(error["code"] == "spool-full" for error in status["errors"]), what="the report")
+        case.tide.wait_status(lambda status: any(error["code"] == "spool-full" and "more than [source] spool_limit (262144 bytes)" in error["message"] for error in status["errors"]), what="the report")
         case.source.execute("INSERT INTO beside SELECT generate_series(1, 100)")
         case.tide.sync(100)
         case.assertEqual(case.target.execute("SELECT (SELECT count(*) FROM beside), (SELECT count(*) FROM big)"), [(100, 0)])
