@@ -132,7 +132,8 @@ void read_postgres_source(Section& section, Loading& loading) {
   if (postgres.schema_poll < least_schema_poll)
     section.refuse("schema_poll", "is less than 100 ms", "the default is 5s");
   postgres.wal_room = section.size("wal_room").value_or(postgres.wal_room);
-  postgres.spool_limit = section.size("spool_limit").value_or(postgres.spool_limit);
+  postgres.spool_limit = section.size("spool_limit", "1 leaves all open transactions to the source's server")
+                             .value_or(postgres.spool_limit);
   postgres.accept_unbounded_wal = section.boolean("accept_unbounded_wal").value_or(false);
   postgres.set_identity_full = section.boolean("set_identity_full").value_or(false);
 }

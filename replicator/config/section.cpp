@@ -10,6 +10,11 @@
 #include "replicator/nearest.hpp"
 
 namespace tidegate {
+namespace {
+
+constexpr const char* size_example = "write it like \"16MiB\"";
+
+}  // namespace
 
 const Entry* Section::find(const std::string& key) const {
   const auto found = std::find_if(table_.begin(), table_.end(), [&](const Entry& e) { return e.key == key; });
@@ -63,13 +68,16 @@ std::optional<std::uint64_t> Section::count(const std::string& key) {
   return static_cast<std::uint64_t>(*value);
 }
 
-std::optional<std::uint64_t> Section::size(const std::string& key) {
-  const Entry* entry = find(key);
-  if (entry && std::holds_alternative<std::int64_t>(entry->node.value)) return count(key);
-  const auto words = text(key);
-  if (!words) return {};
-  const auto bytes = parse_size(*words);
-  if (!bytes || *bytes == 0) refuse(key, "is not a size", "write it like \"16MiB\"");
+std::optional<std::uint64_t> Section::size(const std::string& key, const std::string& instead_of_zero) {
+  const Entry* entry = ask(key);
+  if (!entry) return {};
+  const auto* number = std::get_if<std::int64_t>(&entry->node.value);
+  if (!number && !std::holds_alternative<std::string>(entry->node.value))
+    refuse(key, "must be a size, not " + kind_of(entry->node), size_example);
+  const auto bytes = number ? std::optional(static_cast<std::uint64_t>(std::max<std::int64_t>(0, *number)))
+                            : parse_size(expanded(entry->node));
+  if (!bytes) refuse(key, "is not a size", size_example);
+  if (*bytes == 0) refuse(key, "must be at least 1", instead_of_zero);
   return bytes;
 }
 

@@ -32,7 +32,7 @@ class Section {
   std::optional<std::string> text(const std::string& key);
   std::optional<bool> boolean(const std::string& key);
   std::optional<std::uint64_t> count(const std::string& key);  // a whole number of at least 1
-  std::optional<std::uint64_t> size(const std::string& key);
+  std::optional<std::uint64_t> size(const std::string& key, const std::string& instead_of_zero = "");
   std::optional<std::chrono::milliseconds> duration(const std::string& key);
   std::optional<std::vector<std::string>> texts(const std::string& key);
   // The same with its place.

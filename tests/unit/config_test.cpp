@@ -197,6 +197,31 @@ TEST(Config, AWrongTypeNamesItsPlaceAndNeverTheValue) {
             std::string::npos);
 }
 
+TEST(Config, ASpoolOfNothingAndSizesThatAreNoneAreRefused) {
+  const auto said = [](const std::string& value) {
+    return complaint("[source]\nspool_limit = " + value + "\n");
+  };
+  for (const char* nothing : {"0", "-1", "\"0\"", "\"0GiB\""}) {
+    EXPECT_EQ(
+        said(nothing),
+        "tidegate.toml:2:15: source.spool_limit must be at least 1; 1 leaves all open transactions to the "
+        "source's server");
+  }
+  for (const char* none : {"\"much\"", "\"\"", "\"-1GiB\"", "\"1.5\"", "\"4 gib\"", "\"99999TiB\""}) {
+    EXPECT_EQ(said(none), "tidegate.toml:2:15: source.spool_limit is not a size; write it like \"16MiB\"")
+        << none;
+  }
+  EXPECT_EQ(
+      said("true"),
+      "tidegate.toml:2:15: source.spool_limit must be a size, not true or false; write it like \"16MiB\"");
+  EXPECT_NE(said("[1]").find("must be a size, not "), std::string::npos);
+  for (const auto& [value, bytes] : {std::pair{"1", 1ull}, {"\"1\"", 1ull}, {"\"1.5KiB\"", 1536ull}}) {
+    const Settings s = read("[source]\nurl = \"postgresql://a/b\"\nspool_limit = " + std::string(value) +
+                            "\n[target]\nurl = \"postgresql://c/d\"\n");
+    EXPECT_EQ(s.source.postgres.spool_limit, bytes);
+  }
+}
+
 TEST(Config, BrokenTomlNamesItsPlaceAndNotTheText) {
   const std::string said = complaint("[target]\nurl = postgresql://u:hunter2@h/d\n");
   EXPECT_EQ(said.rfind("tidegate.toml:2:", 0), 0u) << said;
