@@ -9,12 +9,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support.pg_cluster import PgCluster  # noqa: E402
 
 
-def main():
+def run(*arguments, server=None, **options):
+    """`server`: the folder with another server than Debian's."""
     program = pathlib.Path(os.environ["TIDEGATE_BIN_DIR"]) / "tests" / "tidegate-stream-tests"
-    with PgCluster() as cluster:
+    with PgCluster(server) as cluster:
         environment = {**os.environ, "TIDEGATE_TEST_SOURCE": cluster.url, "TIDEGATE_TEST_SOURCE_ADMIN": cluster.admin_url}
-        return subprocess.run([program, *sys.argv[1:]], env=environment, check=False).returncode
+        return subprocess.run([program, *arguments], env=environment, check=False, **options)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(*sys.argv[1:]).returncode)

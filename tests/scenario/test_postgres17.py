@@ -1,10 +1,12 @@
 #!/usr/bin/python3
-"""PostgreSQL 17 at either end: snapshot, changes, a restart."""
+"""PostgreSQL 17 at either end: snapshot, changes, a restart; as a source with prepared transactions, logical messages and origins, and
+under all tests of the stream."""
 import pathlib
 import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from integration import test_stream                        # noqa: E402
 from scenario.test_postgres import CHANGES, SHOP           # noqa: E402
 from support import postgres17                             # noqa: E402
 from support.pgsource import Database, Pair, differences   # noqa: E402
@@ -23,7 +25,7 @@ class Both:
     @classmethod
     def setUpClass(cls):
         new = postgres17.binaries()
-        cls.pair = Pair(**{end: new for end in cls.ends})
+        cls.pair = Pair(**{end: new for end in cls.ends}, max_prepared_transactions=10)
         cls.addClassCleanup(cls.pair.close)
 
     def setUp(self):
@@ -84,9 +86,58 @@ class AsSource(Both, unittest.TestCase):
         twin.execute(SHOP)
         dump = postgres17.TwinDump(twin)
         self.addCleanup(dump.close)
+        self.configure(f'pg_bin = "{dump.folder}"')
+
+    def configure(self, line):
+        """Of the source."""
         config = self.tide.base / "tidegate.toml"
-        config.write_text(f'[source]\npg_bin = "{dump.folder}"\n')
+        config.write_text((config.read_text() if config.exists() else "[source]\n") + line + "\n")
         self.flags = ["--config", str(config)]
+
+    def from_elsewhere(self, *statements):
+        """A transaction that another replicator writes."""
+        names = ("create(text)", "drop(text)", "session_setup(text)", "session_reset()", "xact_setup(pg_lsn, timestamptz)")
+        self.pair.source.admin(*[f"GRANT EXECUTE ON FUNCTION pg_replication_origin_{name} TO postgres" for name in names], database=self.source.name)
+        self.change("SELECT pg_replication_origin_create('elsewhere')", "SELECT pg_replication_origin_session_setup('elsewhere');"
+                    " BEGIN; SELECT pg_replication_origin_xact_setup('0/123', now()); " + "; ".join(statements) + "; COMMIT",
+                    "SELECT pg_replication_origin_session_reset()", "SELECT pg_replication_origin_drop('elsewhere')")
+
+    def prepare_and_end(self, name):
+        """Prepared transactions, small and streamed; the daemon dies between PREPARE and its end."""
+        first, second, third = (f"{name} {number}" for number in range(3))
+        self.change(f"BEGIN; UPDATE customer SET score = score + 1 WHERE id < 50; PREPARE TRANSACTION '{first}'",
+                    f"BEGIN; {LONG}; SAVEPOINT s; {LONG}; ROLLBACK TO s; UPDATE pair SET v = '{name}'; PREPARE TRANSACTION '{second}'",
+                    f"BEGIN; DELETE FROM orders; PREPARE TRANSACTION '{third}'", "INSERT INTO log VALUES (now(), 'between')")
+        self.tide.sync()
+        self.tide.restart(flags=self.flags).wait_phase("streaming")
+        self.change(f"COMMIT PREPARED '{second}'", f"ROLLBACK PREPARED '{third}'", f"COMMIT PREPARED '{first}'")
+        self.assert_equal()
+
+    def test_prepared_transactions_messages_and_origins(self):
+        self.tide.start(flags=self.flags).wait_phase("streaming")
+        self.prepare_and_end("once")
+        self.change("BEGIN; SELECT pg_logical_emit_message(true, 'other', 'first'); UPDATE pair SET v = 'm' WHERE a = 1;"
+                    f" SELECT pg_logical_emit_message(true, 'tidegate', 'x'); {LONG}; SELECT pg_logical_emit_message(true, 'other', repeat('long', 100000)); COMMIT",
+                    "SELECT pg_logical_emit_message(false, 'tidegate', 'y')", "BEGIN; SELECT pg_logical_emit_message(true, 'other', 'z'); ROLLBACK")
+        self.assert_equal()
+        self.from_elsewhere("UPDATE pair SET v = 'o' WHERE a = 2", LONG, "DELETE FROM log WHERE line = 'between'")
+        self.assert_equal()
+
+    def test_a_slot_of_others_that_sends_transactions_when_they_are_prepared(self):
+        slot = "given_" + self.source.name
+        self.source.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput', false, true)", (slot,))
+        self.configure(f'slot = "{slot}"')
+        self.tide.start(flags=self.flags).wait_phase("streaming")
+        self.prepare_and_end("at once")
+        self.change(SUBTRANSACTION)
+        self.assert_equal()
+
+
+@unittest.skipUnless(built(), "the binaries are not built")
+class Stream(unittest.TestCase):
+    def test_all_tests_of_the_stream_pass_on_it(self):
+        done = test_stream.run(server=postgres17.binaries(), capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout[-4000:])
 
 
 if __name__ == "__main__":

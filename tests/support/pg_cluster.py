@@ -19,10 +19,11 @@ def binaries():
 
 
 class PgCluster:
-    """with PgCluster() as cluster: cluster.url (role `app`, not a superuser, owner of database `legacy`), cluster.admin_url."""
+    """with PgCluster() as cluster: cluster.url (role `app`, not a superuser, owner of database `legacy`), cluster.admin_url.
+    `server`: the folder with another server than Debian's."""
 
-    def __init__(self, **settings):
-        self.settings, self.dir, self._handles = {**SETTINGS, **settings}, None, []
+    def __init__(self, server=None, **settings):
+        self.settings, self.dir, self._handles, self._server = {**SETTINGS, **settings}, None, [], server or binaries()
 
     def __enter__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-source-"))
@@ -44,7 +45,7 @@ class PgCluster:
             self.port = free.getsockname()[1]
         self._run("initdb", "--pgdata", self.data, "--username", "admin", "--auth", "trust", "--encoding", "UTF8", "--no-sync")
         self._handles = [guard.run_later("rm", "-rf", self.dir)]   # after the stop: the latest runs first
-        self._handles.append(guard.run_later(*self._as_server(), binaries() / "pg_ctl", "stop", "--mode", "immediate", "--pgdata", self.data))
+        self._handles.append(guard.run_later(*self._as_server(), self._server / "pg_ctl", "stop", "--mode", "immediate", "--pgdata", self.data))
         options = " ".join(f"-c {name}={value}" for name, value in {**self.settings, "port": self.port}.items())
         self._run("pg_ctl", "start", "--wait", "--pgdata", self.data, "--log", self.dir / "log", "--options", options)
         for text in ("CREATE ROLE app LOGIN REPLICATION", "CREATE DATABASE legacy OWNER app"):
@@ -77,7 +78,8 @@ class PgCluster:
         return ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
 
     def _run(self, tool, *arguments, check=True):
-        done = subprocess.run([*self._as_server(), str(binaries() / tool), *map(str, arguments)], cwd="/", stdin=subprocess.DEVNULL,
+        folder = binaries() if tool == "psql" else self._server
+        done = subprocess.run([*self._as_server(), str(folder / tool), *map(str, arguments)], cwd="/", stdin=subprocess.DEVNULL,
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=90, check=False)
         if check and done.returncode:
             raise RuntimeError(f"{tool}: {done.stderr.strip()}")

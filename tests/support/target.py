@@ -80,11 +80,11 @@ class Target:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), sign)
 
-    def admin(self, *statements):
+    def admin(self, *statements, database="postgres"):
         """As the superuser, who comes in by the socket alone: for what a platform does, never for what tidegate does."""
         for statement in statements:
             subprocess.run(["psql", "-X", "-q", "-h", self.dir / "socket", "-p", (self.dir / "port").read_text().strip(), "-U", "supabase_admin",
-                            "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-c", statement], check=True, capture_output=True, text=True)
+                            "-d", database, "-v", "ON_ERROR_STOP=1", "-c", statement], check=True, capture_output=True, text=True)
 
     @property
     def url(self):
