@@ -6,6 +6,7 @@
 
 #include "apply/postgres/session.hpp"
 #include "capture/postgres/capture_state.hpp"
+#include "capture/postgres/history.hpp"
 #include "capture/postgres/publication.hpp"
 #include "capture/postgres/slot.hpp"
 #include "replicator/log.hpp"
@@ -95,9 +96,23 @@ bool PostgresWorker::had_slot() {
   return CaptureState(state).held().has_value();
 }
 
+namespace {
+
+// Before anything is concluded from what the server shows: the tables of another one are not ours, whatever
+// their names.
+void look_at_history(const Settings& settings, sqlite::Database& state) {
+  auto held = CaptureState(state).held();
+  if (!held) return;
+  postgres::ReplicationConnection source(source_options(settings, "tidegate look"));
+  check_history(*held, source.identify());
+}
+
+}  // namespace
+
 // One that was made anew would begin behind what the lost one had not given yet.
 void PostgresWorker::look_for_slot(postgres::Connection& source) {
   sqlite::Database state = open_state(state_path_);
+  look_at_history(settings_, state);
   auto held = CaptureState(state).held();
   std::string database(source.run("SELECT pg_catalog.current_database()").text(0, 0));
   check_slot(find_slot(source, slot_name(settings_)), slot_name(settings_), database,
@@ -229,6 +244,7 @@ std::uint64_t PostgresWorker::journal_stop(const std::vector<SchemaChange::Stopp
 void PostgresWorker::journal_doubts() {
   auto doubts = schema_.new_doubts();
   if (doubts.empty()) return;
+  look_at_history(settings_, *state_);
   sqlite::Transaction transaction(*state_, sqlite::Transaction::Kind::immediate);
   journal_->discard_open();  // or this would be its end
   auto sequence = journal_stop(doubts, false);
