@@ -30,6 +30,13 @@ void check_old(const RelationShape& shape, const pgoutput::Tuple& old) {
   if (!old.unchanged.empty()) out_of_order("an old row that lacks values, of table " + shape.table);
 }
 
+bool is_named(const RelationShape& shape, const Row& old) {
+  for (std::size_t place = 0; place < old.size(); ++place) {
+    if (identifies(shape, place) && std::holds_alternative<Null>(old[place])) return false;
+  }
+  return true;
+}
+
 bool same_key(const RelationShape& shape, const Row& a, const Row& b) {
   for (std::size_t place = 0; place < a.size(); ++place) {
     if (identifies(shape, place) && !identical(a[place], b[place])) return false;
@@ -184,6 +191,7 @@ void Assembler::learn(Relations& into, const RelationShape& shape, std::uint64_t
   Known& known = into[shape.oid];
   if (known.shape != shape) known = {shape, arrived, std::nullopt};
   known.arrived = arrived;
+  known.in_doubt = false;
 }
 
 void Assembler::on(pgoutput::Relation&& relation) {
@@ -259,6 +267,16 @@ Assembler::Known* Assembler::changed_table(pgoutput::Oid oid) {
   return open_->dropped ? nullptr : &known(oid);
 }
 
+// What is described is the root of partitions, and one of them may name its rows by other columns; those of
+// an identity are never null.
+void Assembler::check_identity(Known& table, const pgoutput::OldTuple& old) {
+  if (old.whole || table.in_doubt || is_named(table.shape, old.tuple.values)) return;
+  table.in_doubt = true;
+  RelationShape other = table.shape;
+  other.identity = 'n';
+  assembly_.relation_changed({table.shape, other});
+}
+
 void Assembler::on(pgoutput::Insert&& insert) {
   Known* table = changed_table(insert.relation);
   if (!table) return;
@@ -270,17 +288,22 @@ void Assembler::on(pgoutput::Insert&& insert) {
 
 void Assembler::on(pgoutput::Update&& update) {
   Known* table = changed_table(update.relation);
-  if (table) add(used(*table), update_of(table->shape, std::move(update)));
+  if (!table) return;
+  const Relation& relation = used(*table);
+  if (update.old) check_identity(*table, *update.old);
+  add(relation, update_of(table->shape, std::move(update)));
 }
 
 void Assembler::on(pgoutput::Delete&& removed) {
   Known* table = changed_table(removed.relation);
   if (!table) return;
   check_old(table->shape, removed.old.tuple);
+  const Relation& relation = used(*table);
+  check_identity(*table, removed.old);
   Change change;
   change.operation = Operation::remove;
   change.row = std::move(removed.old.tuple.values);
-  add(used(*table), std::move(change));
+  add(relation, std::move(change));
 }
 
 // The server names the tables that CASCADE reached as well.

@@ -100,6 +100,7 @@ class Assembler {
     RelationShape shape;
     std::uint64_t arrived = 0;         // when its message came, among all messages
     std::optional<Relation> relation;  // once a change needed it
+    bool in_doubt = false;             // its rows are not named as the shape says
   };
   using Relations = std::unordered_map<pgoutput::Oid, Known>;
   // A transaction in the spool.
@@ -143,6 +144,7 @@ class Assembler {
   Known& known(pgoutput::Oid oid);
   const Relation& used(Known& known);
   Known* changed_table(pgoutput::Oid oid);
+  void check_identity(Known& table, const pgoutput::OldTuple& old);
   void add(const Relation& relation, Change change);
   void hand_over(bool last);
   void close(std::uint64_t end_lsn);

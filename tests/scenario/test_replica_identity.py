@@ -69,11 +69,11 @@ def writes(table, base):
 
 @unittest.skipUnless(built(), "the binaries are not built")
 class IdentityCase(unittest.TestCase):
-    def begin(self, config):
+    def begin(self, config, schema=SCHEMA):
         self.doCleanups()
         self.source, self.target = pair.databases()
         self.addCleanup(self.source.drop)
-        self.source.execute(SCHEMA)
+        self.source.execute(schema)
         self.tide = Tidegate(self.source.url, self.target.url, flags=[])
         self.addCleanup(self.tide.__exit__)
         self.configure(config)
@@ -165,6 +165,31 @@ class Identity(IdentityCase):
         self.change("BEGIN; " + "; ".join([*writes("keyless", 1), many, becomes("keyless", "USING INDEX keyless_code"), *writes("keyless", 2),
                                            "UPDATE keyless SET v = 7 WHERE code > 1000000", becomes("keyless", "FULL"), *writes("keyless", 3)]) + "; COMMIT")
         self.assert_in_step()
+
+
+PARTS = """
+CREATE TABLE parts (day int, id int, code int NOT NULL, v int, PRIMARY KEY (day, id)) PARTITION BY LIST (day);
+CREATE TABLE parts1 PARTITION OF parts FOR VALUES IN (1);
+CREATE TABLE parts2 PARTITION OF parts FOR VALUES IN (2);
+CREATE UNIQUE INDEX parts1_code ON parts1 (code);
+INSERT INTO parts SELECT n % 2 + 1, n, n + 1000, 0 FROM generate_series(1, 100) n;
+"""
+
+
+class OnePartition(IdentityCase):
+    """Its identity is not that of its root, by which the stream describes its rows."""
+
+    def test_is_seen_by_its_rows_though_it_was_changed_back(self):
+        kinds = {"values": "UPDATE parts SET v = v + 1 WHERE id IN (3, 4)", "deletes": "DELETE FROM parts WHERE id IN (5, 6)",
+                 "its own key": "UPDATE parts SET code = code + 5000 WHERE id IN (7, 8)",
+                 "both keys": "UPDATE parts SET code = code + 5000, id = id + 5000 WHERE id IN (9, 10)"}
+        for name, statement in kinds.items():
+            with self.subTest(kind=name):
+                self.begin(UNSEEN, SCHEMA + PARTS)
+                self.tide.stop()
+                self.change(becomes("parts1", "USING INDEX parts1_code"), statement, becomes("parts1", "DEFAULT"))
+                self.tide.start().wait_phase("streaming")
+                self.assert_in_step(name)
 
 
 class RandomWalk(IdentityCase):

@@ -135,6 +135,19 @@ TEST(Assembler, IdentityFull) {
   EXPECT_EQ(changes[1].row, (Row{"1", Null()}));
 }
 
+// A partition's key columns need not be those of its root, which is what is described.
+TEST(Assembler, AKeyOfOtherColumnsIsToldOnceForEachDescription) {
+  Rig rig;
+  rig.take({bytes::begin(100, 7), table_t, bytes::update(1, 'K', {"n", "ta", "n"}, {"t2", "tb", "tc"}),
+            bytes::removal(1, 'K', {"n", "ta", "n"}), bytes::commit(100, 110)});
+  ASSERT_EQ(rig.changed.size(), 1u);
+  EXPECT_EQ(rig.changed[0].before.identity, 'd');
+  EXPECT_EQ(rig.changed[0].now.identity, 'n');
+  rig.take({bytes::begin(110, 8), table_t, bytes::removal(1, 'K', {"t1", "n", "n"}),
+            bytes::removal(1, 'K', {"n", "ta", "n"}), bytes::commit(110, 120)});
+  EXPECT_EQ(rig.changed.size(), 2u);
+}
+
 TEST(Assembler, KeyOrderIsTheCallers) {
   Rig rig;
   rig.key_order = {"b", "a"};
