@@ -310,6 +310,25 @@ TEST(Assembler, PreparedTransactionsWaitForTheirCommit) {
   EXPECT_EQ(rig.spool.bytes(), 0u);
 }
 
+// A keepalive's position counts only then: within a transaction it may lie behind what is still to come.
+TEST(Assembler, IsIdleBetweenTransactionsOnly) {
+  Rig rig;
+  const auto after = [&](const std::string& message) {
+    rig.take({message});
+    return rig.assembler.idle();
+  };
+  EXPECT_TRUE(rig.assembler.idle());
+  EXPECT_FALSE(after(bytes::begin(100, 7)));
+  EXPECT_FALSE(after(table_t));
+  EXPECT_FALSE(after(put("1")));
+  EXPECT_TRUE(after(bytes::commit(100, 110)));
+  EXPECT_FALSE(after(bytes::stream_start(8, true)));
+  EXPECT_TRUE(after(bytes::stream_stop())) << "it comes again from its beginning";
+  EXPECT_FALSE(after(bytes::begin_prepare(9, 120)));
+  EXPECT_FALSE(after(put("2")));
+  EXPECT_TRUE(after(bytes::prepare('P', 9, 120))) << "held_lsn() holds it back";
+}
+
 TEST(Assembler, AShapeHasItsIdForEver) {
   Rig rig;
   auto wide = bytes::relation(1, "t", 'd', {{"id", true}, {"x"}, {"y"}, {"z"}});
