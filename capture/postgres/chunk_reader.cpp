@@ -118,10 +118,17 @@ ChunkReader::ChunkReader(const postgres::ConnectOptions& source) : connection_(s
   connection_.run("SET row_security = off; SET jit = off");
 }
 
+// The session that exported the snapshot may have ended, or this one have come to another server.
 void ChunkReader::begin(const Round& round) {
   transaction_.reset();
   transaction_.emplace(connection_, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-  connection_.run("SET TRANSACTION SNAPSHOT " + postgres::literal(round.snapshot()));
+  try {
+    connection_.run("SET TRANSACTION SNAPSHOT " + postgres::literal(round.snapshot()));
+  } catch (const Error& error) {
+    if (error.code() != "22023" && error.code() != "42704") throw;
+    throw Error("the source knows nothing of its own snapshot any more: " + std::string(error.what()),
+                error.code(), Advice::retry);
+  }
 }
 
 // Locks are given back when a savepoint is rolled back. Held to the round's end they would keep the app's

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """`--jobs`: the chunks of one table of a Postgres source are read by several sessions, all of them within the round's one snapshot."""
 import collections
+import os
 import pathlib
 import re
 import signal
@@ -10,6 +11,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from proxy import wait_until                          # noqa: E402
+from stage import process_state                       # noqa: E402
 from support.pgsource import Pair, differences        # noqa: E402
 from support.tidegate import Tidegate, built          # noqa: E402
 
@@ -68,6 +70,21 @@ class Jobs(unittest.TestCase):
 
     def test_one_job_is_one_session(self):
         self.assertEqual(len(self.copied_by(1)), 1)
+
+    def test_a_snapshot_that_is_gone_begins_another_round(self):
+        """Between its export and the first reader, the session that keeps it is ended."""
+        self.tide.start(failpoint="round-begun=stop")
+        pid = self.tide.process.pid
+        wait_until(lambda: process_state(pid) == "T", "the first round")
+        ended = self.source.execute("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE temporary AND database = current_database()")
+        self.assertEqual(ended, [(True,)])
+        wait_until(lambda: self.source.execute("SELECT FROM pg_replication_slots WHERE temporary AND database = current_database()") == [], "its end")
+        os.kill(pid, signal.SIGCONT)
+        self.tide.wait_phase("streaming")
+        self.assertEqual(self.tide.process.pid, pid)
+        imported = self.statements("SET TRANSACTION SNAPSHOT")
+        self.assertEqual(len({statement for session in imported.values() for statement in session}), 2)
+        self.assert_copied()
 
     def test_a_chunk_that_waits_holds_up_no_other(self):
         """One session of two waits for a lock on the target; the other one copies all that is left."""
