@@ -12,6 +12,8 @@
 namespace tidegate {
 namespace {
 
+constexpr std::size_t holds_at_once = 10000;
+
 constexpr const char* references_sql = R"sql(
 SELECT c.conname, c.confrelid::pg_catalog.regclass::text,
        pg_catalog.string_agg(pg_catalog.format('t.%I IS NOT NULL', a.attname), ' AND '),
@@ -99,10 +101,11 @@ JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.mine
 JOIN pg_catalog.pg_attribute b ON b.attrelid = c.confrelid AND b.attnum = k.theirs
 WHERE c.contype = 'f' ORDER BY c.oid, k.n)sql";
 
-std::string returned(const TablePlan& plan) {
+// `of`: "c."
+std::string key_texts(const TablePlan& plan, const std::string& of) {
   std::string columns;
   for (const auto& name : plan.key)
-    columns += (columns.empty() ? "c." : ", c.") + tidegate::quoted(name) + "::text";
+    columns += (columns.empty() ? "" : ", ") + of + tidegate::quoted(name) + "::text";
   return columns;
 }
 
@@ -126,14 +129,18 @@ Reject named_by_target(std::vector<std::string> target_key) {
   return why;
 }
 
-Reject taken_out(const postgres::Result& rows, int row, const std::string& constraint) {
+Reject named_by_target(const postgres::Result& rows, int row) {
   std::vector<std::string> literals;
   for (int column = 0; column < rows.columns(); ++column) {
     std::string literal = "{";
     append_array_element(rows.text(row, column), literal);
     literals.push_back(literal + "}");
   }
-  Reject why = named_by_target(std::move(literals));
+  return named_by_target(std::move(literals));
+}
+
+Reject taken_out(const postgres::Result& rows, int row, const std::string& constraint) {
+  Reject why = named_by_target(rows, row);
   why.reason = name_of(Misfit::rejected);
   why.sqlstate = "23503";
   why.constraint = constraint;
@@ -197,14 +204,35 @@ void OrphanGuard::hold_contributions(postgres::Connection& target, Quarantine& q
   const auto found = contributors_.find(quoted_name(plan));
   if (found == contributors_.end()) return;
   std::vector<postgres::Command> holds;
+  const auto send = [&] {
+    if (!holds.empty()) target.pipeline(holds);
+    holds.clear();
+  };
   for (const TablePlan& contributor : found->second) {
     for (const Reject* row : removed) {
       Reject why = named_by_target(row->target_key);
       why.reason = name_of(Misfit::row_missing);
       holds.push_back(quarantine.hold(contributor, why, sequence, false));
+      if (holds.size() == holds_at_once) send();
     }
   }
-  if (!holds.empty()) target.pipeline(holds);
+  send();
+}
+
+std::vector<Reject> OrphanGuard::rows_with_contributions(postgres::Connection& target,
+                                                         const TablePlan& plan) const {
+  std::vector<Reject> names;
+  if (!has_contributors(plan)) return names;
+  const auto rows = target.run(fmt::format("SELECT {} FROM {}{}", key_texts(plan, ""), quoted_name(plan),
+                                           plan.rows.empty() ? "" : " WHERE " + plan.rows));
+  for (int i = 0; i < rows.rows(); ++i) names.push_back(named_by_target(rows, i));
+  return names;
+}
+
+void OrphanGuard::take_out_contributions(postgres::Connection& target, Quarantine& quarantine,
+                                         const TablePlan& plan, const std::vector<Reject>& removed,
+                                         std::uint64_t sequence) const {
+  hold_contributions(target, quarantine, plan, with_keys_that_fit(removed), sequence);
 }
 
 void OrphanGuard::part_from_contributions(postgres::Connection& target, Quarantine& quarantine,
@@ -244,7 +272,7 @@ void OrphanGuard::take_out(postgres::Connection& target, Quarantine& quarantine,
         fmt::format(
             "DELETE FROM {} AS c{} WHERE {} AND NOT EXISTS (SELECT FROM {} AS p WHERE {}) RETURNING {}",
             quoted_name(child.plan), keyed ? keys_given(plan.key.size()) : "", fmt::join(which, " AND "),
-            quoted_name(plan), fmt::join(child.there, " AND "), returned(child.plan)),
+            quoted_name(plan), fmt::join(child.there, " AND "), key_texts(child.plan, "c.")),
         keyed ? key_arrays(gone) : std::vector<postgres::Parameter>{});
     std::vector<Reject> taken;
     std::vector<postgres::Command> holds;

@@ -35,7 +35,12 @@ class OrphanGuard {
   // are held by the target's key until they were found there (replicator/pipeline/row_retries.hpp).
   void take_out_children(postgres::Connection& target, Quarantine& quarantine, const TablePlan& plan,
                          const std::vector<Reject>& removed, std::uint64_t sequence) const;
-  // The same where any of the table's rows may be gone.
+  // Before all rows of this owner go: those of which other maps may write columns. What they wrote waits for
+  // the rows to come again, once take_out_contributions() was told.
+  std::vector<Reject> rows_with_contributions(postgres::Connection& target, const TablePlan& plan) const;
+  void take_out_contributions(postgres::Connection& target, Quarantine& quarantine, const TablePlan& plan,
+                              const std::vector<Reject>& removed, std::uint64_t sequence) const;
+  // The same as take_out_children() where any of the table's rows may be gone.
   void take_out_children(postgres::Connection& target, Quarantine& quarantine, const TablePlan& plan,
                          std::uint64_t sequence) const;
   // The same of rows that moved to these keys: what other maps wrote came with them and belongs to the keys
@@ -54,6 +59,9 @@ class OrphanGuard {
     std::vector<std::string>
         keyed;  // "c.parent_id = k.k1::uuid"; fewer where it refers to other columns than the key
   };
+  bool has_contributors(const TablePlan& plan) const {
+    return !plan.contributor && contributors_.contains(quoted_name(plan));
+  }
   void add_children(postgres::Connection& target, const Plans& plans);
   void hold_contributions(postgres::Connection& target, Quarantine& quarantine, const TablePlan& plan,
                           const std::vector<const Reject*>& removed, std::uint64_t sequence) const;

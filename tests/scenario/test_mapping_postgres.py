@@ -259,6 +259,49 @@ class Schools(unittest.TestCase):
         self.judge()
         self.assertGreater(self.target.execute("SELECT count(*) FROM public.users")[0][0], 100)
 
+    def rows_of(self, table):
+        """What brings back those that are gone by then."""
+        (rows,), = self.source.execute(f"SELECT json_agg(t)::text FROM {table} t")
+        return f"INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, $rows${rows}$rows$) ON CONFLICT DO NOTHING;"
+
+    def test_truncate_of_owners_gives_contributors_back_with_the_rows(self):
+        """As if each row had been deleted: what others had written waits, and comes back with them."""
+        self.tide.start()
+        self.judge()
+        back = self.rows_of("teacher") + self.rows_of("phonebook")
+        waiting = sorted((f'["t{n}"]', "row_missing") for n in range(31, 61) if n % 7)
+        for how, wait in (("TRUNCATE teacher", waiting), ("TRUNCATE phonebook, teacher", []), ("DELETE FROM teacher", waiting)):
+            with self.subTest(how):
+                self.source.execute(how)
+                self.tide.sync()
+                wait_until(lambda left=wait: sorted(self.target.execute("SELECT source_key, reason FROM tidegate.quarantine")) == left, how + ": they wait")
+                self.judge()
+                self.source.execute(back)
+                self.tide.sync()
+                self.tide.wait_status(lambda status: status["quarantined"] == 0, WAIT, "they are back, with their numbers")
+                self.judge()
+                self.assertEqual(self.tide.verb("verify").code, 0)
+
+    def test_rows_that_go_and_come_in_one_transaction(self):
+        """Also those that came, got a number and went within it; and a crash where they wait."""
+        self.tide.start()
+        self.judge()
+        back = self.rows_of("teacher")
+        self.source.execute("INSERT INTO teacher (id, name) VALUES ('t900', 'late'); INSERT INTO phonebook VALUES ('t900', '+1 900'); TRUNCATE teacher;"
+                            + back + "DELETE FROM teacher WHERE id = 't33'")
+        self.tide.sync()
+        wanted = [('["t33"]', "row_missing"), ('["t900"]', "row_missing")]
+        wait_until(lambda: sorted(self.target.execute("SELECT source_key, reason FROM tidegate.quarantine")) == wanted, "two wait")
+        self.judge()
+        self.tide.stop()
+        self.tide.start(failpoint="apply-after-commit")
+        self.source.execute("TRUNCATE teacher")
+        self.assertEqual(self.tide.wait(timeout=WAIT), -9)
+        self.source.execute(back + "INSERT INTO teacher (id, name) VALUES ('t900', 'late')")
+        self.tide.start()
+        self.tide.wait_status(lambda status: status["phase"] == "streaming" and status["quarantined"] == 0, WAIT, "all are back")
+        self.judge()
+
     def content(self, target):
         return {table: sorted(map(repr, target.execute(f"SELECT * FROM public.{table}"))) for table in TABLES}
 

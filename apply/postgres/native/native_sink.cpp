@@ -1,6 +1,7 @@
 #include "apply/postgres/native/native_sink.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "apply/postgres/key_range.hpp"
@@ -122,6 +123,7 @@ void NativeSink::spill(std::uint64_t sequence) {
   ask_for_shapes();
   const bool watched = any_watched();
   auto rows = watched ? watched_rows() : WatchedRows();
+  if (!rows.truncated.empty()) find_truncated(rows);
   send_part(sequence);
   settle();
   if (watched) hold_orphans(rows, sequence);
@@ -142,9 +144,37 @@ void NativeSink::remove_ranges(const Relation& relation, const ChunkMap::Key& ke
 }
 
 bool NativeSink::any_watched() const {
-  return std::any_of(steps_.begin(), steps_.end(), [this](const Step& step) {
-    return orphans_.watches(step.table().plan()) || orphans_.is_parent(step.table().plan());
+  const auto watches = [this](const Target* target) {
+    const TablePlan& plan = target->table.plan();
+    return orphans_.watches(plan) || orphans_.is_parent(plan);
+  };
+  return std::any_of(steps_.begin(), steps_.end(), [&](const Step& step) {
+    return watches(step.target) || std::any_of(step.truncated.begin(), step.truncated.end(), watches);
   });
+}
+
+// Of this part: the truncate's table may have got them in it.
+std::vector<Reject> NativeSink::written_before(const Step& truncate, const Target* target) const {
+  std::vector<Reject> rows;
+  for (const Step& step : steps_) {
+    if (&step == &truncate) break;
+    const bool writes = step.operation() == Operation::insert || step.operation() == Operation::update;
+    if (writes && step.target == target) rows.push_back(step.table().named(step.change.row));
+  }
+  return rows;
+}
+
+// Those that the target has before the part. Whose rows are whose may be known by keys that were given in
+// this very transaction.
+void NativeSink::find_truncated(WatchedRows& watched) {
+  settle();
+  open_long();
+  auto& target = session_.connection();
+  target.pipeline({with_keys(session_.keys(), {"SELECT", {}})});
+  for (Watched& truncated : watched.truncated) {
+    auto there = orphans_.rows_with_contributions(target, truncated.plan);
+    std::move(there.begin(), there.end(), std::back_inserter(truncated.rows));
+  }
 }
 
 // Rows that were written, rows that went, and keys that changed.
@@ -158,7 +188,8 @@ NativeSink::WatchedRows NativeSink::watched_rows() const {
   for (const Step& step : steps_) {
     const bool writes = step.operation() == Operation::insert || step.operation() == Operation::update;
     if (writes && orphans_.watches(step.table().plan())) note(watched.written, step, step.change.row);
-    for (const Target* target : step.truncated) watched.truncated.push_back(target->table.plan());
+    for (const Target* target : step.truncated)
+      watched.truncated.push_back({target->table.plan(), written_before(step, target)});
     if (step.operation() == Operation::truncate || !orphans_.is_parent(step.table().plan())) continue;
     if (!step.change.before.empty()) {
       note(watched.gone, step, step.change.before);
@@ -174,8 +205,10 @@ void NativeSink::hold_orphans(const WatchedRows& watched, std::uint64_t sequence
   auto& target = session_.connection();
   for (const auto& [of, written] : watched.written)
     orphans_.hold_orphans(target, quarantine_, written.plan, written.rows, sequence);
-  for (const TablePlan& truncated : watched.truncated)
-    orphans_.take_out_children(target, quarantine_, truncated, sequence);
+  for (const Watched& truncated : watched.truncated) {
+    orphans_.take_out_contributions(target, quarantine_, truncated.plan, truncated.rows, sequence);
+    orphans_.take_out_children(target, quarantine_, truncated.plan, sequence);
+  }
   for (const auto& [of, moved] : watched.moved)
     orphans_.part_from_contributions(target, quarantine_, moved.plan, moved.rows, sequence);
   for (const auto& [of, gone] : watched.gone)
@@ -209,10 +242,14 @@ void NativeSink::write_at_once(const Position& to) {
   }
 }
 
+void NativeSink::open_long() {
+  if (!std::exchange(long_is_open_, true)) begin();
+}
+
 // While the server works at one part the next one is composed, from a quarantine in which none of its rows
 // was refused: if one is, both are done again.
 void NativeSink::send_part(std::uint64_t sequence) {
-  if (!std::exchange(long_is_open_, true)) begin();
+  open_long();
   auto before = quarantine_.pending();
   auto commands = part_commands(sequence);
   if (settle()) {

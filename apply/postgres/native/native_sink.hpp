@@ -53,9 +53,12 @@ class NativeSink : public Sink {
   // What a part did to rows whose parents or children are to be looked at behind it.
   struct WatchedRows {
     std::map<const native::Target*, Watched> written, gone, moved;
-    std::vector<TablePlan> truncated;
+    std::vector<Watched> truncated;  // with rows of which other maps may have written columns
   };
   WatchedRows watched_rows() const;
+  std::vector<Reject> written_before(const native::Step& truncate, const native::Target* target) const;
+  void find_truncated(WatchedRows& watched);
+  void open_long();
   void hold_orphans(const WatchedRows& watched, std::uint64_t sequence);
   void forget_steps();
 
