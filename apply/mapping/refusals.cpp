@@ -54,6 +54,14 @@ Refused reverse_of_no_column(const MapColumn& reverse, const MapDefinition& map)
                  "the names in [map.reverse] are columns of the source's table");
 }
 
+Refused condition_is_refused(const PlacedText& text, const std::string& name, const MapTarget& target,
+                             const std::string& complaint) {
+  return Refused("map-condition",
+                 fmt::format("{}: {} is no condition on a row of {}.{}: {}", text.where, name, target.schema,
+                             target.table, complaint),
+                 "write one condition of Postgres SQL over the columns of that table");
+}
+
 Refused key_is_not_mapped(const MapTarget& target, const std::string& column) {
   return Refused("map-key",
                  fmt::format("{}: the key column {} of {}.{} is not among its columns", target.where, column,

@@ -19,6 +19,9 @@ Refused does_not_compile(const PlacedText& text, int offset, const std::string& 
 Refused reverse_does_not_compile(const PlacedText& text, int offset, const std::string& complaint,
                                  const MapDefinition& map);
 Refused reverse_of_no_column(const MapColumn& reverse, const MapDefinition& map);
+// `name`: "rows", "born"; the server says why.
+Refused condition_is_refused(const PlacedText& text, const std::string& name, const MapTarget& target,
+                             const std::string& complaint);
 Refused key_is_not_mapped(const MapTarget& target, const std::string& column);
 Refused key_reads_more(const std::string& where, const MapDefinition& map);
 Refused key_may_be_shared(const MapTarget& target, const MapDefinition& map);

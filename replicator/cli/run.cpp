@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "apply/mapping/back/condition_check.hpp"
 #include "apply/postgres/target_fit.hpp"
 #include "capture/sqlite/file_checks.hpp"
 #include "db/error.hpp"
@@ -78,13 +79,15 @@ int run(const Invocation& invocation) {
 namespace {
 
 // A plan needs no target; where there is one it says what the mapping leaves as it is, and what keeps tables
-// from joining Realtime.
+// from joining Realtime, and what is wrong with conditions on its columns.
 void add_what_the_target_says(const Settings& settings, PlannedPipeline& planned) {
   if (settings.target.end.kind != Endpoint::Kind::postgres) return;
   try {
     postgres::Connection target(connect_options(settings, "tidegate plan"));
     for (auto& finding : find_unfilled(target, planned.plans)) planned.findings.push_back(std::move(finding));
     for (auto& finding : realtime_findings(target, planned, settings))
+      planned.findings.push_back(std::move(finding));
+    for (auto& finding : condition_findings(target, maps_of(settings)))
       planned.findings.push_back(std::move(finding));
   } catch (const Error& away) {
     log_debug("the target was not asked: {}", away.what());

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <set>
 
+#include "apply/mapping/back/condition_check.hpp"
 #include "apply/postgres/legacy_side.hpp"
 #include "apply/postgres/postgres_side.hpp"
 #include "apply/postgres/target_tables.hpp"
 #include "capture/postgres/catalog.hpp"
 #include "replicator/cutover/mapped_way_back.hpp"
+#include "replicator/pipeline/mapping_setup.hpp"
 
 namespace tidegate::cutover {
 
@@ -77,6 +79,8 @@ BackPlans plans_back(postgres::Connection& target, postgres::Connection& legacy,
   const auto tables = legacy_tables(legacy, settings);
   const auto followed = followed_tables(target, made);
   plan_mapped(MappedWayBack(settings, made, tables, followed), tables, followed, back);
+  for (Finding& finding : condition_findings(target, maps_of(settings)))
+    back.findings.push_back(std::move(finding));
   return back;
 }
 

@@ -5,12 +5,14 @@
 
 #include <algorithm>
 
+#include "apply/mapping/back/condition_check.hpp"
 #include "apply/postgres/target_tables.hpp"
 #include "capture/sqlite/catalog.hpp"
 #include "db/failpoint.hpp"
 #include "replicator/cutover/mapped_way_back.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/applier.hpp"
+#include "replicator/pipeline/mapping_setup.hpp"
 #include "replicator/server_access.hpp"
 
 namespace tidegate::cutover {
@@ -125,6 +127,9 @@ void SqliteWayBack::find_legacy_trouble(std::vector<Finding>& findings) const {
     const Tables all = look_at_tables(file.database());
     const ReverseTables tables = reverse_tables(file.database(), all, &findings);
     for (Finding& finding : MappedWayBack(settings_, all.plans, all.sources, all.followed).findings())
+      findings.push_back(std::move(finding));
+    postgres::Connection target(connect_options(settings_, "tidegate way back"));
+    for (Finding& finding : condition_findings(target, maps_of(settings_)))
       findings.push_back(std::move(finding));
     if (settings_.source.writers == Writers::waits) {
       try_to_write(file, tables);

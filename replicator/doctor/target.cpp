@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "apply/mapping/back/condition_check.hpp"
 #include "apply/postgres/replica_mode.hpp"
 #include "apply/postgres/target_fit.hpp"
 #include "db/error.hpp"
@@ -8,6 +9,7 @@
 #include "replicator/doctor/server_link.hpp"
 #include "replicator/doctor/target_server.hpp"
 #include "replicator/pipeline/daemon.hpp"
+#include "replicator/pipeline/mapping_setup.hpp"
 #include "replicator/pipeline/realtime.hpp"
 #include "replicator/pipeline/target_scripts.hpp"
 #include "replicator/server_access.hpp"
@@ -59,12 +61,16 @@ void check_tables(postgres::Connection& target, const Settings& settings,
          "the target holds pipeline " + settings.pipeline + " already: `tidegate run` goes on with it", ""});
     for (auto& finding : find_realtime(target, settings.target.realtime, {}))
       findings.push_back(std::move(finding));
+    for (auto& finding : condition_findings(target, maps_of(settings)))
+      findings.push_back(std::move(finding));
     return;
   }
   try {
     require_scripts(settings.target);
     const auto planned = measured ? *measured : plan_from_catalogue(settings);
     for (auto& finding : fit_findings(target, planned, settings)) findings.push_back(std::move(finding));
+    for (auto& finding : condition_findings(target, maps_of(settings)))
+      findings.push_back(std::move(finding));
     for (auto& finding : find_what_acts(target, planned.plans, may_set_replica_mode(target)))
       findings.push_back(std::move(finding));
     for (auto& finding : realtime_findings(target, planned, settings)) findings.push_back(std::move(finding));

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "apply/mapping/back/condition_check.hpp"
 #include "apply/postgres/session.hpp"
 #include "capture/sqlite/file_checks.hpp"
 #include "replicator/backup/first_backup.hpp"
@@ -142,6 +143,7 @@ void look_before_the_first_run(const Settings& settings, const std::string& inca
   refuse_other_state_directory(target, settings, incarnation);
   require_fit(target, planned.plans, tables_options(settings));
   refuse_uncastable(target, settings, planned);
+  refuse_blocking(condition_findings(target, maps_of(settings)));
   refuse_blocking(realtime_findings(target, planned, settings));
 }
 

@@ -85,6 +85,7 @@ ReturnOutput described(MapOutput output, const std::vector<MapDefinition>& maps)
   const auto others = other_owners(maps, target);
   described.is_shared = !target.contributor && !others.empty();
   if (described.is_shared) described.claim = claim_of(target, others);
+  described.claims_born = described.is_shared && target.born;
   return described;
 }
 

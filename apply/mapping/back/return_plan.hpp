@@ -43,6 +43,7 @@ struct ReturnOutput {
   // Condition on the target's columns that says of a row of a shared table whether it is this map's; empty
   // where only the key memory knows.
   std::string claim = {};
+  bool claims_born = false;  // it is `born`, which says nothing of a row whose key is known
 };
 
 struct ReturnPlan {

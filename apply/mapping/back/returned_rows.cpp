@@ -147,11 +147,13 @@ void ReturnedRows::read_part(postgres::Connection& target, std::size_t output) {
 // are not, and must not say otherwise where they are.
 ReturnedRows::Whose ReturnedRows::whose(const SeenRow& seen) {
   if (table_.plan.contributes) return Whose::mine;  // where its own row is there
-  const bool denied = seen.claimed == false;
+  const bool judges_known = !table_.plan.anchor_output().claims_born;
+  const bool denied = judges_known && seen.claimed == false;
+  const bool taken = judges_known && seen.claimed == true;
   const auto& entity = table_.plan.entity;
   const auto* text = std::get_if<std::string>(&seen.name.front());
   if (entity && text && keys_.is_anothers(*entity, *text))
-    return table_.plan.anchor_output().is_shared && seen.claimed != true ? Whose::anothers : Whose::disputed;
+    return table_.plan.anchor_output().is_shared && !taken ? Whose::anothers : Whose::disputed;
   if (!table_.plan.anchor_output().is_shared) return Whose::mine;
   if (entity && text && keys_.find(*entity, *text)) return denied ? Whose::disputed : Whose::mine;
   return seen.claimed == true ? Whose::mine : Whose::anothers;

@@ -39,6 +39,10 @@ constexpr Explanation explanations[] = {
      "Correct it at the place that was named; columns are those of the table in `from`, functions are "
      "SQLite's and "
      "those of README.md, \"Mapping\"."},
+    {"map-condition",
+     "`rows` or `born` of a [[map.to]] is not SQL that the target takes as a condition on a row of that "
+     "table.",
+     "Correct it at the place that was named; it is Postgres SQL over the columns of the target's table."},
     {"map-not-repeatable",
      "An expression of a [[map]] depends on the time or on chance, so a replay after a crash would write "
      "other rows.",
