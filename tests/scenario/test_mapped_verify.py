@@ -259,6 +259,20 @@ class FromSqlite(Mapped):
         self.tide.wait_status(lambda status: status["quarantined"] == 0, WAIT, "an empty quarantine")
         self.verify()
 
+    def test_4b_an_owner_that_is_emptied_gives_contributors_back_with_its_rows(self):
+        """By DELETE without a condition, which SQLite does without looking at rows, and by a table that is made anew."""
+        with sqlite3.connect(self.path) as app:
+            (made,), = app.execute("SELECT sql FROM sqlite_schema WHERE name = 'user'")
+            (waiting,), = app.execute("SELECT (SELECT count(*) FROM nick) + (SELECT count(*) FROM child)")
+            users = app.execute("SELECT * FROM user").fetchall()
+        for how in (("DELETE FROM user",), ("BEGIN", "DROP TABLE user", made, "COMMIT")):
+            self.write(*how)
+            self.tide.wait_status(lambda status: status["quarantined"] == waiting, WAIT * 3, "their numbers wait, and their children")
+            with sqlite3.connect(self.path, timeout=30) as app:
+                app.executemany(f"INSERT INTO user VALUES ({', '.join('?' * len(users[0]))})", users)
+            self.tide.wait_status(lambda status: status["quarantined"] == 0, WAIT * 3, "they are back")
+            self.verify()
+
     def test_5_counts_samples_and_tables(self):
         counted = self.verify("--counts")
         self.assertEqual({table["rows"] - table["target_rows"] for table in counted["tables"]}, {0})
