@@ -7,6 +7,7 @@
 
 #include "apply/mapping/mapping_sink.hpp"
 #include "apply/postgres/target_fence.hpp"
+#include "db/failpoint.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/apply_status.hpp"
 #include "replicator/pipeline/realtime.hpp"
@@ -55,6 +56,20 @@ void refuse_unknown_cutover(bool target_is_open, bool parked) {
   throw Refused(
       "half-done", "the target says that it is live, and this state directory knows of no cutover",
       "change nothing; `tidegate explain half-done` says how to find out which side has the newest rows");
+}
+
+// What a rollback brings of pairs, or a crash leaves of answers, has no rows of its own to go with: the
+// position stays where it is.
+void send_keys(ApplySession& session) {
+  KeyOutbox* keys = session.target.keys();
+  const auto command = keys ? keys->unsent({"SELECT", {}}) : std::nullopt;
+  if (!command) return;
+  TargetTransaction transaction(session.target);
+  session.target.connection().run(command->sql, command->parameters);
+  failpoint("mapped-keys-before-commit");
+  transaction.commit();
+  failpoint("mapped-keys-after-commit");
+  keys->sent();
 }
 
 }  // namespace
@@ -286,6 +301,7 @@ void ApplyWorker::stream(ApplySession& session, RowRetries& retries) {
     if (!coordination_.parked() && !session.target.is_open()) follow_source(session, retries);
     auto known = coordination_.work_so_far();
     serve_orders(session);
+    if (!coordination_.parked() && !session.target.is_open()) send_keys(session);
     if (!coordination_.parked() && apply_once(session)) continue;
     if (coordination_.parked() || session.target.is_open()) {
       if (session.target.is_open()) keep_audit_head(session);
