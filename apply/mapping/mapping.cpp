@@ -42,4 +42,8 @@ MappedTable& Mapping::table(const Relation& relation) {
   return *known;
 }
 
+std::unique_ptr<MappedTable> Mapping::compile(const SourceTable& described, const Relation& relation) const {
+  return std::make_unique<MappedTable>(outputs_of(maps_, relation.table), described, relation, options_, 0);
+}
+
 }  // namespace tidegate

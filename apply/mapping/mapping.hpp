@@ -29,6 +29,10 @@ class Mapping {
   // Only for a table that is mapped; valid until the relation comes in another shape. Throws Refused where an
   // expression does not compile against it any more.
   MappedTable& table(const Relation& relation);
+  // The same, for a table that is described so; nothing of it is kept.
+  std::unique_ptr<MappedTable> compile(const SourceTable& described, const Relation& relation) const;
+  // The source describes the table in another way from here on.
+  void forget(const std::string& table) { tables_.erase(table); }
 
  private:
   std::vector<MapDefinition> maps_;

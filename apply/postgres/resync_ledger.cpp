@@ -183,6 +183,12 @@ Resync stop_table(TargetSession& session, const std::string& table, const std::s
   return {table, ResyncState::stopped, true, session.position().sequence, {}, {}, why};
 }
 
+void stream_again(TargetSession& session, const std::string& table) {
+  session.connection().run(
+      "UPDATE tidegate.resyncs SET held = false WHERE pipeline = $1 AND source_table = $2",
+      {session.pipeline(), table});
+}
+
 void hold_for_merge(TargetSession& session, const std::string& table) {
   session.connection().run(
       "UPDATE tidegate.resyncs SET state = 'merging', held = true, until_sequence = $3"

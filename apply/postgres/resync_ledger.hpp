@@ -61,6 +61,10 @@ Resync begin_first_copy(TargetSession& session, const TablePlan& plan);
 // What one has copied so far goes.
 Resync stop_table(TargetSession& session, const std::string& table, const std::string& why);
 
+// Within the caller's transaction: a table that was stopped is in the stream again; it stays recorded as one
+// whose rows are to be brought in line, until end_resync().
+void stream_again(TargetSession& session, const std::string& table);
+
 // The caller's transaction is the pipeline's, at the position up to which the lane is to go.
 void hold_for_merge(TargetSession& session, const std::string& table);
 void end_resync(TargetSession& session, const std::string& table);

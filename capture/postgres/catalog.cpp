@@ -27,7 +27,7 @@ SELECT a.attrelid, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod),
   pg_catalog.format_type(a.atttypid, -1), a.attnotnull, a.attgenerated, a.attidentity,
   coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), ''), a.attcollation = 0 OR
   CASE WHEN a.attcollation = 100 THEN db.c ELSE o.collcollate IN ('C', 'POSIX') AND o.collprovider = 'c' END,
-  coalesce(o.collisdeterministic, true), a.atthasmissing, a.attnum
+  coalesce(o.collisdeterministic, true), a.atthasmissing, a.attnum, a.xmin::text
 FROM pg_catalog.pg_attribute a
   LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
   LEFT JOIN pg_catalog.pg_collation o ON o.oid = a.attcollation,
@@ -215,6 +215,7 @@ class Reader {
       column.deterministic = rows.boolean(i, 9);
       column.has_missing = rows.boolean(i, 10);
       column.number = static_cast<int>(rows.integer(i, 11));
+      column.version = text_at(rows, i, 12);
       table_at(rows, i).columns.push_back(std::move(column));
     }
   }

@@ -26,6 +26,7 @@ struct PostgresColumn {
   bool deterministic = true;  // equal under its collation only where its bytes are
   bool has_missing = false;   // rows of before its ADD COLUMN read as a default that no event announced
   int number = 0;             // pg_attribute.attnum
+  std::string version;        // equal to an earlier one as long as its definition was not written since
 };
 
 // What an UPDATE or DELETE says of the row as it was.

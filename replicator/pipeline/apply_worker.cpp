@@ -129,14 +129,6 @@ SchemaChange ApplyWorker::unmapped(ApplySession& session, SchemaChange change) {
   return change;
 }
 
-// What a map makes of a table has no copy of its own that could be made again beside the stream.
-void ApplyWorker::refuse_mapped(ApplySession& session, const std::string& table, const std::string& why) {
-  if (!session.mapping.maps(table)) return;
-  throw Refused("resync-mapped", "table " + table + " is mapped and cannot be copied again alone: " + why,
-                "undo the change at the source; else empty the target with `tidegate reset --target` and "
-                "begin again with a new state directory");
-}
-
 void ApplyWorker::work(ApplySession& session, RowRetries& retries) {
   check_position(session);
   audit_head_.reset();
@@ -161,10 +153,7 @@ void ApplyWorker::work(ApplySession& session, RowRetries& retries) {
       log_warn("schema change: {}", finding.message);
     }
     for (const auto& table : change.tables) session.resyncs->begin_anew(*session.applier, table.name);
-    for (const auto& stopped : change.stopped) {
-      refuse_mapped(session, stopped.table, stopped.why);
-      session.resyncs->stop(*session.applier, stopped, sequence);
-    }
+    for (const auto& stopped : change.stopped) session.resyncs->stop(*session.applier, stopped, sequence);
     session.objects_pending = true;
   };
   session.sink = std::make_unique<MappingSink>(session.mapping, session.view->sink(session.scene()));
@@ -369,10 +358,15 @@ void ApplyWorker::order_or_report(ApplySession& session, const std::string& tabl
 
 void ApplyWorker::follow_enums(ApplySession& session, RowRetries& retries) {
   const auto copy_again = [&](const std::string& table) {
-    refuse_mapped(session, table, "names of an enum's labels were handed on");
-    if (!session.resyncs->is_known(table)) return order_or_report(session, table);
+    const bool mapped = session.mapping.maps(table);
+    if (!mapped && !session.resyncs->is_known(table)) return order_or_report(session, table);
     TargetTransaction transaction(session.target);
-    session.resyncs->begin_anew(*session.applier, table);
+    if (mapped) {
+      session.resyncs->stop(*session.applier, {table, "names of an enum's labels were handed on"},
+                            UINT64_MAX);
+    } else {
+      session.resyncs->begin_anew(*session.applier, table);
+    }
     transaction.commit();
   };
   const auto apply = [&] { apply_once(session); };
@@ -448,13 +442,19 @@ std::future<void> ApplyWorker::resync(std::string table) {
   return resyncs_.place(std::move(table));
 }
 
+std::future<void> ApplyWorker::in_line(std::string table) {
+  return in_line_.place(std::move(table));
+}
+
 void ApplyWorker::serve_resyncs(ApplySession& session) {
   const auto order = [&](const std::string& table) {
-    refuse_mapped(session, table, "its rows are those of several tables of the target, or of another shape");
-    session.resyncs->order(table);
+    if (!session.mapping.maps(table)) return session.resyncs->order(table);
+    session.resyncs->rejoin_mapped(*session.applier, table, [&] { apply_once(session); });
   };
   // What the target refuses concerns the one who asked.
   resyncs_.serve(order, [&] { return passes_or_lost(session); });
+  in_line_.serve([&](const std::string& table) { session.resyncs->in_line(table); },
+                 [&] { return passes_or_lost(session); });
 }
 
 }  // namespace tidegate

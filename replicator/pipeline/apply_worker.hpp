@@ -32,9 +32,11 @@ class ApplyWorker {
   // Applies the held rows with these ids again (all, where empty) once the stream has caught up; the answer
   // counts.
   std::future<Retried> retry_quarantined(std::vector<std::int64_t> ids);
-  // Has the table copied again while the others stream; the answer comes once that is recorded. Throws
-  // Refused in the answer where it cannot be.
+  // Has the table copied again while the others stream; the answer comes once that is recorded. A mapped one
+  // that was stopped streams again, and is not in line before in_line(). Throws Refused in the answer where
+  // it cannot be.
   std::future<void> resync(std::string table);
+  std::future<void> in_line(std::string table);
   // Runs `work` on the apply thread between two batches, once it streams. What it throws is in the future; an
   // Error also gives the connection up. Left undone where the daemon ends first.
   using Work = std::function<void(SourceView&, const TargetScene&)>;
@@ -50,7 +52,6 @@ class ApplyWorker {
  private:
   void out_of_trouble();
   void work(ApplySession& session, RowRetries& retries);
-  static void refuse_mapped(ApplySession& session, const std::string& table, const std::string& why);
   static SchemaChange unmapped(ApplySession& session, SchemaChange change);
   void check_position(ApplySession& session);
   void create_tables(ApplySession& session);
@@ -83,7 +84,7 @@ class ApplyWorker {
   ApplyHold hold_;
   OrderQueue<std::vector<std::int64_t>, Retried> retries_;
   OrderQueue<std::vector<RowName>, std::uint64_t> rewrites_;
-  OrderQueue<std::string, void> resyncs_;
+  OrderQueue<std::string, void> resyncs_, in_line_;
   OrderQueue<Work, void> orders_;
   std::optional<AuditHead> audit_head_;  // as the target has it
   Coordination::Clock::time_point next_audit_look_, next_join_;

@@ -21,7 +21,8 @@ json::object to_object(const PostgresColumn& column) {
           {"type", column.type},
           {"generated", column.generated},
           {"generated_sql", column.generated_sql},
-          {"has_missing", column.has_missing}};
+          {"has_missing", column.has_missing},
+          {"version", column.version}};
 }
 
 PostgresColumn column_from(const json::value& value) {
@@ -32,6 +33,7 @@ PostgresColumn column_from(const json::value& value) {
   column.generated = value.at("generated").as_bool();
   column.generated_sql = text(value, "generated_sql");
   column.has_missing = value.at("has_missing").as_bool();
+  if (value.as_object().contains("version")) column.version = text(value, "version");
   return column;
 }
 

@@ -151,6 +151,10 @@ Relation relation_of(const SourceTable& table, bool published) {
   return relation;
 }
 
+void check_keys(const MappedTable& compiled, const SourceTable& table) {
+  for (std::size_t i = 0; i < compiled.size(); ++i) check_key(compiled, i, table);
+}
+
 bool is_mapped(const std::vector<MapDefinition>& maps, const std::string& table) {
   return std::any_of(maps.begin(), maps.end(), [&](const MapDefinition& map) { return map.from == table; });
 }
@@ -175,8 +179,8 @@ void plan_maps(PlannedPipeline& planned, const std::vector<FilledTable>& mapped,
   for (const FilledTable& table : mapped) {
     MappedTable compiled(outputs_of(maps, table.source.name), table.source,
                          relation_of(table.source, options.printed), options, 0);
+    if (options.printed) check_keys(compiled, table.source);
     for (std::size_t i = 0; i < compiled.size(); ++i) {
-      if (options.printed) check_key(compiled, i, table.source);
       const MapOutput& output = compiled.output(i);
       if (!output.target->contributor && !tells_rows_apart(*output.target, table.source))
         throw key_may_be_shared(*output.target, *output.map);

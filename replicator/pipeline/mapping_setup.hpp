@@ -35,6 +35,8 @@ Relation relation_of(const SourceTable& table, bool published);
 // reads, with their measures. Throws Refused, with the place in the file, for what cannot be compiled.
 void plan_maps(PlannedPipeline& planned, const std::vector<FilledTable>& mapped, const Settings& settings);
 bool is_mapped(const std::vector<MapDefinition>& maps, const std::string& table);
+// Throws Refused where the target's keys read more of a Postgres table than names its rows.
+void check_keys(const MappedTable& compiled, const SourceTable& table);
 // What makes the relation of this plan; `maps` must outlive it. Throws Error where the mapping has none such.
 MapOutput output_named(const std::vector<MapDefinition>& maps, const TablePlan& plan);
 

@@ -238,11 +238,16 @@ std::vector<Row> PostgresView::source_keys_of(const TargetScene&, const TablePla
   const auto table = source_.tables.find(plan.from);
   if (!table) return {};
   const Relation relation = relation_for(*table, plan);
-  return tidegate::source_keys_of(source_.settings, plan, capture::as_source_table(*table), relation, keys,
-                                  [&](const auto& each) {
-                                    verify::CopiedRows rows(source(), *table, relation);
-                                    while (rows.next()) each(rows.row());
-                                  });
+  const auto read = [&](const auto& each) {
+    verify::CopiedRows rows(source(), *table, relation);
+    while (rows.next()) each(rows.row());
+  };
+  try {
+    return tidegate::source_keys_of(source_.settings, plan, capture::as_source_table(*table), relation, keys,
+                                    read);
+  } catch (const Error& error) {
+    rethrow_unless_altered(error, plan.from);
+  }
 }
 
 // Each row is written only if it is the same before and after the stream came to where it was read; others

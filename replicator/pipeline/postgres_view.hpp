@@ -39,6 +39,8 @@ class PostgresView : public SourceView {
   bool in_doubt(const std::string& table) override { return source_.schema->in_doubt(table); }
   std::string schema_difference(const TargetScene& scene) override;
   NewShape shape_now(const TargetScene& scene, const TablePlan& plan) override;
+  void meet_shape(const TargetScene& scene, const std::string& table,
+                  const std::function<void()>& apply_once) override;
   std::vector<std::string> new_tables() override { return source_.schema->new_tables(); }
   NewTable new_table(const TargetScene& scene, const std::string& table) override;
   void cannot_take_in(const std::string& table, const std::string& why) override {
@@ -67,6 +69,7 @@ class PostgresView : public SourceView {
 
  private:
   bool copy(const TargetScene& scene, const std::stop_token& stop);
+  capture::PostgresTable table_now(const std::string& name);
   bool carries_types() const {
     return copies_by_itself() && source_.settings.target.schema == TargetSchema::create;
   }

@@ -5,6 +5,7 @@
 #include "capture/postgres/publication.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/ddl_store.hpp"
+#include "replicator/pipeline/mapped_standing.hpp"
 #include "replicator/pipeline/new_shape.hpp"
 #include "replicator/pipeline/planning.hpp"
 #include "replicator/pipeline/postgres_view.hpp"
@@ -21,7 +22,7 @@ std::string PostgresView::schema_difference(const TargetScene& scene) {
     const auto there =
         std::find_if(now.begin(), now.end(), [&](const auto& table) { return table.source == name; });
     if (!known || there == now.end()) return "table " + name + " is not the one that was copied";
-    if (standing(*known, &*there).kind != Standing::Kind::same)
+    if (standing(source_.schema->maps(), *known, &*there).kind != Standing::Kind::same)
       return "table " + name + " was altered, and the target has not followed";
   }
   if (!source_.schema->follows(capture::read_enums(source(), source_.tables.all())))
@@ -29,19 +30,22 @@ std::string PostgresView::schema_difference(const TargetScene& scene) {
   return "";
 }
 
+capture::PostgresTable PostgresView::table_now(const std::string& name) {
+  auto found = capture::read_catalog(source(), {name}, {});
+  if (found.size() == 1) return found.front();
+  throw Refused("table-gone", "table " + name + " is not at the source any more",
+                "leave it out of a new pipeline, or make it again");
+}
+
 // The change may not have reached the stream yet; what the watch knew of the table before is what the target
 // has.
 NewShape PostgresView::shape_now(const TargetScene& scene, const TablePlan& plan) {
-  auto found = capture::read_catalog(source(), {plan.source}, {});
-  if (found.size() != 1) {
-    throw Refused("table-gone", "table " + plan.source + " is not at the source any more",
-                  "leave it out of a new pipeline, or make it again");
-  }
+  const auto found = table_now(plan.source);
   auto known = source_.schema->known(plan.source);
   // Columns that others made keep their types.
   bool ours = source_.settings.target.schema == TargetSchema::create;
-  NewShape shape = new_shape(ours && known ? *known : found.front(), found.front(), plan);
-  for (const auto& column : columns_that_went(plan, found.front())) {
+  NewShape shape = new_shape(ours && known ? *known : found, found, plan);
+  for (const auto& column : columns_that_went(plan, found)) {
     bool there = scene.session.connection()
                      .run(
                          "SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = "
@@ -53,9 +57,23 @@ NewShape PostgresView::shape_now(const TargetScene& scene, const TablePlan& plan
                   "column " + column + " of table " + plan.source + " is not at the source any more",
                   "drop or rename it on the target too, then: tidegate resync " + plan.source);
   }
-  capture::add_to_publication(source(), publication_name(source_.settings), found.front());
-  seen_ = found.front();
+  capture::add_to_publication(source(), publication_name(source_.settings), found);
+  seen_ = found;
   return shape;
+}
+
+// What the stream says before the marker may be of a shape that the maps cannot read: it is left out.
+void PostgresView::meet_shape(const TargetScene& scene, const std::string& name,
+                              const std::function<void()>& apply_once) {
+  const auto found = table_now(name);
+  const auto described = capture::as_source_table(found);
+  check_keys(*scene.mapping.compile(described, relation_of(described, true)), described);
+  capture::add_to_publication(source(), publication_name(source_.settings), found);
+  bring_stream_here(scene, apply_once);
+  const auto now = table_now(name);
+  if (pace_.stopped() || capture::fingerprint(now) != capture::fingerprint(found))
+    throw Refused("schema-changed", "table " + name + " is being altered just now", "try again in a moment");
+  seen_ = now;
 }
 
 // Its objects are among those to build before the table is made, so that no crash comes between; what is not

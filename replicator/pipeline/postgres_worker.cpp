@@ -11,7 +11,8 @@
 #include "capture/postgres/slot.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/ddl_store.hpp"
-#include "replicator/pipeline/schema_drift.hpp"
+#include "replicator/pipeline/mapped_standing.hpp"
+#include "replicator/pipeline/mapping_setup.hpp"
 #include "replicator/pipeline/source_companion.hpp"
 #include "replicator/server_access.hpp"
 #include "replicator/verify/postgres_prover.hpp"
@@ -202,8 +203,13 @@ TransactionPart part_of_schema(bool within) {
 
 }  // namespace
 
-// In the journal the change of the schema stands right before the first transaction that needs it: the target
-// follows, or the table is stopped.
+void PostgresWorker::take_over(const capture::PostgresTable& now) {
+  scene_.tables.replace(now);
+  schema_.carried(now);
+}
+
+// What no map reads of a mapped table changes nothing. In the journal the change of the schema stands right
+// before the first transaction that needs it: the target follows, or the table is stopped.
 void PostgresWorker::follow(const RelationChanged& change) {
   const std::string& name = change.now.table;
   auto stop = [&](const std::string& why) {
@@ -216,8 +222,15 @@ void PostgresWorker::follow(const RelationChanged& change) {
   postgres::Connection source(source_options(settings_, "tidegate look"));
   auto tables = capture::read_catalog(source, {name}, {});
   if (tables.size() != 1) return stop("it was dropped or renamed");
-  bool same = standing(*known, &tables.front()).kind == Standing::Kind::same;
+  const Standing found_there = standing(schema_.maps(), *known, &tables.front());
+  const bool same = found_there.kind == Standing::Kind::same;
   if (same && is_known_shape(change.now, *known)) return;
+  if (is_mapped(schema_.maps(), name)) {
+    if (!same) return stop(found_there.why);
+    if (!same_identity(change.now, *known) || !maps_read_the_same(schema_.maps(), change))
+      return stop("columns that its maps read, or its replica identity, changed");
+    return take_over(tables.front());
+  }
   auto found = drift(change, *known, tables.front());
   if (auto* why = std::get_if<std::string>(&found)) return stop(*why);
   if (settings_.source.on_schema_change == OnSchemaChange::pause)
@@ -226,8 +239,7 @@ void PostgresWorker::follow(const RelationChanged& change) {
   TransactionPart part = part_of_schema(change.within);
   part.schema_change = SchemaChange{{std::get<SourceTable>(std::move(found))}};
   journal_->append(part);
-  scene_.tables.replace(tables.front());
-  schema_.carried(tables.front());
+  take_over(tables.front());
   log_warn("the source's table {} got new columns; the target follows", name);
 }
 

@@ -40,6 +40,7 @@ class PostgresWorker : public SourceWorker {
   void follow(const RelationChanged& change);
   void reopen();
   void capture_until_doubt(const std::stop_token& stop);
+  void take_over(const capture::PostgresTable& now);
   std::uint64_t journal_stop(const std::vector<SchemaChange::Stopped>& stopped, bool within);
   void journal_doubts();
   void trim_now_and_then();

@@ -97,10 +97,6 @@ StagingShape Resyncs::shape_of(const std::string& table) {
 }
 
 void Resyncs::order(const std::string& table) {
-  if (!plans_.contains(table)) {
-    throw Refused("mapped-table", "table " + table + " is mapped, and mapped tables are not copied again yet",
-                  "undo the change at the source, or fill a new target");
-  }
   Resync* known = find(table);
   if (known && known->state != ResyncState::stopped) return;
   if (!known && view_.in_doubt(table)) {
@@ -144,6 +140,34 @@ void Resyncs::stop(Applier& applier, const SchemaChange::Stopped& stopped, std::
   show();
 }
 
+// A crash before the new shape is accepted leaves a table that is stopped once more.
+void Resyncs::rejoin_mapped(Applier& applier, const std::string& table,
+                            const std::function<void()>& apply_once) {
+  if (!is_held(table)) return;
+  view_.meet_shape(pipeline_, table, apply_once);
+  TargetTransaction transaction(session_);
+  stream_again(session_, table);
+  transaction.commit();
+  failpoint("mapped-streams-again");
+  pipeline_.mapping.forget(table);
+  view_.accept_shape(table);
+  failpoint("mapped-shape-accepted");
+  applier.take_again(table);
+  find(table)->held = false;
+  log_event(LogLevel::info, "mapped table streams again", {{"table", table}});
+  show();
+}
+
+void Resyncs::in_line(const std::string& table) {
+  if (!is_known(table) || is_held(table)) return;
+  TargetTransaction transaction(session_);
+  end_resync(session_, table);
+  transaction.commit();
+  failpoint("mapped-in-line");
+  forget(table);
+  log_event(LogLevel::info, "mapped table is in line", {{"table", table}});
+}
+
 void Resyncs::take_in(Applier& applier, const std::string& table) {
   NewTable added = view_.new_table(pipeline_, table);
   {
@@ -178,6 +202,7 @@ void Resyncs::order_stopped() {
   if (!view_.copies_by_itself()) return;
   for (const std::string& table : tables()) {
     if (find(table)->state != ResyncState::stopped || refused_.contains(table)) continue;
+    if (!plans_.contains(table)) continue;  // what its maps read changed: an operator looks first
     try {
       order(table);
     } catch (const Error& error) {
@@ -201,11 +226,13 @@ void Resyncs::report_stopped() const {
   scene_.coordination.clear_report(changed);
   for (const Resync& each : resyncs_) {
     if (each.state != ResyncState::stopped) continue;
-    scene_.coordination.report(
-        changed,
-        "table " + each.table + " of the source is stopped, the others stream on: " + each.why +
-            ", and rows may have changed without events; run: tidegate resync " + each.table,
-        each.table);
+    const char* now = each.held ? " of the source is stopped, the others stream on: "
+                                : " of the source streams again, and is not in line yet: ";
+    scene_.coordination.report(changed,
+                               "table " + each.table + now + each.why +
+                                   ", and rows may have changed without events; run: tidegate resync " +
+                                   each.table,
+                               each.table);
   }
 }
 
@@ -255,13 +282,18 @@ void Resyncs::rejoin(Applier& applier) {
   failpoint("resync-rejoined");
   applier.take_again(table);
   ended_ = true;
-  std::erase_if(resyncs_, [&](const Resync& each) { return each.table == table; });
-  keep_journal();
   pipeline_.quarantine.read_again();
   scene_.coordination.clear_report(failed);
+  pause_ = first_pause;
+  forget(table);
+  log_event(LogLevel::info, "resync ended", {{"table", table}});
+}
+
+void Resyncs::forget(const std::string& table) {
+  std::erase_if(resyncs_, [&](const Resync& each) { return each.table == table; });
+  keep_journal();
   scene_.coordination.clear_report(not_carried);
   report_stopped();
-  pause_ = first_pause;
   scene_.coordination.update([&](Status& status) {
     for (auto& each : status.tables) {
       if (each.source != table) continue;
@@ -269,7 +301,6 @@ void Resyncs::rejoin(Applier& applier) {
       each.left_out = false;
     }
   });
-  log_event(LogLevel::info, "resync ended", {{"table", table}});
 }
 
 void Resyncs::tend(Applier& applier) {

@@ -32,6 +32,13 @@ class Resyncs {
   // journal says so: a resync that began later knows of it.
   void stop(Applier& applier, const SchemaChange::Stopped& stopped, std::uint64_t sequence);
 
+  // Between two batches: a mapped table that was stopped streams again, in the shape that it has now; its
+  // rows are still to be brought in line. Does nothing where it was not stopped. Throws Refused where its
+  // maps cannot read it so.
+  void rejoin_mapped(Applier& applier, const std::string& table, const std::function<void()>& apply_once);
+  // Between two batches: that was done.
+  void in_line(const std::string& table);
+
   // Between two batches: tables that came to the source are made and get their first copy.
   void take_in_new(Applier& applier);
   // Since the last call: tables whose rows are all there, so that what is built after the load may be.
@@ -55,6 +62,7 @@ class Resyncs {
   void look_for_failure();
   void hold(Applier& applier);
   void rejoin(Applier& applier);
+  void forget(const std::string& table);
   void keep_journal() const;
 
   LaneScene scene_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "apply/postgres/orphan_guard.hpp"
@@ -86,9 +87,13 @@ void RowRetries::find_taken_out() {
   std::vector<QuarantineEntry> entries;
   std::map<std::string, TargetKeys> keys;  // of owners by the target's table, of contributors by relation
   const auto place = [](const TablePlan& plan) { return plan.contributor ? plan.source : quoted_name(plan); };
+  std::set<std::string> stopped;  // where the maps may not be able to read the table as it is
+  for (const TablePlan& plan : session_.mapped_plans())
+    if (session_.resyncs->is_held(plan.from)) stopped.insert(place(plan));
   for (auto& entry : list_quarantine(session_.target.connection(), session_.target.pipeline())) {
     const auto plan = session_.plans.find(entry.source_table);
     if (!is_key_of_target(entry.source_key) || plan == session_.plans.end()) continue;
+    if (stopped.contains(place(plan->second))) continue;
     std::vector<std::string> key;
     for (const Value& literal : decode_row(entry.key_bytes)) key.push_back(std::get<std::string>(literal));
     keys[place(plan->second)].insert(std::move(key));

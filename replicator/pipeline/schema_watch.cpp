@@ -6,7 +6,7 @@
 #include "capture/sqlite/capture.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/known_tables.hpp"
-#include "replicator/pipeline/schema_drift.hpp"
+#include "replicator/pipeline/mapped_standing.hpp"
 
 namespace tidegate {
 namespace {
@@ -92,7 +92,7 @@ void SchemaWatch::compare(const std::vector<PostgresTable>& now) {
 void SchemaWatch::judge_known(const std::vector<PostgresTable>& now) {
   for (auto& table : known_) {
     auto* there = table_named(now, table.source);
-    Standing found = standing(table, there);
+    Standing found = standing(maps_, table, there);
     if (found.kind == Standing::Kind::doubt) {
       doubts_.try_emplace(table.source, Doubt{found.why});
     } else {

@@ -16,6 +16,7 @@
 #include "replicator/config/settings.hpp"
 #include "replicator/control/store.hpp"
 #include "replicator/pipeline/coordination.hpp"
+#include "replicator/pipeline/mapping_setup.hpp"
 #include "replicator/pipeline/replicated_tables.hpp"
 
 namespace tidegate {
@@ -24,7 +25,11 @@ class SchemaWatch {
  public:
   SchemaWatch(const Settings& settings, ControlStore& store, Coordination& coordination,
               ReplicatedTables& tables)
-      : settings_(settings), store_(store), coordination_(coordination), tables_(tables) {}
+      : settings_(settings),
+        store_(store),
+        coordination_(coordination),
+        tables_(tables),
+        maps_(maps_of(settings)) {}
 
   // Before the slot is made: `now`, or what an earlier run knew, is what is compared with from here on. The
   // first look follows at once.
@@ -41,6 +46,7 @@ class SchemaWatch {
   // may be captured.
   std::vector<SchemaChange::Stopped> new_doubts() const;
   void told(const std::string& table, const std::string& why);
+  const std::vector<MapDefinition>& maps() const { return maps_; }
   // Is asked to stop when a new doubt comes up.
   std::stop_token until_doubt() const;
   bool in_doubt(const std::string& table) const;
@@ -75,6 +81,7 @@ class SchemaWatch {
   ControlStore& store_;
   Coordination& coordination_;
   ReplicatedTables& tables_;
+  const std::vector<MapDefinition> maps_;
   mutable std::mutex mutex_;  // of what follows
   std::vector<capture::PostgresTable> known_, carried_;
   std::vector<capture::EnumType> followed_enums_, enums_;

@@ -32,13 +32,28 @@ std::string select_by_key(const capture::PostgresTable& table, const Relation& r
                      fmt::join(matches, " AND "));
 }
 
+postgres::Result run_select(postgres::Connection& source, const capture::PostgresTable& table,
+                            const Relation& relation, const std::vector<postgres::Parameter>& key) {
+  try {
+    return source.run(select_by_key(table, relation), key);
+  } catch (const Error& error) {
+    rethrow_unless_altered(error, table.source);
+  }
+}
+
 }  // namespace
+
+void rethrow_unless_altered(const Error& error, const std::string& table) {
+  if (error.code() != "42703") throw error;
+  throw Error("table " + table + " of the source is being altered: " + error.what(), error.code(),
+              Advice::retry);
+}
 
 std::optional<Row> read_source_row(postgres::Connection& source, const capture::PostgresTable& table,
                                    const Relation& relation, const Row& key) {
   std::vector<postgres::Parameter> parameters;
   for (const Value& value : key) parameters.emplace_back(std::get<std::string>(value));
-  auto found = source.run(select_by_key(table, relation), parameters);
+  auto found = run_select(source, table, relation, parameters);
   if (found.rows() == 0) return std::nullopt;
   Row row;
   for (int i = 0; i < found.columns(); ++i) {

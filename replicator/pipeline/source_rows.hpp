@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "capture/postgres/catalog.hpp"
+#include "db/error.hpp"
 #include "proto/change.hpp"
 
 namespace tidegate {
@@ -13,5 +14,9 @@ namespace tidegate {
 // key.
 std::optional<Row> read_source_row(postgres::Connection& source, const capture::PostgresTable& table,
                                    const Relation& relation, const Row& key);
+
+// For what reads a table's columns by name. One that is gone by now is seen in the catalogue within seconds,
+// and is worth another try; other errors are thrown on.
+[[noreturn]] void rethrow_unless_altered(const Error& error, const std::string& table);
 
 }  // namespace tidegate

@@ -71,6 +71,9 @@ class SourceView {
   // What the table is at the source now, for a copy that begins after this: its plan, and what makes a table
   // like the target's into one of that shape. Throws Refused where the target cannot follow.
   virtual NewShape shape_now(const TargetScene&, const TablePlan& plan) { return {plan, {}, {}}; }
+  // Of a mapped table that was stopped: looks at what it is at the source now, and moves the stream on until
+  // it describes that. Throws Refused where the maps cannot read it so.
+  virtual void meet_shape(const TargetScene&, const std::string&, const std::function<void()>&) {}
   // Tables that came to the source and are to be taken in, and the DDL and plan of one of them, which is
   // published then. Throws Refused where it cannot be; cannot_take_in() says so for good.
   virtual std::vector<std::string> new_tables() { return {}; }
@@ -85,7 +88,8 @@ class SourceView {
                             const std::function<void(const std::string&)>&) {
     return false;
   }
-  // The copy has begun: what shape_now() or new_table() gave for the table last is what it is known as.
+  // The copy has begun: what shape_now(), meet_shape() or new_table() saw of the table last is what it is
+  // known as.
   virtual void accept_shape(const std::string&) {}
   // The same as load(), of tables whose plans name staging tables (apply/postgres/resync_ledger.hpp).
   virtual bool copy_again(const TargetScene& scene, const std::stop_token& stop) = 0;

@@ -44,6 +44,13 @@ bool is_whole(const Request& request) {
   return request.tables.empty() && !request.sample && !request.counts;
 }
 
+template <class Answer>
+void wait_for(std::future<Answer> answer, const std::stop_token& stop) {
+  while (answer.wait_for(between_looks) != std::future_status::ready)
+    if (stop.stop_requested()) throw Stopped();
+  answer.get();
+}
+
 }  // namespace
 
 Job::Job(const Settings& settings, SourceWorker& source, ApplyWorker& apply, Coordination& coordination,
@@ -189,10 +196,7 @@ void Job::rewrite(std::vector<Difference> repairs, const std::stop_token& stop) 
   for (std::size_t i = 0; i < rows.size() && !stop.stop_requested(); i += rows_at_once) {
     auto first = rows.begin() + static_cast<std::ptrdiff_t>(i);
     auto count = static_cast<std::ptrdiff_t>(std::min(rows_at_once, rows.size() - i));
-    auto answer = apply_.rewrite(std::vector<RowName>(first, first + count));
-    while (answer.wait_for(between_looks) != std::future_status::ready)
-      if (stop.stop_requested()) throw Stopped();
-    answer.get();
+    wait_for(apply_.rewrite(std::vector<RowName>(first, first + count)), stop);
   }
 }
 
@@ -210,17 +214,30 @@ bool Job::go_on_mending(Run& run, std::vector<Difference>& repairs, std::optiona
   return true;
 }
 
+// A mapped table that a change of its schema had stopped streams again before its rows are mended.
+void Job::rejoin(const Run& run, const std::stop_token& stop) {
+  if (!run.request.mend) return;
+  for (const auto& table : run.request.tables) wait_for(apply_.resync(table), stop);
+}
+
+void Job::settle(const Run& run, const std::stop_token& stop) {
+  if (!run.request.mend || !store_.report().value().is_equal()) return;
+  for (const auto& table : run.request.tables) wait_for(apply_.in_line(table), stop);
+}
+
 void Job::work(Run run, std::vector<Difference> repairs, const std::stop_token& stop) {
   std::optional<std::uint64_t> before;
   while (!stop.stop_requested()) {
     try {
       if (!wait_for_stream(stop)) break;
+      rejoin(run, stop);
       rewrite(repairs, stop);
       repairs.clear();
       run_through(run, stop);
       coordination_.clear_report(trouble);
       finish(run);
       if (go_on_mending(run, repairs, before)) continue;
+      settle(run, stop);
       if (!run.request.continuous) return;
       sleep(run.request.rest, stop);
       if (stop.stop_requested()) return;
@@ -268,15 +285,20 @@ std::unique_ptr<Meeting> Job::meet(Prover& prover, int jobs, const std::stop_tok
   throw Stopped();
 }
 
-// A table that is being copied again shows no state that the source had.
+// A table that is being copied again shows no state that the source had. What maps make of one that is
+// stopped nobody knows.
 std::vector<Remark> Job::leave_out_resync(std::vector<Unit>& units) {
   std::vector<Remark> remarks;
   for (const TableStatus& table : coordination_.status().tables) {
-    if (table.state != "resync") continue;
-    auto left_out = std::erase_if(units, [&](const Unit& unit) { return unit.table == table.source; });
+    const bool stopped = table.left_out && maps(table.source);
+    if (table.state != "resync" && !stopped) continue;
+    auto left_out = std::erase_if(units, [&](const Unit& unit) {
+      return unit.table == table.source || unit.table.starts_with(table.source + " -> ");
+    });
     if (left_out > 0)
       remarks.push_back(
-          {false, "verify-table-in-resync", table.source, "is being copied again, and was left out"});
+          {false, "verify-table-in-resync", table.source,
+           stopped ? "is stopped, and was left out" : "is being copied again, and was left out"});
   }
   return remarks;
 }

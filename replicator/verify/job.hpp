@@ -56,6 +56,8 @@ class Job {
   bool wait_for_stream(const std::stop_token& stop);
   void run_through(Run& run, const std::stop_token& stop);
   std::unique_ptr<Meeting> meet(Prover& prover, int jobs, const std::stop_token& stop);
+  void rejoin(const Run& run, const std::stop_token& stop);
+  void settle(const Run& run, const std::stop_token& stop);
   std::vector<Remark> leave_out_resync(std::vector<Unit>& units);
   void plan(Run& run, Meeting& meeting);
   void compare(const Run& run, Meeting& meeting, const std::stop_token& stop);

@@ -138,9 +138,6 @@ constexpr Explanation explanations[] = {
      "`tidegate resync TABLE` copies the whole table again."},
     {"no-such-table", "No replicated table has that name, or more than one has.",
      "`tidegate status` lists the tables; name one as it is printed there, with its schema."},
-    {"resync-mapped", "A table that a [[map]] reads cannot be copied again by itself yet.",
-     "`tidegate reset --target --confirm NAME`, then begin again with a new state directory; the key memory "
-     "stays in the target."},
     {"resync-failed",
      "A table is being copied again, and something went wrong: a server that is away, a source without a "
      "spare replication slot, a target without room. What was copied stays, the daemon tries again every few "

@@ -187,7 +187,9 @@ constexpr Explanation explanations[] = {
      "They are not compared, and never deleted. Somebody else wrote them; where that is not wanted, remove "
      "them."},
     {"verify-table-in-resync",
-     "A table that is being copied again shows no state that the source had, so verify left it out.",
+     "A table that is being copied again, or a mapped one that is stopped, shows no state that the source "
+     "had, so "
+     "verify left it out.",
      "Wait until `tidegate status` shows it streaming, then verify it with --table."},
     {"verify-rule-broken", "Rows of the target break a [[check]] of the configuration.",
      "Mend the rows in the source, or the rule."},

@@ -89,7 +89,10 @@ constexpr Explanation explanations[] = {
      "written anew, a column with a default, a partition attached or detached, another key). That table is "
      "stopped, so that nothing false is written to it; all others stream on.",
      "`tidegate resync TABLE` gives the target's table the new shape and copies it again. With "
-     "on_schema_change = \"carry\" that happens by itself."},
+     "on_schema_change = \"carry\" that happens by itself. Of a table that a [[map]] reads only what the map "
+     "reads "
+     "counts, and it always waits: put back what was taken away, or see that the map reads the new column "
+     "rightly; then `tidegate resync TABLE` lets it stream again and mends its rows one by one."},
     {"enum-changed",
      "An enum of the source got a label, or calls one of its labels otherwise, and the target does not "
      "follow "
@@ -104,8 +107,6 @@ constexpr Explanation explanations[] = {
     {"schema-existing",
      "A table came to the source, and the target's tables are made by others (schema = \"existing\").",
      "Make it there by a migration, and begin a new pipeline with it."},
-    {"mapped-table", "A table that [[map]] reads is not copied again yet.",
-     "Undo the change at the source where there was one; else fill a new target from the beginning."},
     {"table-gone", "A table that is to be copied again is not at the source any more.",
      "Make it again at the source, or begin a new pipeline without it."},
     {"column-gone", "The source dropped or renamed a column that the target still has.",
