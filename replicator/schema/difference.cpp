@@ -248,7 +248,7 @@ class Comparison {
       if (one.starts_with("SET ")) all.push_back(one);
     }
     all.insert(all.end(), rest_.begin(), rest_.end());
-    all.push_back("NOTIFY pgrst, 'reload schema'");
+    all.emplace_back("NOTIFY pgrst, 'reload schema'");
     return all;
   }
 

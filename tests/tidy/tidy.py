@@ -4,9 +4,11 @@ static analyser. TIDEGATE_LONG=1: every file, with it. Files may be named as arg
 import concurrent.futures
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -22,6 +24,13 @@ def sources(names):
     for name in names:
         path = ROOT / name
         yield from sorted(path.rglob("*.cpp")) if path.is_dir() else [path]
+
+
+def without_precompiled(build, folder):
+    """Compile commands as clang can read them: g++'s precompiled headers are not for it."""
+    text = (build / "compile_commands.json").read_text()
+    (folder / "compile_commands.json").write_text(re.sub(r" -fpch-preprocess| -Winvalid-pch -include \S+cmake_pch\.hxx", "", text))
+    return folder
 
 
 def findings(build, path):
@@ -41,7 +50,8 @@ def main():
     if not shutil.which("clang-tidy"):
         print("clang-tidy is not installed: skipped")
         return 77
-    build = pathlib.Path(os.environ["TIDEGATE_BIN_DIR"])
+    folder = tempfile.TemporaryDirectory(prefix="tidegate-tidy-")
+    build = without_precompiled(pathlib.Path(os.environ["TIDEGATE_BIN_DIR"]), pathlib.Path(folder.name))
     if not offence_is_found(build):
         print("clang-tidy does not find a planted offence")
         return 1
