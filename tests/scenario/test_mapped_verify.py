@@ -263,7 +263,7 @@ class FromSqlite(Mapped):
         """By DELETE without a condition, which SQLite does without looking at rows, and by a table that is made anew."""
         with sqlite3.connect(self.path) as app:
             (made,), = app.execute("SELECT sql FROM sqlite_schema WHERE name = 'user'")
-            (waiting,), = app.execute("SELECT (SELECT count(*) FROM nick) + (SELECT count(*) FROM child)")
+            (waiting,), = app.execute("SELECT (SELECT count(*) FROM nick) + (SELECT count(*) FROM child WHERE user_id IS NOT NULL)")
             users = app.execute("SELECT * FROM user").fetchall()
         for how in (("DELETE FROM user",), ("BEGIN", "DROP TABLE user", made, "COMMIT")):
             self.write(*how)
