@@ -44,7 +44,7 @@ postgres::Result run_select(postgres::Connection& source, const capture::Postgre
 }  // namespace
 
 void rethrow_unless_altered(const Error& error, const std::string& table) {
-  if (error.code() != "42703") throw error;
+  if (error.code() != "42703") throw;
   throw Error("table " + table + " of the source is being altered: " + error.what(), error.code(),
               Advice::retry);
 }

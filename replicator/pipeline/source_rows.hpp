@@ -15,8 +15,8 @@ namespace tidegate {
 std::optional<Row> read_source_row(postgres::Connection& source, const capture::PostgresTable& table,
                                    const Relation& relation, const Row& key);
 
-// For what reads a table's columns by name. One that is gone by now is seen in the catalogue within seconds,
-// and is worth another try; other errors are thrown on.
+// For the handler of what reads a table's columns by name. One that is gone by now is seen in the catalogue
+// within seconds, and is worth another try; other errors are thrown on.
 [[noreturn]] void rethrow_unless_altered(const Error& error, const std::string& table);
 
 }  // namespace tidegate

@@ -90,12 +90,7 @@ class MappedSchema(unittest.TestCase):
         self.writes = 0
 
     def change(self, *statements):
-        connection = self.source.connect()
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
-        connection.close()
+        self.source.execute_each(*statements)
 
     def write(self):
         self.writes += 1

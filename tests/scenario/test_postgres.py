@@ -69,12 +69,7 @@ class Postgres(unittest.TestCase):
         return self.tide
 
     def change(self, *statements):
-        connection = self.source.connect()
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            for statement in statements or CHANGES:
-                cursor.execute(statement)
-        connection.close()
+        self.source.execute_each(*(statements or CHANGES))
 
     def assert_equal(self):
         self.tide.sync()

@@ -42,12 +42,7 @@ class Both:
         self.assertEqual(self.tide.status()["quarantined"], 0, self.tide.log[-2000:])
 
     def change(self, *statements):
-        connection = self.source.connect()
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
-        connection.close()
+        self.source.execute_each(*statements)
 
     def test_snapshot_changes_and_a_restart(self):
         self.assertEqual([self.version(end) for end in (self.source, self.target)], self.versions)

@@ -71,12 +71,7 @@ class PostgresSchema(unittest.TestCase):
         self.tide.start().wait_phase("streaming")
 
     def change(self, *statements):
-        connection = self.source.connect()
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
-        connection.close()
+        self.source.execute_each(*statements)
 
     def assert_equal(self):
         self.tide.sync()

@@ -83,13 +83,7 @@ class IdentityCase(unittest.TestCase):
         (self.tide.base / "tidegate.toml").write_text(config)
 
     def change(self, *statements):
-        """Each by itself."""
-        connection = self.source.connect()
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
-        connection.close()
+        self.source.execute_each(*statements)
 
     def refused(self, statement):
         """By the source's own server: nothing tells the row, and nobody who follows could."""

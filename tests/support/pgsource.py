@@ -38,6 +38,15 @@ class Database:
         """One or several statements in one transaction; the last one's rows, if it has some."""
         return run_once(self.connect(), text, parameters)
 
+    def execute_each(self, *statements):
+        """Each by itself, in one session: a transaction begins and ends where they say so."""
+        connection = self.connect()
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+        connection.close()
+
     def run(self, *command, **options):
         """psql, pgbench and the like, with this database in their environment."""
         return subprocess.run(command, env=self.env(), check=True, capture_output=True, text=True, **options)
