@@ -54,12 +54,11 @@ bool may(const std::string& path, int mode) {
   return faccessat(AT_FDCWD, path.c_str(), mode, AT_EACCESS) == 0;
 }
 
+// One question each: SQLite may delete the file between two.
 bool sidecars_writable(const std::string& path) {
-  for (const char* suffix : {"-wal", "-shm", "-journal"}) {
-    std::string sidecar = path + suffix;
-    if (may(sidecar, F_OK) && !may(sidecar, R_OK | W_OK)) return false;
-  }
-  return true;
+  return std::ranges::all_of(std::array{"-wal", "-shm", "-journal"}, [&](const char* suffix) {
+    return may(path + suffix, R_OK | W_OK) || errno == ENOENT;
+  });
 }
 
 // SQLite keeps -wal and -shm beside the file that a symbolic link leads to.

@@ -49,9 +49,10 @@ def failpoints():
 class Kills(unittest.TestCase):
     def round(self, failpoint, rehearse=False):
         """Begins a cutover that dies at the failpoint; returns the pipeline, started again, and whether the target is live."""
+        self.doCleanups()   # a round that failed leaves its load and its daemon
         stage.app.unfence()
         load = stage.load()
-        self.addCleanup(load.stopping.set)
+        self.addCleanup(load.stop)
         pipeline = configure(stage.pipeline()).start(failpoint=failpoint)
         self.addCleanup(pipeline.kill)
         pipeline.wait_phase("streaming", timeout=WAIT)

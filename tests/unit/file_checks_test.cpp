@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "db/error.hpp"
 #include "db/sqlite.hpp"
@@ -101,6 +103,21 @@ TEST_F(FileChecks, NamesMissingRights) {
   fs::permissions(directory_, fs::perms(0777));
   AsNobody nobody;
   EXPECT_FALSE(require_local_database(db).is_owner);
+}
+
+// In the rollback-journal modes each write of the application makes the -journal and deletes it.
+TEST_F(FileChecks, BearsAJournalThatComesAndGoes) {
+  std::string db = database("app.db", "delete");
+  std::atomic<bool> stop = false;
+  std::thread application([&] {
+    while (!stop) {
+      std::ofstream(db + "-journal") << "x";
+      fs::remove(db + "-journal");
+    }
+  });
+  for (int look = 0; look < 20'000; ++look) EXPECT_TRUE(examine_file(db).sidecars_writable) << look;
+  stop = true;
+  application.join();
 }
 
 TEST_F(FileChecks, RefusesNetworkAndFuse) {
