@@ -73,9 +73,19 @@ void set_identity_full(postgres::Connection& source, PostgresTable& table) {
   table.other_identity.clear();
 }
 
-std::vector<std::string> set_identities(postgres::Connection& source, std::vector<PostgresTable>& tables,
-                                        const PublicationOptions& options) {
-  if (!options.set_identity_full) require_none(identity_obstacles(tables));
+// Those that must be fit to be published.
+std::vector<PostgresTable> judged(const std::vector<PostgresTable>& tables,
+                                  const std::optional<PublicationState>& state,
+                                  const PublicationOptions& options) {
+  std::vector<PostgresTable> found;
+  for (const PostgresTable& table : tables) {
+    bool is_published = state && std::binary_search(state->tables.begin(), state->tables.end(), table.source);
+    if (!options.keep_published || !is_published) found.push_back(table);
+  }
+  return found;
+}
+
+std::vector<std::string> set_identities(postgres::Connection& source, std::vector<PostgresTable>& tables) {
   std::vector<std::string> set;
   for (PostgresTable& table : tables) {
     if (table.usable_identity()) continue;
@@ -196,15 +206,19 @@ PublicationChanges ensure_publication(postgres::Connection& source, const std::s
                                       std::vector<PostgresTable>& tables, const PublicationOptions& options) {
   if (tables.empty())
     throw Refused("no-tables", "the source has no table to replicate", "see [tables] include and exclude");
-  require_none(publication_obstacles(tables));
   auto state = read_publication(source, name);
+  require_none(publication_obstacles(judged(tables, state, options)));
   if (state && !state->ours) {
     throw Refused("publication-not-ours",
                   "the source has a publication " + name + " that tidegate did not make",
                   "drop or rename it, or give this pipeline another name");
   }
   PublicationChanges changes;
-  changes.identity_full = set_identities(source, tables, options);
+  if (options.set_identity_full) {
+    changes.identity_full = set_identities(source, tables);
+  } else {
+    require_none(identity_obstacles(judged(tables, state, options)));
+  }
   if (state && (changes.altered = differences(*state, tables)).empty()) return changes;
   postgres::Transaction transaction(source);
   changes.created = !state;
@@ -218,12 +232,16 @@ PublicationChanges ensure_publication(postgres::Connection& source, const std::s
   return changes;
 }
 
-void add_to_publication(postgres::Connection& source, const std::string& name, const PostgresTable& table) {
+bool add_to_publication(postgres::Connection& source, const std::string& name, PostgresTable& table,
+                        const PublicationOptions& options) {
   require_none(publication_obstacles({table}));
+  const bool sets = options.set_identity_full && !table.usable_identity();
+  if (sets) set_identity_full(source, table);
   require_none(identity_obstacles({table}));
   auto state = read_publication(source, name);
-  if (state && std::binary_search(state->tables.begin(), state->tables.end(), table.source)) return;
+  if (state && std::binary_search(state->tables.begin(), state->tables.end(), table.source)) return sets;
   source.run("ALTER PUBLICATION " + quoted_name("", name) + " ADD TABLE " + only(table));
+  return sets;
 }
 
 void drop_publication(postgres::Connection& source, const std::string& name) {

@@ -38,6 +38,9 @@ std::vector<std::string> differences(const PublicationState& state, const std::v
 
 struct PublicationOptions {
   bool set_identity_full = false;  // consent to REPLICA IDENTITY FULL where a table has no usable identity
+  // A table that is published already stays so, whatever became of its identity or owner: who follows the
+  // stream judges that, and leaving it out would lose its changes.
+  bool keep_published = false;
 };
 
 struct PublicationChanges {
@@ -54,9 +57,10 @@ struct PublicationChanges {
 PublicationChanges ensure_publication(postgres::Connection& source, const std::string& name,
                                       std::vector<PostgresTable>& tables, const PublicationOptions& options);
 
-// Adds one table to the publication, which is ours, unless it is there already. Throws Refused where it
-// cannot be published, its identity included.
-void add_to_publication(postgres::Connection& source, const std::string& name, const PostgresTable& table);
+// Adds one table to the publication, which is ours, unless it is there already; an identity is set as above,
+// and `table` changed accordingly. Throws as above. Returns whether an identity was set.
+bool add_to_publication(postgres::Connection& source, const std::string& name, PostgresTable& table,
+                        const PublicationOptions& options);
 
 // Drops it if it is there and ours.
 void drop_publication(postgres::Connection& source, const std::string& name);

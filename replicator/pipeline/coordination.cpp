@@ -41,6 +41,12 @@ void Coordination::clear_report(const std::string& code) {
   std::erase_if(status_.errors, [&](const StatusError& error) { return error.code == code; });
 }
 
+void Coordination::clear_report(const std::string& code, const std::string& table) {
+  std::lock_guard lock(mutex_);
+  std::erase_if(status_.errors,
+                [&](const StatusError& error) { return error.code == code && error.table == table; });
+}
+
 std::uint64_t Coordination::want_cut() {
   std::lock_guard lock(mutex_);
   ++work_;

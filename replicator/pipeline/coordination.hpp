@@ -26,6 +26,7 @@ class Coordination {
   // Keeps the newest few; an error that repeats is kept once.
   void report(const std::string& code, const std::string& message, const std::string& table = "");
   void clear_report(const std::string& code);
+  void clear_report(const std::string& code, const std::string& table);
 
   // --- cuts: `sync` wants one that begins after it was called ---
   std::uint64_t want_cut();

@@ -70,6 +70,7 @@ class PostgresView : public SourceView {
  private:
   bool copy(const TargetScene& scene, const std::stop_token& stop);
   capture::PostgresTable table_now(const std::string& name);
+  void publish(capture::PostgresTable& table);
   bool carries_types() const {
     return copies_by_itself() && source_.settings.target.schema == TargetSchema::create;
   }

@@ -30,6 +30,12 @@ std::string PostgresView::schema_difference(const TargetScene& scene) {
   return "";
 }
 
+void PostgresView::publish(capture::PostgresTable& table) {
+  const capture::PublicationOptions options{source_.settings.source.postgres.set_identity_full};
+  if (capture::add_to_publication(source(), publication_name(source_.settings), table, options))
+    log_warn("table {} has REPLICA IDENTITY FULL now", table.source);
+}
+
 capture::PostgresTable PostgresView::table_now(const std::string& name) {
   auto found = capture::read_catalog(source(), {name}, {});
   if (found.size() == 1) return found.front();
@@ -40,7 +46,7 @@ capture::PostgresTable PostgresView::table_now(const std::string& name) {
 // The change may not have reached the stream yet; what the watch knew of the table before is what the target
 // has.
 NewShape PostgresView::shape_now(const TargetScene& scene, const TablePlan& plan) {
-  const auto found = table_now(plan.source);
+  auto found = table_now(plan.source);
   auto known = source_.schema->known(plan.source);
   // Columns that others made keep their types.
   bool ours = source_.settings.target.schema == TargetSchema::create;
@@ -57,7 +63,7 @@ NewShape PostgresView::shape_now(const TargetScene& scene, const TablePlan& plan
                   "column " + column + " of table " + plan.source + " is not at the source any more",
                   "drop or rename it on the target too, then: tidegate resync " + plan.source);
   }
-  capture::add_to_publication(source(), publication_name(source_.settings), found);
+  publish(found);
   seen_ = found;
   return shape;
 }
@@ -65,10 +71,10 @@ NewShape PostgresView::shape_now(const TargetScene& scene, const TablePlan& plan
 // What the stream says before the marker may be of a shape that the maps cannot read: it is left out.
 void PostgresView::meet_shape(const TargetScene& scene, const std::string& name,
                               const std::function<void()>& apply_once) {
-  const auto found = table_now(name);
+  auto found = table_now(name);
   const auto described = capture::as_source_table(found);
   check_keys(*scene.mapping.compile(described, relation_of(described, true)), described);
-  capture::add_to_publication(source(), publication_name(source_.settings), found);
+  publish(found);
   bring_stream_here(scene, apply_once);
   const auto now = table_now(name);
   if (pace_.stopped() || capture::fingerprint(now) != capture::fingerprint(found))
@@ -94,7 +100,7 @@ NewTable PostgresView::new_table(const TargetScene& scene, const std::string& na
   std::erase_if(objects, [&](const DdlObject& object) { return object.table == name; });
   objects.insert(objects.end(), planned.ddl.after_load.begin(), planned.ddl.after_load.end());
   source_.store->set_fact("native_ddl", ddl_to_json(source_.ddl));
-  capture::add_to_publication(source(), publication_name(source_.settings), found.front());
+  publish(found.front());
   seen_ = found.front();
   return {planned.plans.front(), planned.ddl};
 }

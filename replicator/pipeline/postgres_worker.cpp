@@ -60,6 +60,21 @@ PostgresWorker::PostgresWorker(const Settings& settings, const std::string& stat
   scene_.store = &store_;
 }
 
+namespace {
+
+// `all`, with these as they are now.
+std::vector<capture::PostgresTable> with(std::vector<capture::PostgresTable> all,
+                                         const std::vector<capture::PostgresTable>& these) {
+  for (auto& table : all) {
+    auto now = std::find_if(these.begin(), these.end(),
+                            [&](const auto& each) { return each.source == table.source; });
+    if (now != these.end()) table = *now;
+  }
+  return all;
+}
+
+}  // namespace
+
 // What is made on the target is what was approved, whatever becomes of the source's schema.
 std::optional<PlannedPipeline> PostgresWorker::open(bool approved) {
   if (approved && store_.fact("native_ddl")) return std::nullopt;
@@ -74,8 +89,10 @@ void PostgresWorker::prepare() {
   const bool goes_on = had_slot();
   if (goes_on) look_for_slot(source);
   auto tables = capture::read_catalog(source, settings_.tables.include, settings_.tables.exclude);
-  capture::PublicationOptions options{settings_.source.postgres.set_identity_full};
-  auto changes = capture::ensure_publication(source, publication_name(settings_), tables, options);
+  capture::PublicationOptions options{settings_.source.postgres.set_identity_full, goes_on};
+  auto published = to_publish(source, tables);
+  auto changes = capture::ensure_publication(source, publication_name(settings_), published, options);
+  tables = with(std::move(tables), published);
   scene_.tables.set(tables);
   schema_.begin(tables, capture::read_enums(source, tables));
   for (const auto& table : changes.identity_full) log_warn("table {} has REPLICA IDENTITY FULL now", table);
@@ -89,6 +106,22 @@ void PostgresWorker::prepare() {
     take_back();
     throw;
   }
+}
+
+// A table that came meanwhile is published when it is taken in, and keeps nobody from going on. One that is
+// published and not followed was being taken in when the daemon died.
+std::vector<capture::PostgresTable> PostgresWorker::to_publish(
+    postgres::Connection& source, const std::vector<capture::PostgresTable>& tables) {
+  auto chosen = schema_.followed(tables);
+  auto state = capture::read_publication(source, publication_name(settings_));
+  if (!state) return chosen;
+  for (const auto& table : tables) {
+    bool is_published = std::binary_search(state->tables.begin(), state->tables.end(), table.source);
+    bool is_chosen =
+        std::ranges::any_of(chosen, [&](const auto& each) { return each.source == table.source; });
+    if (is_published && !is_chosen) chosen.push_back(table);
+  }
+  return chosen;
 }
 
 bool PostgresWorker::had_slot() {

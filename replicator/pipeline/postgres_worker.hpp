@@ -35,6 +35,8 @@ class PostgresWorker : public SourceWorker {
   PostgresCaptureOptions capture_options() const;
   PostgresCaptureCallbacks callbacks();
   bool had_slot();  // of this pipeline, in an earlier run
+  std::vector<capture::PostgresTable> to_publish(postgres::Connection& source,
+                                                 const std::vector<capture::PostgresTable>& tables);
   void look_for_slot(postgres::Connection& source);
   bool make_slot();  // false where the stop came first
   void follow(const RelationChanged& change);

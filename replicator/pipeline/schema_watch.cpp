@@ -13,6 +13,7 @@ namespace {
 
 using capture::PostgresTable;
 
+constexpr const char* not_replicated = "table-not-replicated";
 constexpr const char *fact_name = "source_tables", *enums_fact_name = "source_enums";
 
 const PostgresTable* table_named(const std::vector<PostgresTable>& tables, const std::string& name) {
@@ -38,6 +39,16 @@ void SchemaWatch::begin(const std::vector<PostgresTable>& now, const std::vector
   known_ = kept ? known_from_json(*kept) : now;
   if (!kept) keep();
   compare(now);
+}
+
+std::vector<PostgresTable> SchemaWatch::followed(const std::vector<PostgresTable>& now) const {
+  auto kept = store_.fact(fact_name);
+  if (!kept) return now;
+  const auto known = known_from_json(*kept);
+  std::vector<PostgresTable> found;
+  std::ranges::copy_if(now, std::back_inserter(found),
+                       [&](const auto& table) { return table_named(known, table.source) != nullptr; });
+  return found;
 }
 
 void SchemaWatch::keep() {
@@ -120,15 +131,27 @@ void SchemaWatch::ask_for_a_pause() {
 void SchemaWatch::report_once(const std::string& table, const std::string& message) {
   if (!reported_.insert(table).second) return;
   log_warn("{}", message);
-  coordination_.report("table-not-replicated", message, table);
+  coordination_.clear_report(not_replicated, table);
+  coordination_.report(not_replicated, message, table);
+}
+
+void SchemaWatch::forget_refused(const std::vector<PostgresTable>& now) {
+  std::erase_if(refused_, [&](const auto& refused) {
+    bool gone = table_named(now, refused.first) == nullptr;
+    if (gone) coordination_.clear_report(not_replicated, refused.first);
+    return gone;
+  });
 }
 
 void SchemaWatch::report_new(const std::vector<PostgresTable>& now) {
+  forget_refused(now);
   new_tables_.clear();
   for (const auto& table : now) {
     if (table_named(known_, table.source)) continue;
     if (carries()) {
-      if (!reported_.contains(table.source)) new_tables_.insert(table.source);
+      std::string shape = capture::fingerprint(table);
+      auto refused = refused_.find(table.source);
+      if (refused == refused_.end() || refused->second != shape) new_tables_[table.source] = std::move(shape);
       continue;
     }
     report_once(table.source, "table " + table.source +
@@ -138,13 +161,18 @@ void SchemaWatch::report_new(const std::vector<PostgresTable>& now) {
 
 std::vector<std::string> SchemaWatch::new_tables() const {
   std::lock_guard lock(mutex_);
-  return {new_tables_.begin(), new_tables_.end()};
+  std::vector<std::string> names;
+  for (const auto& [name, shape] : new_tables_) names.push_back(name);
+  return names;
 }
 
 void SchemaWatch::cannot_take_in(const std::string& table, const std::string& why) {
   std::lock_guard lock(mutex_);
-  new_tables_.erase(table);
-  report_once(table, "table " + table + " came to the source, and is not replicated: " + why);
+  if (auto asked = new_tables_.extract(table)) refused_[table] = asked.mapped();
+  std::string message = "table " + table + " came to the source, and is not replicated: " + why;
+  log_warn("{}", message);
+  coordination_.clear_report(not_replicated, table);
+  coordination_.report(not_replicated, message, table);
 }
 
 std::vector<std::pair<std::string, capture::TableFile>> SchemaWatch::take_new_partitions() {
@@ -226,6 +254,7 @@ void SchemaWatch::accept(const PostgresTable& now) {
   tables_.put(now);
   doubts_.erase(now.source);
   new_tables_.erase(now.source);
+  if (refused_.erase(now.source)) coordination_.clear_report(not_replicated, now.source);
   mark_.clear();  // the watch may have seen a later change already, and compares again
   ++accepted_;
   ask_for_a_pause();

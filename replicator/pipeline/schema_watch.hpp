@@ -34,6 +34,8 @@ class SchemaWatch {
   // Before the slot is made: `now`, or what an earlier run knew, is what is compared with from here on. The
   // first look follows at once.
   void begin(const std::vector<capture::PostgresTable>& now, const std::vector<capture::EnumType>& enums);
+  // Those of `now` that are followed: all of them before the first begin(), later not those that came since.
+  std::vector<capture::PostgresTable> followed(const std::vector<capture::PostgresTable>& now) const;
   // One cheap question, and a closer look where its answer is another than the last time. Any one thread.
   void look(postgres::Connection& source);
   std::optional<capture::PostgresTable> known(const std::string& source_name) const;
@@ -50,7 +52,8 @@ class SchemaWatch {
   // Is asked to stop when a new doubt comes up.
   std::stop_token until_doubt() const;
   bool in_doubt(const std::string& table) const;
-  // Tables that came to the source, where they are to be taken in; not those that could not be.
+  // Tables that came to the source, where they are to be taken in; one that could not be, again when it has
+  // changed.
   std::vector<std::string> new_tables() const;
   void cannot_take_in(const std::string& table, const std::string& why);
   // Leaf partitions that came to known tables: (root, partition), each told once.
@@ -70,6 +73,7 @@ class SchemaWatch {
   void judge_known(const std::vector<capture::PostgresTable>& now);
   void ask_for_a_pause();
   bool carries() const { return settings_.source.on_schema_change == OnSchemaChange::carry; }
+  void forget_refused(const std::vector<capture::PostgresTable>& now);
   void report_new(const std::vector<capture::PostgresTable>& now);
   void note_partitions(const capture::PostgresTable& before, const capture::PostgresTable& now);
   void report_partitions(const capture::PostgresTable& before, const capture::PostgresTable& now);
@@ -90,7 +94,7 @@ class SchemaWatch {
     bool told = false;
   };
   std::map<std::string, Doubt> doubts_;
-  std::set<std::string> new_tables_;
+  std::map<std::string, std::string> new_tables_, refused_;  // with their fingerprints
   std::vector<std::pair<std::string, capture::TableFile>> new_partitions_;
   std::stop_source doubted_;
   std::set<std::string> reported_;

@@ -238,7 +238,7 @@ class Failpoints(Rounds):
 
     def order_resync(self, name):
         """Each is waited for; the first may be what an earlier kill left."""
-        wait_until(lambda: not self.tide.running or (self.tide.status() or {}).get("phase") == "streaming", "streaming")
+        wait_until(lambda: not self.tide.running or (self.tide.status() or {}).get("phase") == "streaming", "streaming", WAIT)
         if name == "resync-new-table":
             return transaction(self.source, f"CREATE TABLE came_{time.monotonic_ns()} (id int PRIMARY KEY)")
         while self.tide.running:

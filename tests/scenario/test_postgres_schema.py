@@ -99,6 +99,10 @@ class PostgresSchema(unittest.TestCase):
         self.tide.wait_status(lambda status: all(each["state"] == "streaming" for each in status["tables"]), timeout=60,
                               what="all tables stream")
 
+    def wait_taken_in(self, table):
+        self.tide.wait_status(lambda status: any(each["source"] == table and each["state"] == "streaming" for each in status["tables"]),
+                              timeout=30, what=f"{table} streams")
+
     def assert_others_stream_on(self, table):
         count = f"SELECT count(*) FROM {table}"
         before = self.target.execute(count)
@@ -263,8 +267,7 @@ class PostgresSchema(unittest.TestCase):
         for n in range(100, 160):   # while it is taken in
             self.change(f"INSERT INTO later (id, mood, mail) VALUES ({n}, 'bad', 'm{n}')", f"UPDATE later SET orders = {n - 99} WHERE id = {n - 99}")
             time.sleep(0.1)
-        self.tide.wait_status(lambda status: any(each["source"] == "public.later" and each["state"] == "streaming"
-                                                 for each in status["tables"]), what="the new table streams")
+        self.wait_taken_in("public.later")
         self.change("DELETE FROM later WHERE id < 5", WRITE)
         self.assert_equal()
         objects = """SELECT conname, contype FROM pg_constraint WHERE conrelid = 'later'::regclass ORDER BY 1"""
@@ -278,8 +281,8 @@ class PostgresSchema(unittest.TestCase):
         self.change("CREATE TABLE later (id int PRIMARY KEY, t text)", "INSERT INTO later SELECT n, 't' FROM generate_series(1, 100) n")
         self.assertEqual(self.tide.wait(), -signal.SIGKILL)
         self.change("INSERT INTO later VALUES (0, 'after')")
-        self.tide.start().wait_status(lambda status: any(each["source"] == "public.later" and each["state"] == "streaming"
-                                                         for each in status["tables"]), what="the new table streams")
+        self.tide.start()
+        self.wait_taken_in("public.later")
         self.assert_equal()
 
     def test_a_new_table_that_cannot_be_is_reported(self):
@@ -288,6 +291,48 @@ class PostgresSchema(unittest.TestCase):
                                                  for error in status["errors"]), what="the new table")
         self.change("INSERT INTO later VALUES (1)", "UPDATE later SET a = 2")   # the application's statements go on
         self.tide.sync()
+        self.change("ALTER TABLE later ADD PRIMARY KEY (a)")
+        self.wait_taken_in("public.later")
+        self.assertEqual(self.tide.status()["errors"], [])
+        self.assert_equal()
+
+    def test_a_new_table_that_cannot_be_keeps_no_restart_from_going_on(self):
+        self.tide.stop()
+        self.change("CREATE TABLE later (a int)", "INSERT INTO later VALUES (1)",
+                    "CREATE TABLE nothing (a int PRIMARY KEY)", "ALTER TABLE nothing REPLICA IDENTITY NOTHING",
+                    "CREATE TABLE usual (a int PRIMARY KEY)", "INSERT INTO usual VALUES (1)", WRITE)
+        self.tide.start().wait_phase("streaming")
+        self.wait_taken_in("public.usual")
+        self.tide.wait_status(lambda status: sorted(error["table"] for error in status["errors"]) == ["public.later", "public.nothing"],
+                              what="both are reported")
+        self.change("UPDATE later SET a = 2", "INSERT INTO nothing VALUES (1)", "UPDATE nothing SET a = 2", WRITE)   # they are not published
+        self.change("DROP TABLE later", "DROP TABLE nothing")
+        self.tide.wait_status(lambda status: not status["errors"], what="what is gone is no error")
+        self.assert_equal()
+
+    def test_with_consent_a_new_table_without_a_key_is_taken_in(self):
+        (self.tide.base / "tidegate.toml").write_text(QUICK + "set_identity_full = true\n")
+        self.tide.restart().wait_phase("streaming")
+        self.change("CREATE TABLE later (a int)", "INSERT INTO later VALUES (1), (1)")
+        self.wait_taken_in("public.later")
+        self.tide.stop()
+        self.change("UPDATE later SET a = 2 WHERE ctid = '(0,1)'", "CREATE TABLE last (a int)", "INSERT INTO last VALUES (1)")
+        self.tide.start()
+        self.wait_taken_in("public.last")
+        self.change("DELETE FROM last", "INSERT INTO last VALUES (3)")
+        self.assert_equal()
+
+    def test_a_table_that_lost_its_key_stops_alone_at_a_restart(self):
+        self.tide.stop()
+        self.change("ALTER TABLE other DROP CONSTRAINT other_pkey", WRITE)
+        self.tide.start().wait_status(lambda status: any(each["source"] == "public.other" and each["state"] == "stopped"
+                                                         for each in status["tables"]), what="it is stopped")
+        self.change(WRITE)
+        self.tide.sync()
+        self.change("ALTER TABLE other ADD PRIMARY KEY (id)")
+        self.assertEqual(self.tide.verb("resync", "public.other").code, 0)
+        self.wait_taken_in("public.other")
+        self.assert_equal()
 
     def test_a_new_table_is_reported_once(self):
         self.paused()
