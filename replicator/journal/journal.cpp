@@ -14,6 +14,8 @@ namespace tidegate {
 namespace {
 
 constexpr std::chrono::seconds state_busy_timeout{30};
+constexpr std::uint64_t most_read_ahead = 256;      // entries
+constexpr std::size_t enough_read_ahead = 1 << 20;  // bytes; then one more is not read
 
 std::int64_t now_us() {
   using namespace std::chrono;
@@ -146,31 +148,56 @@ std::uint64_t JournalReader::first() {
   return static_cast<std::uint64_t>(state_.integer("SELECT coalesce(min(seq), 1) FROM journal"));
 }
 
+// Several at a time, since to begin and end a read costs as much as to read a small row. Those of closed
+// transactions only: others may be taken back.
+void JournalReader::read_after(std::uint64_t sequence) {
+  if (!entries_) {
+    entries_.emplace(state_.prepare(
+        "SELECT seq, previous, digest, closes, written_at, body FROM journal WHERE seq > ? AND "
+        "seq <= ? ORDER BY seq"));
+  }
+  ahead_.clear();
+  sqlite::Statement& row = *entries_;
+  ResetAtEnd reset{row};
+  row.bind(1, static_cast<std::int64_t>(sequence));
+  row.bind(2, static_cast<std::int64_t>(std::clamp(end_, sequence + 1, sequence + most_read_ahead)));
+  for (std::size_t bytes = 0; bytes < enough_read_ahead && row.step();) {
+    Entry entry{static_cast<std::uint64_t>(row.integer(0)),
+                row.text(1),
+                row.text(2),
+                row.integer(3) != 0,
+                row.integer(4),
+                {}};
+    ahead_.push_back({std::move(entry), std::string(row.bytes(5))});
+    bytes += ahead_.back().body.size();
+  }
+}
+
+JournalReader::Entry JournalReader::unpacked(Stored stored) {
+  Entry& entry = stored.entry;
+  if (digest_of(entry.previous, entry.sequence, entry.closes, stored.body) != entry.digest)
+    throw damaged(entry.sequence, state_.path(), "its digest does not match");
+  try {
+    entry.part = decode_part(decompressor_.decompress(stored.body));
+  } catch (const std::invalid_argument& error) {
+    throw damaged(entry.sequence, state_.path(), error.what());
+  }
+  return std::move(entry);
+}
+
 std::optional<JournalReader::Entry> JournalReader::next(std::uint64_t sequence, std::uint64_t open_end) {
   if (sequence >= end_ && sequence >= (end_ = end()) && sequence >= open_end) return std::nullopt;
-  if (!entry_) {
-    entry_.emplace(
-        state_.prepare("SELECT previous, digest, closes, written_at, body FROM journal WHERE seq = ?"));
-  }
-  sqlite::Statement& row = *entry_;
-  ResetAtEnd reset{row};
-  row.bind(1, static_cast<std::int64_t>(sequence) + 1);
-  if (!row.step()) {
+  auto is_next = [&] { return !ahead_.empty() && ahead_.front().entry.sequence == sequence + 1; };
+  if (!is_next()) read_after(sequence);
+  if (!is_next()) {
     if (sequence >= end_) return std::nullopt;
     throw Error(fmt::format("the journal in {} no longer holds entry {}, which the target still needs",
                             state_.path(), sequence + 1),
                 "", Advice::stop);
   }
-  Entry entry{sequence + 1, row.text(0), row.text(1), row.integer(2) != 0, row.integer(3), {}};
-  if (digest_of(row.bytes(0), entry.sequence, entry.closes, row.bytes(4)) != entry.digest) {
-    throw damaged(entry.sequence, state_.path(), "its digest does not match");
-  }
-  try {
-    entry.part = decode_part(decompressor_.decompress(row.bytes(4)));
-  } catch (const std::invalid_argument& error) {
-    throw damaged(entry.sequence, state_.path(), error.what());
-  }
-  return entry;
+  Stored stored = std::move(ahead_.front());
+  ahead_.pop_front();
+  return unpacked(std::move(stored));
 }
 
 std::string JournalReader::incarnation() {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 
@@ -76,9 +77,17 @@ class JournalReader {
   std::uint64_t bytes_since(std::int64_t written_at_us);
 
  private:
+  struct Stored {
+    Entry entry;  // without its part
+    std::string body;
+  };
+  void read_after(std::uint64_t sequence);
+  Entry unpacked(Stored stored);
+
   sqlite::Database state_;
-  std::optional<sqlite::Statement> entry_;
+  std::optional<sqlite::Statement> entries_;
   std::uint64_t end_ = 0;  // as it was last seen; the journal's end never goes back
+  std::deque<Stored> ahead_;
   Decompressor decompressor_;
 };
 

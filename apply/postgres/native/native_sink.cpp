@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <unordered_set>
 #include <utility>
 
 #include "apply/postgres/key_range.hpp"
@@ -148,9 +149,12 @@ bool NativeSink::any_watched() const {
     const TablePlan& plan = target->table.plan();
     return orphans_.watches(plan) || orphans_.is_parent(plan);
   };
-  return std::any_of(steps_.begin(), steps_.end(), [&](const Step& step) {
-    return watches(step.target) || std::any_of(step.truncated.begin(), step.truncated.end(), watches);
-  });
+  std::unordered_set<const Target*> targets;
+  for (const Step& step : steps_) {
+    targets.insert(step.target);
+    targets.insert(step.truncated.begin(), step.truncated.end());
+  }
+  return std::ranges::any_of(targets, watches);
 }
 
 // Of this part: the truncate's table may have got them in it.
