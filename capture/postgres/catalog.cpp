@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <sstream>
 
 #include "db/error.hpp"
 
@@ -55,7 +56,9 @@ SELECT r.oid, c.oid, c.relkind, c.relfilenode, n.nspname, c.relname, c.relreplid
    FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
   (SELECT coalesce(pg_catalog.string_agg(i.inhrelid || ' ' || i.xmin, ',' ORDER BY i.inhrelid), '')
    FROM pg_catalog.pg_partition_ancestors(c.oid) p JOIN pg_catalog.pg_inherits i ON i.inhrelid = p.relid),
-  CASE WHEN c.relkind = 'r' THEN coalesce(pg_catalog.pg_relation_size(c.oid), 1) = 0 ELSE false END
+  CASE WHEN c.relkind = 'r' THEN coalesce(pg_catalog.pg_relation_size(c.oid), 1) = 0 ELSE false END,
+  (SELECT coalesce(pg_catalog.string_agg(x.indexrelid || ' ' || x.xmin, ','), '')
+   FROM pg_catalog.pg_index x WHERE x.indrelid = c.oid AND x.indisunique)
 FROM pg_catalog.unnest($1::pg_catalog.oid[]) r(oid),
   LATERAL (SELECT t.relid FROM pg_catalog.pg_partition_tree(r.oid) t
            UNION SELECT r.oid) t
@@ -73,7 +76,7 @@ SELECT pg_catalog.concat_ws(' ',
   (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws('/', i.inhrelid, i.xmin), 0)::numeric)
    FROM pg_catalog.pg_inherits i),
   (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws('/', x.indexrelid, x.indisreplident,
-     x.indisprimary, x.indisvalid, x.indimmediate), 0)::numeric)
+     x.indisprimary, x.indisvalid, x.indimmediate, CASE WHEN x.indisunique THEN x.xmin END), 0)::numeric)
    FROM pg_catalog.pg_index x WHERE x.indrelid >= 16384),
   (SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws('/', e.oid, e.enumtypid, e.enumlabel), 0)::numeric)
    FROM pg_catalog.pg_enum e))
@@ -104,6 +107,16 @@ std::uint32_t oid_at(const postgres::Result& rows, int row, int column) {
 
 std::string text_at(const postgres::Result& rows, int row, int column) {
   return std::string(rows.text(row, column));
+}
+
+// "OID VERSION,OID VERSION"
+std::map<std::uint32_t, std::string> versions_in(std::string_view list) {
+  std::map<std::uint32_t, std::string> versions;
+  std::istringstream words{std::string(list)};
+  std::uint32_t oid = 0;
+  for (std::string version; words >> oid && std::getline(words >> std::ws, version, ',');)
+    versions[oid] = version;
+  return versions;
 }
 
 bool fits(const std::string& pattern, const std::string& schema, const std::string& name) {
@@ -243,7 +256,7 @@ class Reader {
       if (rows.text(i, 2) == "f") table.foreign_partitions.push_back(schema + "." + name);
       if (rows.text(i, 2) != "r") continue;
       table.files.push_back({oid_at(rows, i, 1), oid_at(rows, i, 3), schema, name, text_at(rows, i, 9),
-                             text_at(rows, i, 10), rows.boolean(i, 11)});
+                             text_at(rows, i, 10), rows.boolean(i, 11), versions_in(rows.text(i, 12))});
       table.estimated_rows += static_cast<std::uint64_t>(rows.integer(i, 7));
       table.bytes += static_cast<std::uint64_t>(rows.integer(i, 8));
     }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,6 +47,8 @@ struct TableFile {
   std::string columns_version;
   std::string attached;     // the same for how it became a partition, and those above it
   bool never_used = false;  // nothing was ever in this file
+  // Unique indexes, each with what is another one after it became or ceased to be the replica identity.
+  std::map<std::uint32_t, std::string> indexes = {};
   // Held the same rows, but for what the stream told.
   bool same_rows(const TableFile& other) const {
     return oid == other.oid && file_node == other.file_node && attached == other.attached;

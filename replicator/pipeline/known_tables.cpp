@@ -38,22 +38,31 @@ PostgresColumn column_from(const json::value& value) {
 }
 
 json::object to_object(const TableFile& file) {
+  json::object indexes;
+  for (const auto& [oid, version] : file.indexes) indexes[std::to_string(oid)] = version;
   return {{"oid", file.oid},
           {"file_node", file.file_node},
           {"schema", file.schema},
           {"name", file.name},
           {"columns_version", file.columns_version},
-          {"attached", file.attached}};
+          {"attached", file.attached},
+          {"indexes", std::move(indexes)}};
 }
 
 TableFile file_from(const json::value& value) {
-  return {value.at("oid").to_number<std::uint32_t>(),
-          value.at("file_node").to_number<std::uint32_t>(),
-          text(value, "schema"),
-          text(value, "name"),
-          text(value, "columns_version"),
-          text(value, "attached"),
-          false};
+  TableFile file{value.at("oid").to_number<std::uint32_t>(),
+                 value.at("file_node").to_number<std::uint32_t>(),
+                 text(value, "schema"),
+                 text(value, "name"),
+                 text(value, "columns_version"),
+                 text(value, "attached"),
+                 false,
+                 {}};
+  if (const auto* indexes = value.as_object().if_contains("indexes")) {
+    for (const auto& [oid, version] : indexes->as_object())
+      file.indexes[static_cast<std::uint32_t>(std::stoul(std::string(oid)))] = version.as_string();
+  }
+  return file;
 }
 
 json::object to_object(const PostgresTable& table) {

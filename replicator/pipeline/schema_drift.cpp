@@ -97,6 +97,14 @@ std::string why_identity(const PostgresTable& known, const PostgresTable& now) {
   return "";
 }
 
+// The stream describes the root alone: what a partition logs of old rows is known from the catalogue only.
+bool may_have_logged_other_keys(const TableFile& known, const TableFile& now) {
+  return std::any_of(now.indexes.begin(), now.indexes.end(), [&](const auto& index) {
+    auto before = known.indexes.find(index.first);
+    return before != known.indexes.end() && before->second != index.second;
+  });
+}
+
 // `announces`: the stream tells of new columns, and a file that was written anew with them holds values that
 // no event shows.
 std::string why_files(const PostgresTable& known, const PostgresTable& now, bool announces) {
@@ -107,6 +115,9 @@ std::string why_files(const PostgresTable& known, const PostgresTable& now, bool
     bool columns_written = announces || there->columns_version != file.columns_version;
     if (there->file_node != file.file_node && columns_written)
       return "its rows were written anew (another type, or a new column with a default)";
+    if (file.oid != known.oid && may_have_logged_other_keys(file, *there))
+      return "its partition " + file.schema + "." + file.name +
+             " may have had another replica identity for a while";
   }
   for (const auto& file : now.files) {
     if (!file_of(known, file.oid) && !file.never_used)

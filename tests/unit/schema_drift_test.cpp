@@ -130,6 +130,20 @@ TEST(Standing, Identities) {
   expect(partitioned(), now, Kind::doubt, "foreign table");
 }
 
+// The stream describes the root, so that nothing in it says what a partition logs of its old rows.
+TEST(Standing, AnIndexThatMayHaveBeenTheIdentityOfAPartition) {
+  PostgresTable known = partitioned(), now = partitioned();
+  known.files[1].indexes = {{501, "7"}, {502, "8"}};
+  now.files[1].indexes = {{502, "8"}, {503, "9"}};
+  expect(known, now, Kind::same);
+  now.files[1].indexes[501] = "12";
+  expect(known, now, Kind::doubt, "p2 may have had another replica identity");
+  known = now = orders();
+  known.files[0].indexes = {{501, "7"}};
+  now.files[0].indexes = {{501, "12"}};
+  expect(known, now, Kind::same);
+}
+
 TEST(Standing, Partitions) {
   PostgresTable now = partitioned();
   now.files.pop_back();
