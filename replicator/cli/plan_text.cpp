@@ -78,8 +78,11 @@ namespace {
 
 std::string types_of(const MapSample& sample, std::size_t column) {
   std::string types;
-  for (const Row& row : sample.rows)
-    types += (types.empty() ? "" : ", ") + std::string(storage_class(row[column]));
+  for (const Row& row : sample.rows) {
+    const std::string& passed = sample.types[column];
+    const bool named = !passed.empty() && !is_null(row[column]);
+    types += (types.empty() ? "" : ", ") + (named ? passed : std::string(storage_class(row[column])));
+  }
   return types.empty() ? "no row to show" : types;
 }
 
@@ -91,7 +94,17 @@ std::string role_of(const TablePlan& plan) {
 
 }  // namespace
 
-std::string mapping_text(const std::vector<MapSample>& samples) {
+namespace {
+
+constexpr const char* binding_text =
+    "\nValues enter expressions by their type: integers as INTEGER, floats as REAL, booleans as 0 or 1, "
+    "bytea "
+    "as BLOB,\nall else as the text that the server prints. A column that is only passed on keeps its exact "
+    "value.\n";
+
+}  // namespace
+
+std::string mapping_text(const std::vector<MapSample>& samples, bool of_server) {
   std::string text;
   for (const MapSample& sample : samples) {
     text += fmt::format("\n  {}{}{}\n", sample.plan.source,
@@ -104,7 +117,8 @@ std::string mapping_text(const std::vector<MapSample>& samples) {
                           sample.expressions[i], types_of(sample, i));
     }
   }
-  return text.empty() ? "" : "\nMapping, with the types of some rows:\n" + text;
+  if (text.empty()) return "";
+  return "\nMapping, with the types of some rows:\n" + text + (of_server ? binding_text : "");
 }
 
 namespace {

@@ -305,8 +305,21 @@ class Schools(unittest.TestCase):
     def content(self, target):
         return {table: sorted(map(repr, target.execute(f"SELECT * FROM public.{table}"))) for table in TABLES}
 
+    def test_plan_says_of_what_type_values_are(self):
+        said = self.tide.verb("plan").out
+        for line in (r"active = active   \[boolean, boolean, boolean\]", r"born = born   \[date, date, date\]", r"words = length\(name\)   \[integer, integer, integer\]",
+                     r"integers as INTEGER, floats as REAL, booleans as 0 or 1, bytea as BLOB,"):
+            self.assertRegex(said, line)
+
     def test_a_second_run_with_the_memory_gives_the_same_rows(self):
-        self.tide.start()
+        load = Load(self.source, SEED)
+        try:
+            for failpoint in ("keys-after-flush", "chunk-after-commit:2", "apply-before-commit:2"):
+                self.tide.start(failpoint=failpoint)
+                self.assertEqual(self.tide.wait(timeout=WAIT), -9, failpoint)
+            self.tide.start().wait_phase("streaming", timeout=WAIT)
+        finally:
+            load.stop()
         self.judge()
         self.tide.stop()
         first = self.content(self.target)
