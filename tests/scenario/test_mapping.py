@@ -19,7 +19,7 @@ from support.tidegate import BIN, built              # noqa: E402
 
 ROOT = uuid.UUID("3f0f2f1e-6a0b-4c8e-9a57-0d6c1b8a4e52")   # of all pipelines; apply/mapping/uuid.cpp
 PIPELINE = "codopia"
-REFUSED = 2
+REFUSED, DIFFERENT = 2, 3
 
 MIGRATIONS = """
 CREATE TYPE public.tier AS ENUM ('magic_workshop', 'innovation_lab', 'professional_studio');
@@ -282,6 +282,18 @@ class Mapping(unittest.TestCase):
                 self.assertNotIn(mail, done.out)
                 self.assertNotIn(name, done.out)
         self.assertEqual(query(pipeline.target_url, "SELECT to_regnamespace('tidegate')"), [(None,)])
+
+    def test_the_checks_of_mapped_tables(self):
+        rules = [f'[[check]]\ntable = "{table}"\nmust = "{must}"\n' for table, must in
+                 (("public.young", "legacy_id < 0"), ("children", "age >= 0"), ("child_profile", "age >= 0"))]
+        pipeline = self.pipeline(CONFIG + "".join(rules) + '[[rule]]\ntable = "user"\ncolumn = "email"\non = "empty"\ndo = "null"\n')
+        planned = pipeline.verb("plan", "--source", self.stage.app.path)
+        self.assertRegex(planned.out, r"the \[\[check\]\] of table child_profile is asked of no row.*\[check-without-table\]")
+        self.assertRegex(planned.out, r"column email of table user is applied to no value: a \[\[map\]\] takes the table  \[rule-without-table\]")
+        pipeline.start().wait_phase("streaming", timeout=WAIT)
+        done = pipeline.verb("verify", "--json", timeout=WAIT)
+        self.assertEqual(done.code, DIFFERENT, done)
+        self.assertEqual([(one["code"], one["table"]) for one in json.loads(done.out)["remarks"]], [("verify-rule-broken", "public.young")])
 
     def test_another_mapping_needs_a_new_beginning(self):
         pipeline = self.pipeline()
