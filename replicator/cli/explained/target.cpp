@@ -129,6 +129,28 @@ constexpr Explanation explanations[] = {
      "that "
      "the source tells apart. The first to come is written, the others go to the quarantine.",
      "Decide in the source which row is right, or change the index with a migration."},
+    {"target-refuses-rows",
+     "Doctor tries the rows in a temporary table like the target's, which goes again. Its column's type, its "
+     "domain or its CHECK refuses these, so a run will hold them in the quarantine.",
+     "Mend the values in the source, or change what the mapping makes of them."},
+    {"target-rows-not-tried",
+     "Doctor tries rows in a temporary table like the target's. The target refused so many for what they "
+     "hold "
+     "that not all others were tried; or it made no such table (no right to make one, or a type that is not "
+     "there yet).",
+     "Mend the rows that it refuses, or let the role make temporary tables, and run `tidegate doctor` again; "
+     "a "
+     "run names each row in the quarantine."},
+    {"check-broken",
+     "A [[check]] of the file does not hold for these rows as the target would get them. A run copies them "
+     "all "
+     "the same; `verify` counts them, and a cutover that asks for a clean verify does not begin.",
+     "Mend the rows in the source, or the check."},
+    {"check-not-understood",
+     "The target's server does not understand `must` of a [[check]]: it is SQL over the columns of the "
+     "target's "
+     "table.",
+     "Correct it."},
     {"target-unique-not-asked",
      "Doctor asks the target's server what a unique index makes of each row. It refused so many for what "
      "they "
