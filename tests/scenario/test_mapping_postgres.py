@@ -98,6 +98,7 @@ columns = { id = "surrogate('user', 'teacher', teacher_id)", phone = "phone" }
 """
 LIVE = 'where = "deleted_at is null"'
 CONFIG += PEOPLE.format(kind="teacher", where=LIVE) + PEOPLE.format(kind="parent", where=LIVE) + PEOPLE.format(kind="student", where="") + MORE
+REFUSED = 2
 TABLES = ["schools", "users", "user_roles", "teachers", "students", "student_parents"]
 
 
@@ -333,8 +334,12 @@ class Schools(unittest.TestCase):
         with connection, connection.cursor() as cursor:
             drop_slot(cursor, "tidegate_schools")
         connection.close()
-        self.target.execute("DELETE FROM tidegate.pipelines; SET session_replication_role = replica; TRUNCATE " + ", ".join(f"public.{table}" for table in TABLES))
         self.tide = self.pipeline(self.target)
+        self.tide.start()
+        self.assertEqual(self.tide.wait(timeout=WAIT), REFUSED)
+        self.assertIn("of another state directory", self.tide.log)
+        done = self.tide.verb("reset", "--target", "--confirm", "schools")
+        self.assertEqual(done.code, 0, done)
         self.tide.start()
         self.judge()
         self.assertEqual(self.content(self.target), first)

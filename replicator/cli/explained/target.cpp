@@ -45,14 +45,15 @@ constexpr Explanation explanations[] = {
      "on another "
      "machine. Two would write the same rows.",
      "Use that one (--state DIR), or another [pipeline] name with tables of its own. If that directory is "
-     "lost, drop the "
-     "target's tables and its schema tidegate, and begin again."},
+     "lost: with a [[map]] `tidegate reset --target --confirm NAME`, which keeps the key memory for the new "
+     "one; without, drop the target's tables and its schema tidegate, and begin again."},
     {"target-not-in-history",
      "The position in the target is not in this state directory's journal: one of the two was restored or "
      "swapped.",
-     "Use the pair that belongs together; or drop the target's tables and its schema tidegate, and begin "
-     "again with a new "
-     "--state directory."},
+     "Use the pair that belongs together. Or begin again with a new --state directory: with a [[map]] after "
+     "`tidegate reset --target --confirm NAME`, which keeps the key memory; without, after the target's "
+     "tables "
+     "and its schema tidegate were dropped."},
     {"target-swapped", "This state directory has filled a target before, and this one holds nothing of it.",
      "Use the right target, or a new --state directory to fill this one."},
     {"source-file", "doctor says where the source lies and how it keeps its journal.", "Nothing."},
