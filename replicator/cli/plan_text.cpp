@@ -76,14 +76,19 @@ std::string findings_text(const std::vector<Finding>& findings) {
 
 namespace {
 
-std::string types_of(const MapSample& sample, std::size_t column) {
-  std::string types;
+std::vector<std::string> types_of(const MapSample& sample, std::size_t column) {
+  std::vector<std::string> types;
   for (const Row& row : sample.rows) {
     const std::string& passed = sample.types[column];
     const bool named = !passed.empty() && !is_null(row[column]);
-    types += (types.empty() ? "" : ", ") + (named ? passed : std::string(storage_class(row[column])));
+    types.push_back(named ? passed : std::string(storage_class(row[column])));
   }
-  return types.empty() ? "no row to show" : types;
+  return types;
+}
+
+std::string shown_types(const MapSample& sample, std::size_t column) {
+  return sample.rows.empty() ? "no row to show"
+                             : fmt::format("{}", fmt::join(types_of(sample, column), ", "));
 }
 
 std::string role_of(const TablePlan& plan) {
@@ -114,7 +119,7 @@ std::string mapping_text(const std::vector<MapSample>& samples, bool of_server) 
       const bool in_key =
           std::find(sample.plan.key.begin(), sample.plan.key.end(), column.target) != sample.plan.key.end();
       text += fmt::format("    {}{} = {}   [{}]\n", column.target, in_key ? " (key)" : "",
-                          sample.expressions[i], types_of(sample, i));
+                          sample.expressions[i], shown_types(sample, i));
     }
   }
   if (text.empty()) return "";
@@ -225,8 +230,30 @@ json::array way_back_json(const std::vector<Reversal>& reversals) {
 
 }  // namespace
 
+namespace {
+
+json::array mapping_json(const std::vector<MapSample>& samples) {
+  json::array maps;
+  for (const MapSample& sample : samples) {
+    json::array columns;
+    for (std::size_t i = 0; i < sample.expressions.size(); ++i) {
+      const auto types = types_of(sample, i);
+      columns.push_back({{"column", sample.plan.columns[i].target},
+                         {"expression", sample.expressions[i]},
+                         {"types", json::array(types.begin(), types.end())}});
+    }
+    maps.push_back({{"source", sample.plan.from},
+                    {"target", shown_name(sample.plan)},
+                    {"where", sample.condition},
+                    {"columns", std::move(columns)}});
+  }
+  return maps;
+}
+
+}  // namespace
+
 std::string plan_json(const PlannedPipeline& planned, const Settings& settings,
-                      const std::optional<Estimate>& estimate) {
+                      const std::optional<Estimate>& estimate, const std::vector<MapSample>& samples) {
   json::array tables;
   for (std::size_t i = 0; i < planned.plans.size(); ++i) {
     json::object table = json::parse(to_json(planned.plans[i])).as_object();
@@ -240,6 +267,7 @@ std::string plan_json(const PlannedPipeline& planned, const Settings& settings,
                    {"ddl", ddl_text(planned, settings)}};
   const auto maps = reversals(maps_of(settings), planned.tables);
   if (!maps.empty()) out["way_back"] = way_back_json(maps);
+  if (!samples.empty()) out["mapping"] = mapping_json(samples);
   if (estimate) out["estimate"] = estimate_json(*estimate);
   return json::serialize(out) + "\n";
 }

@@ -23,7 +23,8 @@ std::string plan_text(const PlannedPipeline& planned, const Settings& settings,
 // The SQL that `run` would execute.
 std::string ddl_text(const PlannedPipeline& planned, const Settings& settings);
 std::string plan_json(const PlannedPipeline& planned, const Settings& settings,
-                      const std::optional<Estimate>& estimate = {});
+                      const std::optional<Estimate>& estimate = {},
+                      const std::vector<MapSample>& samples = {});
 
 // Findings by level, each with its mend.
 boost::json::array findings_json(const std::vector<Finding>& findings);

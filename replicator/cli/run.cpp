@@ -103,10 +103,10 @@ int plan(const Invocation& invocation) {
   constexpr int example_rows = 3;
   const bool of_server = settings.source.end.kind == Endpoint::Kind::postgres;
   const auto estimate = estimate_copy(settings, planned);
+  const auto samples = sample_maps(settings, planned, example_rows, true);
   fmt::print("{}", invocation.json
-                       ? plan_json(planned, settings, estimate)
-                       : plan_text(planned, settings, estimate) +
-                             mapping_text(sample_maps(settings, planned, example_rows, true), of_server) +
+                       ? plan_json(planned, settings, estimate, samples)
+                       : plan_text(planned, settings, estimate) + mapping_text(samples, of_server) +
                              way_back_text(reversals(maps_of(settings), planned.tables)) +
                              ddl_text(planned, settings));
   bool blocked = false;

@@ -277,6 +277,10 @@ class Mapping(unittest.TestCase):
                      r"no map reads .*password_hash.* of table user: .*not carried over  \[map-column-not-read\]",
                      r"no map fills note of \"?public\"?\.\"?profiles\"?: it keeps its default  \[map-column-not-filled\]"):
             self.assertRegex(done.out, line)
+        told = json.loads(pipeline.verb("plan", "--json", "--source", self.stage.app.path).out)["mapping"]
+        young, = (one for one in told if one["target"] == "public.young")
+        self.assertEqual((young["source"], young["where"]), ("child_profile", "age < 8"))
+        self.assertLessEqual({"column": "origin", "expression": "'legacy'"}.items(), young["columns"][2].items())
         with contextlib.closing(sqlite3.connect(self.stage.app.path, timeout=30)) as file:
             for mail, name in file.execute("SELECT u.email, c.name FROM user u, child_profile c WHERE u.id < 4 AND c.id < 4"):
                 self.assertNotIn(mail, done.out)
