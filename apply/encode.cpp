@@ -15,7 +15,7 @@ using State = Encoded::State;
 Refusal write(const Value& value, const ColumnPlan& column, std::string& out) {
   switch (column.type) {
     case TargetType::bigint:
-      return encoding::write_bigint(value, out);
+      return encoding::write_bigint(value, column, out);
     case TargetType::double_precision:
       return encoding::write_double(value, out);
     case TargetType::numeric:

@@ -17,6 +17,12 @@ bool is_whole_bigint(double value) {
   return std::trunc(value) == value && value >= -kTwoTo63 && value < kTwoTo63;
 }
 
+bool has_room(std::int64_t integer, const ColumnPlan& column) {
+  if (column.precision == 0) return true;
+  const std::int64_t limit = std::int64_t{1} << (column.precision - 1);
+  return integer >= -limit && integer < limit;
+}
+
 // What a numeric column holds of a number: all of it, all but digits behind the scale, or not its magnitude.
 enum class Fit { whole, rounded, too_big };
 
@@ -77,15 +83,16 @@ void append_real(double value, std::string& out) {
   out.append(room.data(), std::to_chars(room.begin(), room.end(), value).ptr);
 }
 
-Refusal write_bigint(const Value& value, std::string& out) {
-  if (const auto* integer = std::get_if<std::int64_t>(&value))
-    return append_integer(*integer, out), std::nullopt;
+Refusal write_bigint(const Value& value, const ColumnPlan& column, std::string& out) {
+  const auto write = [&](std::int64_t integer) -> Refusal {
+    if (!has_room(integer, column)) return Misfit::out_of_range;
+    return append_integer(integer, out), std::nullopt;
+  };
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) return write(*integer);
   const auto* real = std::get_if<double>(&value);
   if (!real) return not_a_number(value);
-  if (!is_whole_bigint(*real))
-    return std::trunc(*real) == *real ? Misfit::out_of_range : Misfit::not_a_number;
-  append_integer(static_cast<std::int64_t>(*real), out);
-  return std::nullopt;
+  if (is_whole_bigint(*real)) return write(static_cast<std::int64_t>(*real));
+  return std::trunc(*real) == *real ? Misfit::out_of_range : Misfit::not_a_number;
 }
 
 Refusal write_double(const Value& value, std::string& out) {

@@ -11,7 +11,7 @@ namespace tidegate::encoding {
 
 using Refusal = std::optional<Misfit>;
 
-Refusal write_bigint(const Value& value, std::string& out);
+Refusal write_bigint(const Value& value, const ColumnPlan& column, std::string& out);
 Refusal write_double(const Value& value, std::string& out);
 Refusal write_numeric(const Value& value, const ColumnPlan& column, std::string& out);
 Refusal write_boolean(const Value& value, std::string& out);

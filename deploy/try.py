@@ -190,7 +190,10 @@ def try_config(flags):
     """The real settings and mapping, on a copy of the source and a target that its own migrations made."""
     config = pathlib.Path(flags.config).resolve()
     settings = settings_of(config, flags)
-    source = pathlib.Path(flags.database or settings["source.url"]).resolve()
+    named = flags.database or settings["source.url"]
+    if not named:
+        raise Trouble(f"{config} names no source; set url under [source], or name the SQLite file after try")
+    source = pathlib.Path(named).resolve()
     check_source(settings, source)
     with contextlib.ExitStack() as stack:
         path = copied(source, stack)

@@ -191,7 +191,7 @@ Value MappedTable::take_cell(const Output& output, const Row& row, std::size_t p
   const Cell& cell = output.cells[place];
   if (cell.passed) return row[*cell.passed];
   Value made = std::exchange(values_[cell.expression], Null{});
-  return options_.printed ? printed_value(std::move(made)) : made;
+  return options_.printed && !options_.shows_types ? printed_value(std::move(made)) : made;
 }
 
 // The target's key and the source's; the rest is NULL.

@@ -18,6 +18,7 @@ namespace tidegate {
 
 struct MappingOptions {
   bool printed = false;  // the source's values are texts that Postgres printed, and so are the mapped ones
+  bool shows_types = false;  // what expressions give keeps its type even so
   RowEngine::Functions functions;
   std::shared_ptr<KeyAnswers> memory;  // none where nothing is written
 };

@@ -146,26 +146,30 @@ std::string copy_sql(const TablePlan& plan) {
   return fmt::format("COPY {} ({}) FROM STDIN", quoted_name(plan), column_list(plan));
 }
 
-std::string upsert_sql(const TablePlan& plan) {
-  std::vector<std::string> arrays, names, values, sets;
+std::string insert_sql(const TablePlan& plan) {
+  std::vector<std::string> arrays, names, values;
   for (std::size_t i = 0; i < plan.columns.size(); ++i) {
     const ColumnPlan& column = plan.columns[i];
     arrays.push_back(fmt::format("${}::{}[]", i + 1, element_type(column)));
     names.push_back(fmt::format("c{}", i + 1));
     values.push_back(unnested(column, i + 1));
-    if (!is_key(plan, column.target)) {
+  }
+  return fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM unnest({}) AS k({})",
+                     quoted_name(plan), column_list(plan), fmt::join(values, ", "), fmt::join(arrays, ", "),
+                     fmt::join(names, ", "));
+}
+
+std::string upsert_sql(const TablePlan& plan) {
+  std::vector<std::string> sets;
+  for (const ColumnPlan& column : plan.columns) {
+    if (!is_key(plan, column.target))
       sets.push_back(fmt::format("{0} = excluded.{0}", quoted(column.target)));
-    }
   }
   // Whoever looks whether a row was written again (unowned_rows.hpp) must see it.
   if (sets.empty() && !plan.from.empty())
     sets.push_back(fmt::format("{0} = excluded.{0}", quoted(plan.key.front())));
-  std::string action = sets.empty() ? "NOTHING" : fmt::format("UPDATE SET {}", fmt::join(sets, ", "));
-  return fmt::format(
-      "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM unnest({}) AS k({}) ON CONFLICT ({}) DO "
-      "{}",
-      quoted_name(plan), column_list(plan), fmt::join(values, ", "), fmt::join(arrays, ", "),
-      fmt::join(names, ", "), key_list(plan), action);
+  const std::string action = sets.empty() ? "NOTHING" : fmt::format("UPDATE SET {}", fmt::join(sets, ", "));
+  return fmt::format("{} ON CONFLICT ({}) DO {}", insert_sql(plan), key_list(plan), action);
 }
 
 namespace {

@@ -9,7 +9,9 @@ namespace tidegate {
 
 // COPY t (columns) FROM STDIN, text format.
 std::string copy_sql(const TablePlan& plan);
-// One array parameter per plan column. Whole rows; existing ones get the plan's columns, and keep all others.
+// One array parameter per plan column.
+std::string insert_sql(const TablePlan& plan);
+// The same parameters. Whole rows; existing ones get the plan's columns, and keep all others.
 std::string upsert_sql(const TablePlan& plan);
 // A batch is checked as a whole where constraints allow that, and always before the position is written: what
 // only COMMIT would find could be laid to no row. Row by row, each is checked at once.

@@ -92,7 +92,7 @@ void check_presence(const TablePlan& plan, bool there, const TargetTablesOptions
     throw Refused(
         "table-missing",
         fmt::format("{}table {} is not in the target", place_of(plan.columns.front()), shown_name(plan)),
-        "make it with your migrations, or correct the name");
+        "make it with your migrations (`tidegate schema make NAME` drafts it), or correct the name");
   }
   if (is_mapped(plan)) return;
   if (there && options.create && !options.adopt) {

@@ -98,6 +98,8 @@ bool tells_keys_apart(const ColumnPlan& column, const ExistingColumn& existing) 
 
 void set_limits(ColumnPlan& column, const ExistingColumn& existing) {
   column.precision = column.scale = 0;
+  if (column.type == TargetType::bigint && existing.type == "smallint") column.precision = 16;
+  if (column.type == TargetType::bigint && existing.type == "integer") column.precision = 32;
   if (existing.modifier < 0) return;
   const int count = existing.modifier - kHeader;
   if (column.type == TargetType::varchar) column.precision = count;
@@ -164,6 +166,10 @@ Finding blocked(const ColumnPlan& column, const std::string& table, const char* 
 }
 
 }  // namespace
+
+bool is_judged_here(const std::string& type) {
+  return written_as(type).has_value();
+}
 
 TargetType type_for(const ExistingColumn& existing) {
   return written_as(existing.type).value_or(TargetType::text);

@@ -23,6 +23,9 @@ struct ExistingColumn {
 std::optional<Finding> adopt_type(ColumnPlan& column, bool in_key, const ExistingColumn& existing,
                                   const ColumnMeasure& measure, const std::string& table);
 
+// Does encode() refuse all that such a column would refuse?
+bool is_judged_here(const std::string& type);
+
 // The type whose encoder writes such a column, for a value that comes with no type of its own.
 TargetType type_for(const ExistingColumn& existing);
 

@@ -76,11 +76,19 @@ std::string findings_text(const std::vector<Finding>& findings) {
 
 namespace {
 
-std::string types_of(const MapSample& sample, std::size_t column) {
-  std::string types;
-  for (const Row& row : sample.rows)
-    types += (types.empty() ? "" : ", ") + std::string(storage_class(row[column]));
-  return types.empty() ? "no row to show" : types;
+std::vector<std::string> types_of(const MapSample& sample, std::size_t column) {
+  std::vector<std::string> types;
+  for (const Row& row : sample.rows) {
+    const std::string& passed = sample.types[column];
+    const bool named = !passed.empty() && !is_null(row[column]);
+    types.push_back(named ? passed : std::string(storage_class(row[column])));
+  }
+  return types;
+}
+
+std::string shown_types(const MapSample& sample, std::size_t column) {
+  return sample.rows.empty() ? "no row to show"
+                             : fmt::format("{}", fmt::join(types_of(sample, column), ", "));
 }
 
 std::string role_of(const TablePlan& plan) {
@@ -91,7 +99,17 @@ std::string role_of(const TablePlan& plan) {
 
 }  // namespace
 
-std::string mapping_text(const std::vector<MapSample>& samples) {
+namespace {
+
+constexpr const char* binding_text =
+    "\nValues enter expressions by their type: integers as INTEGER, floats as REAL, booleans as 0 or 1, "
+    "bytea "
+    "as BLOB,\nall else as the text that the server prints. A column that is only passed on keeps its exact "
+    "value.\n";
+
+}  // namespace
+
+std::string mapping_text(const std::vector<MapSample>& samples, bool of_server) {
   std::string text;
   for (const MapSample& sample : samples) {
     text += fmt::format("\n  {}{}{}\n", sample.plan.source,
@@ -101,10 +119,11 @@ std::string mapping_text(const std::vector<MapSample>& samples) {
       const bool in_key =
           std::find(sample.plan.key.begin(), sample.plan.key.end(), column.target) != sample.plan.key.end();
       text += fmt::format("    {}{} = {}   [{}]\n", column.target, in_key ? " (key)" : "",
-                          sample.expressions[i], types_of(sample, i));
+                          sample.expressions[i], shown_types(sample, i));
     }
   }
-  return text.empty() ? "" : "\nMapping, with the types of some rows:\n" + text;
+  if (text.empty()) return "";
+  return "\nMapping, with the types of some rows:\n" + text + (of_server ? binding_text : "");
 }
 
 namespace {
@@ -211,8 +230,30 @@ json::array way_back_json(const std::vector<Reversal>& reversals) {
 
 }  // namespace
 
+namespace {
+
+json::array mapping_json(const std::vector<MapSample>& samples) {
+  json::array maps;
+  for (const MapSample& sample : samples) {
+    json::array columns;
+    for (std::size_t i = 0; i < sample.expressions.size(); ++i) {
+      const auto types = types_of(sample, i);
+      columns.push_back({{"column", sample.plan.columns[i].target},
+                         {"expression", sample.expressions[i]},
+                         {"types", json::array(types.begin(), types.end())}});
+    }
+    maps.push_back({{"source", sample.plan.from},
+                    {"target", shown_name(sample.plan)},
+                    {"where", sample.condition},
+                    {"columns", std::move(columns)}});
+  }
+  return maps;
+}
+
+}  // namespace
+
 std::string plan_json(const PlannedPipeline& planned, const Settings& settings,
-                      const std::optional<Estimate>& estimate) {
+                      const std::optional<Estimate>& estimate, const std::vector<MapSample>& samples) {
   json::array tables;
   for (std::size_t i = 0; i < planned.plans.size(); ++i) {
     json::object table = json::parse(to_json(planned.plans[i])).as_object();
@@ -226,6 +267,7 @@ std::string plan_json(const PlannedPipeline& planned, const Settings& settings,
                    {"ddl", ddl_text(planned, settings)}};
   const auto maps = reversals(maps_of(settings), planned.tables);
   if (!maps.empty()) out["way_back"] = way_back_json(maps);
+  if (!samples.empty()) out["mapping"] = mapping_json(samples);
   if (estimate) out["estimate"] = estimate_json(*estimate);
   return json::serialize(out) + "\n";
 }

@@ -101,12 +101,14 @@ int plan(const Invocation& invocation) {
   auto planned = plan_from_source(settings);
   add_what_the_target_says(settings, planned);
   constexpr int example_rows = 3;
+  const bool of_server = settings.source.end.kind == Endpoint::Kind::postgres;
   const auto estimate = estimate_copy(settings, planned);
-  fmt::print("{}", invocation.json ? plan_json(planned, settings, estimate)
-                                   : plan_text(planned, settings, estimate) +
-                                         mapping_text(sample_maps(settings, planned, example_rows)) +
-                                         way_back_text(reversals(maps_of(settings), planned.tables)) +
-                                         ddl_text(planned, settings));
+  const auto samples = sample_maps(settings, planned, example_rows, true);
+  fmt::print("{}", invocation.json
+                       ? plan_json(planned, settings, estimate, samples)
+                       : plan_text(planned, settings, estimate) + mapping_text(samples, of_server) +
+                             way_back_text(reversals(maps_of(settings), planned.tables)) +
+                             ddl_text(planned, settings));
   bool blocked = false;
   for (const auto& finding : planned.findings) blocked |= finding.level == Finding::Level::block;
   return static_cast<int>(blocked ? Exit::refused : Exit::done);

@@ -12,11 +12,13 @@
 #include "replicator/auth/credentials.hpp"
 #include "replicator/config/units.hpp"
 #include "replicator/doctor/doctor.hpp"
+#include "replicator/doctor/row_probe.hpp"
 #include "replicator/doctor/seen_values.hpp"
 #include "replicator/doctor/target_rules.hpp"
 #include "replicator/doctor/unique_probe.hpp"
 #include "replicator/pipeline/found_rows.hpp"
 #include "replicator/pipeline/mapping_setup.hpp"
+#include "replicator/pipeline/rules_of_tables.hpp"
 #include "replicator/pipeline/source_scan.hpp"
 #include "replicator/server_access.hpp"
 
@@ -43,6 +45,7 @@ struct Output {
   const TablePlan* plan;
   std::vector<Check> checks;
   std::vector<std::shared_ptr<UniqueProbe>> probes;
+  std::shared_ptr<RowProbe> rows;
   std::vector<const std::set<std::string>*> labels;  // by plan column; null where it is no enum
 };
 
@@ -52,7 +55,9 @@ class Examination {
       : target_(target),
         settings_(settings),
         planned_(planned),
-        options_(mapping_options(settings, nullptr)) {
+        options_(mapping_options(settings, nullptr)),
+        trial_(connect_target(connect_options(settings, "tidegate doctor"))) {
+    trial_.run("BEGIN");
     for (const TablePlan& plan : planned.plans)
       if (!plan.from.empty()) rules_.try_emplace(shown_name(plan), read_rules(target, plan));
   }
@@ -80,6 +85,21 @@ class Examination {
     return static_cast<std::int64_t>(sets_.size()) - 1;
   }
 
+  static bool is_made_in_the_run(const MapColumn& column) {
+    return column.expression.text.find("surrogate") != std::string::npos ||
+           column.expression.text.find("unique_value") != std::string::npos;
+  }
+
+  std::shared_ptr<RowProbe> row_probe(const MapTarget& target, const TablePlan& plan,
+                                      const Relation& relation) {
+    std::set<std::string> made;
+    for (const MapColumn& column : target.columns)
+      if (is_made_in_the_run(column)) made.insert(column.target);
+    std::vector<tidegate::Check> checks = settings_.checks;
+    std::erase_if(checks, [&](const tidegate::Check& check) { return !is_about(check, plan); });
+    return std::make_shared<RowProbe>(trial_, plan, relation, std::move(checks), made);
+  }
+
   // Where the plan writes all of the columns, and none of them is made up in the run.
   std::optional<std::vector<std::size_t>> places_of(const MapTarget& target, const TablePlan& plan,
                                                     const std::vector<std::string>& columns) const {
@@ -90,8 +110,7 @@ class Examination {
       const auto written = std::find_if(target.columns.begin(), target.columns.end(),
                                         [&](const MapColumn& each) { return each.target == name; });
       if (column == plan.columns.end() || written == target.columns.end()) return std::nullopt;
-      for (const char* made : {"surrogate", "unique_value"})
-        if (written->expression.text.find(made) != std::string::npos) return std::nullopt;
+      if (is_made_in_the_run(*written)) return std::nullopt;
       places.push_back(static_cast<std::size_t>(column - plan.columns.begin()));
     }
     return places;
@@ -133,7 +152,11 @@ class Examination {
   }
 
   Output output_of(const MapTarget& target, const TablePlan& plan, const Relation& relation) {
-    Output output{&plan, {}, {}, std::vector<const std::set<std::string>*>(plan.columns.size())};
+    Output output{&plan,
+                  {},
+                  {},
+                  row_probe(target, plan, relation),
+                  std::vector<const std::set<std::string>*>(plan.columns.size())};
     const std::string table = shown_name(plan);
     const TableRules& rules = rules_.at(table);
     for (std::size_t i = 0; i < plan.columns.size(); ++i)
@@ -170,12 +193,16 @@ class Examination {
         if (outputs[i] && rows[i]) look_at(*outputs[i], mapped.relation(i), *rows[i], key);
     });
     for (const auto& output : outputs)
-      for (std::size_t i = 0; output && i < output->probes.size(); ++i) finish(*output->probes[i]);
+      if (output) finish(*output);
   }
 
-  void finish(UniqueProbe& probe) {
-    probe.finish();
-    if (auto left = probe.not_all_asked()) findings_.push_back(std::move(*left));
+  void finish(const Output& output) {
+    for (const auto& probe : output.probes) {
+      probe->finish();
+      if (auto left = probe->not_all_asked()) findings_.push_back(std::move(*left));
+    }
+    output.rows->finish();
+    for (auto& finding : output.rows->findings()) findings_.push_back(std::move(finding));
   }
 
   void look_at(const Output& output, const Relation& relation, const Row& row, const std::string& key) {
@@ -196,6 +223,7 @@ class Examination {
     const std::string name = plan.source_table() + " " + key;
     for (const Check& check : output.checks) keep(check, texts, name);
     for (const auto& probe : output.probes) probe->add(row, name);
+    output.rows->add(row, name);
   }
 
   void keep(const Check& check, const std::vector<std::optional<std::string>>& texts,
@@ -274,6 +302,7 @@ class Examination {
   const Settings& settings_;
   const PlannedPipeline& planned_;
   MappingOptions options_;
+  postgres::Connection trial_;               // for rows that are tried, and taken back
   std::map<std::string, TableRules> rules_;  // by the target's table
   std::vector<ValueSet> sets_;
   std::set<std::int64_t> not_known_;

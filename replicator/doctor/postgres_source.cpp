@@ -219,13 +219,12 @@ class Judge {
     std::size_t sequences = 0;
     for (const auto& table : facts_.tables) sequences += table.sequences.size();
     if (sequences)
-      find(
-          Level::note, "sequences-not-streamed",
-          fmt::format(
-              "{} are not in the change stream; they are set on the target after the load and at the cutover",
-              sequences == 1 ? "the value of one sequence"
-                             : fmt::format("the values of {} sequences", sequences)),
-          "");
+      find(Level::note, "sequences-not-streamed",
+           fmt::format(
+               "{} not in the change stream; they are set on the target after the load and at the cutover",
+               sequences == 1 ? "the values of one sequence are"
+                              : fmt::format("the values of {} sequences are", sequences)),
+           "");
   }
 
   const PostgresSourceFacts& facts_;

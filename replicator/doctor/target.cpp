@@ -11,6 +11,7 @@
 #include "replicator/pipeline/daemon.hpp"
 #include "replicator/pipeline/mapping_setup.hpp"
 #include "replicator/pipeline/realtime.hpp"
+#include "replicator/pipeline/rounded_columns.hpp"
 #include "replicator/pipeline/target_scripts.hpp"
 #include "replicator/server_access.hpp"
 
@@ -69,6 +70,7 @@ void check_tables(postgres::Connection& target, const Settings& settings,
     require_scripts(settings.target);
     const auto planned = measured ? *measured : plan_from_catalogue(settings);
     for (auto& finding : fit_findings(target, planned, settings)) findings.push_back(std::move(finding));
+    for (auto& finding : find_rounded(target, settings, planned)) findings.push_back(std::move(finding));
     for (auto& finding : condition_findings(target, maps_of(settings)))
       findings.push_back(std::move(finding));
     for (auto& finding : find_what_acts(target, planned.plans, may_set_replica_mode(target)))

@@ -10,11 +10,13 @@
 
 #include "db/error.hpp"
 #include "replicator/doctor/doctor.hpp"
+#include "replicator/doctor/row_probe.hpp"
 #include "replicator/doctor/server_orphans.hpp"
 #include "replicator/doctor/target_rules.hpp"
 #include "replicator/doctor/unique_probe.hpp"
 #include "replicator/pipeline/found_rows.hpp"
 #include "replicator/pipeline/mapping_setup.hpp"
+#include "replicator/pipeline/rules_of_tables.hpp"
 #include "replicator/pipeline/source_orphans.hpp"
 #include "replicator/pipeline/source_scan.hpp"
 #include "replicator/server_access.hpp"
@@ -57,8 +59,10 @@ bool is_kept_by(const SourceTable& table, const TablePlan& plan, const UniqueRul
 
 class Examination {
  public:
-  Examination(postgres::Connection* target, const Settings& settings, const PlannedPipeline& planned)
+  Examination(postgres::Connection* target, postgres::Connection* trial, const Settings& settings,
+              const PlannedPipeline& planned)
       : target_(target),
+        trial_(trial),
         settings_(settings),
         planned_(planned),
         printed_(settings.source.end.kind == Endpoint::Kind::postgres) {}
@@ -66,9 +70,12 @@ class Examination {
   void run(std::vector<Finding>& counted) {
     for (std::size_t i = 0; i < planned_.plans.size(); ++i) {
       const TablePlan& plan = planned_.plans[i];
-      if (plan.from.empty() && (target_ || has_misfits(counted, plan.source))) scan(planned_.tables[i], plan);
+      if (!plan.from.empty()) continue;
+      if (target_ || has_misfits(counted, plan.source) || !checks_of(plan).empty())
+        scan(planned_.tables[i], plan);
     }
     add_misfits(counted);
+    for (auto& finding : broken_) counted.push_back(std::move(finding));
     add_repeated(counted);
     add_orphans(counted);
   }
@@ -79,6 +86,13 @@ class Examination {
     return std::any_of(counted.begin(), counted.end(), [&](const Finding& each) {
       return each.table == table && each.code.starts_with("misfit-");
     });
+  }
+
+  std::vector<Check> checks_of(const TablePlan& plan) const {
+    if (!trial_) return {};
+    std::vector<Check> checks = settings_.checks;
+    std::erase_if(checks, [&](const Check& check) { return !is_about(check, plan); });
+    return checks;
   }
 
   // One index that the source does not stand for.
@@ -121,7 +135,10 @@ class Examination {
     const Relation relation = relation_of(table, printed_);
     const RowMapper mapper(plan, relation);
     const auto probes = probes_of(table, plan, relation);
-    if (printed_ && probes.empty()) return;  // its values are of the same types
+    auto checks = checks_of(plan);
+    if (printed_ && probes.empty() && checks.empty()) return;  // its values are of the same types
+    const auto tried =
+        checks.empty() ? nullptr : std::make_unique<RowProbe>(*trial_, plan, relation, std::move(checks));
     std::string line;
     Reject why;
     each_source_row(settings_, relation, all_rows, [&](const Row& row) {
@@ -129,7 +146,12 @@ class Examination {
       if (!mapper.append_copy_line(row, line, why))
         return misfits_[{table.name, why.column, why.reason}].add(why.source_key);
       for (const auto& probe : probes) probe->add(row, mapper.source_key(row));
+      if (tried) tried->add(row, mapper.source_key(row));
     });
+    if (tried) {
+      tried->finish();
+      for (auto& finding : tried->findings()) broken_.push_back(std::move(finding));
+    }
     for (const auto& probe : probes) {
       probe->finish();
       if (auto left = probe->not_all_asked()) not_asked_.push_back(std::move(*left));
@@ -194,6 +216,7 @@ class Examination {
   }
 
   postgres::Connection* target_;
+  postgres::Connection* trial_;  // in a transaction that nobody commits
   const Settings& settings_;
   const PlannedPipeline& planned_;
   bool printed_;  // the source is a server
@@ -201,15 +224,16 @@ class Examination {
       misfits_;  // by table, column, reason
   std::vector<Watched> watched_;
   std::vector<Reference> references_;
-  std::vector<Finding> not_asked_;
+  std::vector<Finding> not_asked_, broken_;
   SeenValues seen_;
 };
 
 }  // namespace
 
-void examine_unmapped_rows(postgres::Connection* target, const Settings& settings,
-                           const PlannedPipeline& planned, std::vector<Finding>& counted) {
-  Examination(target, settings, planned).run(counted);
+void examine_unmapped_rows(postgres::Connection* target, postgres::Connection* trial,
+                           const Settings& settings, const PlannedPipeline& planned,
+                           std::vector<Finding>& counted) {
+  Examination(target, trial, settings, planned).run(counted);
 }
 
 namespace {
@@ -227,17 +251,26 @@ std::unique_ptr<postgres::Connection> target_with_tables(const Settings& setting
   }
 }
 
+std::unique_ptr<postgres::Connection> trial_for_checks(const Settings& settings) {
+  if (settings.checks.empty()) return nullptr;
+  auto trial = std::make_unique<postgres::Connection>(connect_options(settings, "tidegate doctor"));
+  trial->run("BEGIN");
+  return trial;
+}
+
 }  // namespace
 
 void examine_rows(const Settings& settings, std::optional<PlannedPipeline> planned, bool target_is_sound,
                   std::vector<Finding>& findings) {
   const bool printed = settings.source.end.kind == Endpoint::Kind::postgres;
   const bool existing = settings.target.schema == TargetSchema::existing || settings.adopt;
-  if (printed && target_is_sound && existing) planned = plan_from_catalogue(settings);
+  if (printed && target_is_sound && (existing || !settings.checks.empty()))
+    planned = plan_from_catalogue(settings);
   if (!planned) return;
   const auto target = target_is_sound ? target_with_tables(settings, *planned) : nullptr;
+  const auto trial = target_is_sound ? trial_for_checks(settings) : nullptr;
   try {
-    examine_unmapped_rows(target.get(), settings, *planned, findings);
+    examine_unmapped_rows(target.get(), trial.get(), settings, *planned, findings);
   } catch (const Refused& refused) {
     if (refused.code() != "wal-needed") throw;  // the plan has told so
   }

@@ -24,6 +24,7 @@
 #include "replicator/pipeline/mapping_samples.hpp"
 #include "replicator/pipeline/mapping_setup.hpp"
 #include "replicator/pipeline/postgres_worker.hpp"
+#include "replicator/pipeline/rounded_columns.hpp"
 #include "replicator/pipeline/target_scripts.hpp"
 #include "replicator/registry.hpp"
 #include "replicator/server_access.hpp"
@@ -143,6 +144,7 @@ void look_before_the_first_run(const Settings& settings, const std::string& inca
   refuse_other_state_directory(target, settings, incarnation);
   require_fit(target, planned.plans, tables_options(settings));
   refuse_uncastable(target, settings, planned);
+  refuse_blocking(find_rounded(target, settings, planned));
   refuse_blocking(condition_findings(target, maps_of(settings)));
   refuse_blocking(realtime_findings(target, planned, settings));
 }

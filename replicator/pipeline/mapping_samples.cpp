@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "apply/encode.hpp"
+#include "apply/mapping/expression_check.hpp"
 #include "apply/postgres/row_errors.hpp"
 #include "db/error.hpp"
 #include "replicator/pipeline/mapping_setup.hpp"
@@ -36,8 +37,15 @@ const TablePlan* plan_named(const std::vector<TablePlan>& plans, const std::stri
   return found == plans.end() ? nullptr : &*found;
 }
 
+// As the source's server names it.
+std::string passed_type(const std::string& expression, const SourceTable& table, const Relation& relation) {
+  const auto name = passed_column(expression, relation.columns);
+  const SourceColumn* column = name ? table.column(*name) : nullptr;
+  return column ? column->declared_type : "";
+}
+
 MapSample sample_of(MappedTable& mapped, std::size_t i, const TablePlan& plan) {
-  MapSample sample{plan, condition_of(mapped.output(i)), {}, mapped.relation(i), {}};
+  MapSample sample{plan, condition_of(mapped.output(i)), {}, mapped.relation(i), {}, {}};
   for (const auto& column : mapped.output(i).target->columns)
     sample.expressions.push_back(column.expression.text);
   return sample;
@@ -83,10 +91,12 @@ void judge(postgres::Connection& target, const MapSample& sample, std::size_t pl
 
 }  // namespace
 
-std::vector<MapSample> sample_maps(const Settings& settings, const PlannedPipeline& planned, int rows) {
+std::vector<MapSample> sample_maps(const Settings& settings, const PlannedPipeline& planned, int rows,
+                                   bool shows_types) {
   std::vector<MapSample> samples;
   const auto maps = maps_of(settings);
-  const auto options = mapping_options(settings, nullptr);
+  auto options = mapping_options(settings, nullptr);
+  options.shows_types = shows_types;
   std::vector<std::string> done;
   for (const SourceTable& table : planned.tables) {
     const bool is_new = std::find(done.begin(), done.end(), table.name) == done.end();
@@ -100,6 +110,8 @@ std::vector<MapSample> sample_maps(const Settings& settings, const PlannedPipeli
       if (!plan) continue;
       samples.push_back(sample_of(mapped, i, *plan));
       samples.back().rows = std::move(made[i]);
+      for (const auto& expression : samples.back().expressions)
+        samples.back().types.push_back(options.printed ? passed_type(expression, table, relation) : "");
     }
   }
   return samples;

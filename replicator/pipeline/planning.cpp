@@ -5,6 +5,7 @@
 #include "replicator/failure.hpp"
 #include "replicator/pipeline/mapping_setup.hpp"
 #include "replicator/pipeline/realtime.hpp"
+#include "replicator/pipeline/rules_of_tables.hpp"
 #include "replicator/pipeline/source_orphans.hpp"
 
 namespace tidegate {
@@ -52,6 +53,7 @@ PlannedPipeline plan_pipeline(const std::vector<FilledTable>& tables, const Sett
   planned.ddl = make_ddl(planned.tables, planned.plans, options);
   planned.findings.insert(planned.findings.end(), planned.ddl.findings.begin(), planned.ddl.findings.end());
   plan_maps(planned, mapped, settings);
+  for (auto& finding : idle_rules(settings, planned.plans)) planned.findings.push_back(std::move(finding));
   return planned;
 }
 

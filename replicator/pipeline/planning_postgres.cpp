@@ -9,6 +9,7 @@
 #include "replicator/doctor/postgres_source.hpp"
 #include "replicator/pipeline/mapping_setup.hpp"
 #include "replicator/pipeline/planning.hpp"
+#include "replicator/pipeline/rules_of_tables.hpp"
 #include "replicator/server_access.hpp"
 
 namespace tidegate {
@@ -93,6 +94,7 @@ PlannedPipeline plan_postgres(const Settings& settings) {
   planned.findings.insert(planned.findings.end(), planned.ddl.findings.begin(), planned.ddl.findings.end());
   for (const auto& plan : planned.plans) find_empty(plan, planned.findings);
   plan_maps(planned, mapped, settings);
+  for (auto& finding : idle_rules(settings, planned.plans)) planned.findings.push_back(std::move(finding));
   return planned;
 }
 

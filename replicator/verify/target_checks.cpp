@@ -8,6 +8,7 @@
 
 #include "db/error.hpp"
 #include "replicator/config/units.hpp"
+#include "replicator/pipeline/rules_of_tables.hpp"
 
 namespace tidegate::verify {
 namespace {
@@ -147,7 +148,8 @@ void check_objects(postgres::Connection& target, const std::string& pipeline, co
 // The text is the operator's own SQL.
 void check_rule(postgres::Connection& target, const Check& check, const Plans& plans,
                 std::vector<Remark>& remarks) {
-  auto plan = plans.find(check.table);
+  const auto plan = std::find_if(plans.begin(), plans.end(),
+                                 [&](const auto& each) { return is_about(check, each.second); });
   if (plan == plans.end()) return;
   target.run("SAVEPOINT tidegate_rule");
   try {

@@ -3,6 +3,7 @@
 what they are about: test_newcomer, test_existing, test_credentials, postgres_source_test."""
 import json
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -23,7 +24,8 @@ from support.tidegate import Tidegate, built      # noqa: E402
 
 NEW = {"target-encoding", "clock-differs", "behind-pooler", "tls-not-verified", "no-backup-tool", "no-way-back-yet", "target-trigger-fires",
        "target-row-security", "time-zone", "max-hold-too-long", "hooks-missing", "hook-not-executable", "orphans", "target-unique-clash",
-       "target-unique-not-asked", "table-too-big-for-hold", "misfit-not-a-number", "misfit-not-a-time"}
+       "target-unique-not-asked", "table-too-big-for-hold", "misfit-not-a-number", "misfit-not-a-time", "check-broken", "check-not-understood",
+       "check-without-table", "rule-without-table", "target-refuses-rows", "target-rows-not-tried"}
 PGBOUNCER = "/usr/sbin/pgbouncer"
 
 
@@ -161,6 +163,88 @@ class Doctor(OneServer):
         self.target.execute(rows + "; CREATE UNIQUE INDEX by_email ON public.member (lower(email))")
         clash, = self.found_of_server(source, '[target]\nschema = "existing"\n', "target-unique-clash")
         self.assertIn('by_email takes rows of table public.member for the same: 1 value comes more than once (the first: ["1"], ["2"])', clash)
+
+    def test_the_checks_of_the_file(self):
+        """Before the tables are there, and in those that others made."""
+        self.write("INSERT INTO person VALUES (1, 'Ann'), (2, 'Benjamin'), (3, NULL)")
+        config = """
+            [[check]]
+            table = "person"
+            must = "length(name) < 5"
+            [[check]]
+            table = "persons"
+            must = "true"
+            [[check]]
+            table = "public.person"
+            must = "nam <> ''"
+            [[rule]]
+            table = "persons"
+            column = "name"
+            on = "empty"
+            do = "null"
+            """
+        for made in (False, True):
+            with self.subTest(made):
+                found = self.found(config=config + ('[target]\nschema = "existing"\n' if made else ""))
+                self.assertEqual(set(found), {"check-broken", "check-without-table", "check-not-understood", "rule-without-table"})
+                self.assertEqual(found["check-broken"]["message"], "the [[check]] of table person is broken by 1 row (the first: [2]): length(name) < 5")
+                self.assertNotIn("Benjamin", json.dumps(found))
+            self.target.execute("CREATE TABLE IF NOT EXISTS public.person (id bigint PRIMARY KEY, name text)")
+
+    MAPPED = """
+        [target]
+        schema = "existing"
+        [[map]]
+        from = "pet"
+        [[map.to]]
+        table = "public.pets"
+        columns = { id = "id", code = "code", weight = "weight", name = "name", tags = "tags", price = "price" }
+        [[check]]
+        table = "public.pets"
+        must = "cardinality(tags) < 3"
+        """
+    PETS = """CREATE DOMAIN public.short AS text CHECK (length(VALUE) < 6);
+        CREATE TABLE public.pets (id bigint PRIMARY KEY, code uuid, weight smallint CHECK (weight > 0), name public.short, tags text[], price numeric(6,2))"""
+
+    def pets_refused(self, rows, key):
+        return {f"{what} of public.pets refuses 1 row (the first: {key.format(number)})" for what, number in rows.items()}
+
+    def test_what_only_the_server_can_say_of_mapped_rows(self):
+        """Texts that are no uuid, numbers out of range, arrays, domains, CHECKs: of a file and of a server."""
+        source, rows = self.server_source(), """(1, '7d444840-9dc0-11d1-b245-5ffdce74fad2', 1, 'Rex', '{a}', 1.5), (2, 'none', 1, 'Rex', '{a,b,c}', 1),
+            (3, NULL, 70000, 'Rex', NULL, 1), (4, NULL, -1, 'Rex', NULL, 1), (5, NULL, 1, 'Rexford', NULL, 1), (6, NULL, 1, 'Rex', '{', 1),
+            (7, NULL, 1, 'Rex', '{a,b,c}', 1)"""
+        self.target.execute(self.PETS)
+        source.execute("CREATE TABLE public.pet (id bigint PRIMARY KEY, code text, weight integer, name text, tags text, price numeric(8,2)); "
+                       f"INSERT INTO public.pet VALUES {rows}")
+        self.write(f"CREATE TABLE pet (id INTEGER PRIMARY KEY, code TEXT, weight INTEGER, name TEXT, tags TEXT, price NUMERIC); INSERT INTO pet VALUES {rows}")
+        by_server = {"column code, which is uuid,": 2, "constraint pets_weight_check": 4, "constraint short_check": 5, "column tags, which is text[],": 6}
+        config = '[tables]\nexclude = ["person"]\n' + self.MAPPED
+        of_file = [(one["code"], one["message"]) for one in self.all_found(config=config)]
+        self.assertEqual({message for code, message in of_file if code == "target-refuses-rows"}, self.pets_refused(by_server, "pet [{}]"))
+        self.assertIn(("map-misfit", "column weight of public.pets does not fit (out_of_range) in 1 row (the first: pet [3])"), of_file)
+        of_server = self.found_of_server(source, self.MAPPED, "target-refuses-rows")
+        self.assertEqual(set(of_server), self.pets_refused({**by_server, "column weight, which is smallint,": 3}, 'public.pet ["{}"]'))
+        for broken in (self.found_of_server(source, self.MAPPED, "check-broken"), [message for code, message in of_file if code == "check-broken"]):
+            self.assertEqual(len(broken), 1)
+            self.assertRegex(broken[0], r"is broken by 1 row \(the first: .*7")
+        self.assertNotIn("Rexford", json.dumps([of_file, of_server]))
+
+    def test_what_a_server_would_round_in_silence_is_refused(self):
+        source = self.server_source()
+        source.execute("CREATE TABLE public.pet (id bigint PRIMARY KEY, code uuid, weight smallint, name text, tags text[], price numeric(8,4))")
+        self.target.execute(self.PETS)
+        says = "column price of the target's public.pets is numeric(6,2), which rounds numbers; price of the source is numeric(8,4)"
+        message, = self.found_of_server(source, self.MAPPED, "column-alters-values")
+        self.assertRegex(message, rf"tidegate.toml:\d+:\d+: {re.escape(says)}")
+        self.assertEqual(self.found_of_server(source, self.MAPPED.replace('price = "price"', 'price = "round(price, 2)"'), "column-alters-values"), [])
+        tide = Tidegate(source.url, self.target.url, flags=())
+        self.addCleanup(tide.__exit__)
+        (tide.base / "tidegate.toml").write_text(self.MAPPED)
+        done = tide.verb("run", "--yes")
+        self.assertEqual(done.code, 2, done)
+        self.assertIn(says, done.err)
+        self.assertEqual(self.target.execute("SELECT to_regnamespace('tidegate')"), [(None,)])
 
     def test_the_first_ten_keys(self):
         self.write("CREATE TABLE day (id INTEGER PRIMARY KEY, at DATE); INSERT INTO day SELECT id, 'x' FROM (" +

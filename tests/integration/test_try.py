@@ -84,6 +84,7 @@ class Try(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         done = self.configured('[source]\nurl = "app.db"\nspeed = 3\n')
         self.assertIn("cannot be used", done.stderr)
+        self.assertIn("names no source", self.configured("[pipeline]\nname = \"pupils\"\n").stderr)
         self.migration("CREATE TABLE public.pupil (id nonsense)")
         done = self.configured('[source]\nurl = "app.db"\n')
         self.assertIn('20260101000000_tables.sql: type "nonsense" does not exist', done.stderr)

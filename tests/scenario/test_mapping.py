@@ -19,7 +19,7 @@ from support.tidegate import BIN, built              # noqa: E402
 
 ROOT = uuid.UUID("3f0f2f1e-6a0b-4c8e-9a57-0d6c1b8a4e52")   # of all pipelines; apply/mapping/uuid.cpp
 PIPELINE = "codopia"
-REFUSED = 2
+REFUSED, DIFFERENT = 2, 3
 
 MIGRATIONS = """
 CREATE TYPE public.tier AS ENUM ('magic_workshop', 'innovation_lab', 'professional_studio');
@@ -277,11 +277,27 @@ class Mapping(unittest.TestCase):
                      r"no map reads .*password_hash.* of table user: .*not carried over  \[map-column-not-read\]",
                      r"no map fills note of \"?public\"?\.\"?profiles\"?: it keeps its default  \[map-column-not-filled\]"):
             self.assertRegex(done.out, line)
+        told = json.loads(pipeline.verb("plan", "--json", "--source", self.stage.app.path).out)["mapping"]
+        young, = (one for one in told if one["target"] == "public.young")
+        self.assertEqual((young["source"], young["where"]), ("child_profile", "age < 8"))
+        self.assertLessEqual({"column": "origin", "expression": "'legacy'"}.items(), young["columns"][2].items())
         with contextlib.closing(sqlite3.connect(self.stage.app.path, timeout=30)) as file:
             for mail, name in file.execute("SELECT u.email, c.name FROM user u, child_profile c WHERE u.id < 4 AND c.id < 4"):
                 self.assertNotIn(mail, done.out)
                 self.assertNotIn(name, done.out)
         self.assertEqual(query(pipeline.target_url, "SELECT to_regnamespace('tidegate')"), [(None,)])
+
+    def test_the_checks_of_mapped_tables(self):
+        rules = [f'[[check]]\ntable = "{table}"\nmust = "{must}"\n' for table, must in
+                 (("public.young", "legacy_id < 0"), ("children", "age >= 0"), ("child_profile", "age >= 0"))]
+        pipeline = self.pipeline(CONFIG + "".join(rules) + '[[rule]]\ntable = "user"\ncolumn = "email"\non = "empty"\ndo = "null"\n')
+        planned = pipeline.verb("plan", "--source", self.stage.app.path)
+        self.assertRegex(planned.out, r"the \[\[check\]\] of table child_profile is asked of no row.*\[check-without-table\]")
+        self.assertRegex(planned.out, r"column email of table user is applied to no value: a \[\[map\]\] takes the table  \[rule-without-table\]")
+        pipeline.start().wait_phase("streaming", timeout=WAIT)
+        done = pipeline.verb("verify", "--json", timeout=WAIT)
+        self.assertEqual(done.code, DIFFERENT, done)
+        self.assertEqual([(one["code"], one["table"]) for one in json.loads(done.out)["remarks"]], [("verify-rule-broken", "public.young")])
 
     def test_another_mapping_needs_a_new_beginning(self):
         pipeline = self.pipeline()

@@ -98,6 +98,7 @@ columns = { id = "surrogate('user', 'teacher', teacher_id)", phone = "phone" }
 """
 LIVE = 'where = "deleted_at is null"'
 CONFIG += PEOPLE.format(kind="teacher", where=LIVE) + PEOPLE.format(kind="parent", where=LIVE) + PEOPLE.format(kind="student", where="") + MORE
+REFUSED = 2
 TABLES = ["schools", "users", "user_roles", "teachers", "students", "student_parents"]
 
 
@@ -305,8 +306,21 @@ class Schools(unittest.TestCase):
     def content(self, target):
         return {table: sorted(map(repr, target.execute(f"SELECT * FROM public.{table}"))) for table in TABLES}
 
+    def test_plan_says_of_what_type_values_are(self):
+        said = self.tide.verb("plan").out
+        for line in (r"active = active   \[boolean, boolean, boolean\]", r"born = born   \[date, date, date\]", r"words = length\(name\)   \[integer, integer, integer\]",
+                     r"integers as INTEGER, floats as REAL, booleans as 0 or 1, bytea as BLOB,"):
+            self.assertRegex(said, line)
+
     def test_a_second_run_with_the_memory_gives_the_same_rows(self):
-        self.tide.start()
+        load = Load(self.source, SEED)
+        try:
+            for failpoint in ("keys-after-flush", "chunk-after-commit:2", "apply-before-commit:2"):
+                self.tide.start(failpoint=failpoint)
+                self.assertEqual(self.tide.wait(timeout=WAIT), -9, failpoint)
+            self.tide.start().wait_phase("streaming", timeout=WAIT)
+        finally:
+            load.stop()
         self.judge()
         self.tide.stop()
         first = self.content(self.target)
@@ -320,8 +334,12 @@ class Schools(unittest.TestCase):
         with connection, connection.cursor() as cursor:
             drop_slot(cursor, "tidegate_schools")
         connection.close()
-        self.target.execute("DELETE FROM tidegate.pipelines; SET session_replication_role = replica; TRUNCATE " + ", ".join(f"public.{table}" for table in TABLES))
         self.tide = self.pipeline(self.target)
+        self.tide.start()
+        self.assertEqual(self.tide.wait(timeout=WAIT), REFUSED)
+        self.assertIn("of another state directory", self.tide.log)
+        done = self.tide.verb("reset", "--target", "--confirm", "schools")
+        self.assertEqual(done.code, 0, done)
         self.tide.start()
         self.judge()
         self.assertEqual(self.content(self.target), first)

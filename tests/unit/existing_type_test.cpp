@@ -101,6 +101,10 @@ TEST(ExistingType, WhatComesLaterIsRefusedRowByRowAndNeverAltered) {
   EXPECT_EQ(written(TargetType::bigint, {"double precision"}, integer((std::int64_t{1} << 60) + 1)),
             "misfit");
   EXPECT_EQ(written(TargetType::boolean, {"integer"}, integer(1)), "1");
+  EXPECT_EQ(written(TargetType::bigint, {"smallint"}, integer(32767)), "32767");
+  EXPECT_EQ(written(TargetType::bigint, {"smallint"}, integer(32768)), "misfit");
+  EXPECT_EQ(written(TargetType::bigint, {"integer"}, integer(-2147483648)), "-2147483648");
+  EXPECT_EQ(written(TargetType::double_precision, {"integer"}, 2147483648.0), "misfit");
   EXPECT_EQ(written(TargetType::bytea, {"text"}, Blob{"x"}), "misfit");
   EXPECT_EQ(written(TargetType::text, {"integer"}, text("12")), "12");
   EXPECT_EQ(written(TargetType::text, {"integer"}, text("012")), "misfit");

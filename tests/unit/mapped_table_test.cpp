@@ -55,8 +55,9 @@ struct Rig {
     map.from = "user";
     if (condition) map.condition = PlacedText{*condition, "t.toml:3:9"};
     map.to = std::move(to);
-    table = std::make_unique<MappedTable>(outputs_of(maps, "user"), user_table(printed), users,
-                                          MappingOptions{printed, {}, {}}, 100);
+    table =
+        std::make_unique<MappedTable>(outputs_of(maps, "user"), user_table(printed), users,
+                                      MappingOptions{.printed = printed, .functions = {}, .memory = {}}, 100);
   }
   std::vector<std::string> map(const Change& change) {
     std::vector<std::string> said;

@@ -45,14 +45,15 @@ constexpr Explanation explanations[] = {
      "on another "
      "machine. Two would write the same rows.",
      "Use that one (--state DIR), or another [pipeline] name with tables of its own. If that directory is "
-     "lost, drop the "
-     "target's tables and its schema tidegate, and begin again."},
+     "lost: with a [[map]] `tidegate reset --target --confirm NAME`, which keeps the key memory for the new "
+     "one; without, drop the target's tables and its schema tidegate, and begin again."},
     {"target-not-in-history",
      "The position in the target is not in this state directory's journal: one of the two was restored or "
      "swapped.",
-     "Use the pair that belongs together; or drop the target's tables and its schema tidegate, and begin "
-     "again with a new "
-     "--state directory."},
+     "Use the pair that belongs together. Or begin again with a new --state directory: with a [[map]] after "
+     "`tidegate reset --target --confirm NAME`, which keeps the key memory; without, after the target's "
+     "tables "
+     "and its schema tidegate were dropped."},
     {"target-swapped", "This state directory has filled a target before, and this one holds nothing of it.",
      "Use the right target, or a new --state directory to fill this one."},
     {"source-file", "doctor says where the source lies and how it keeps its journal.", "Nothing."},
@@ -129,6 +130,28 @@ constexpr Explanation explanations[] = {
      "that "
      "the source tells apart. The first to come is written, the others go to the quarantine.",
      "Decide in the source which row is right, or change the index with a migration."},
+    {"target-refuses-rows",
+     "Doctor tries the rows in a temporary table like the target's, which goes again. Its column's type, its "
+     "domain or its CHECK refuses these, so a run will hold them in the quarantine.",
+     "Mend the values in the source, or change what the mapping makes of them."},
+    {"target-rows-not-tried",
+     "Doctor tries rows in a temporary table like the target's. The target refused so many for what they "
+     "hold "
+     "that not all others were tried; or it made no such table (no right to make one, or a type that is not "
+     "there yet).",
+     "Mend the rows that it refuses, or let the role make temporary tables, and run `tidegate doctor` again; "
+     "a "
+     "run names each row in the quarantine."},
+    {"check-broken",
+     "A [[check]] of the file does not hold for these rows as the target would get them. A run copies them "
+     "all "
+     "the same; `verify` counts them, and a cutover that asks for a clean verify does not begin.",
+     "Mend the rows in the source, or the check."},
+    {"check-not-understood",
+     "The target's server does not understand `must` of a [[check]]: it is SQL over the columns of the "
+     "target's "
+     "table.",
+     "Correct it."},
     {"target-unique-not-asked",
      "Doctor asks the target's server what a unique index makes of each row. It refused so many for what "
      "they "

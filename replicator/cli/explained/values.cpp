@@ -74,6 +74,14 @@ constexpr Explanation explanations[] = {
      "Correct `from`, or include the table ([tables] include)."},
     {"map-column-not-read", "No [[map]] reads this column of a mapped table, so its values stay behind.",
      "Map it, or ignore this."},
+    {"check-without-table",
+     "A [[check]] names a table that nothing fills, so it says nothing of any row. With a [[map]] it is the "
+     "target's table that counts.",
+     "Name the table as the target has it (\"public.children\")."},
+    {"rule-without-table",
+     "A [[rule]] names a table that is not copied as it is, so no value meets it. What a [[map]] takes is "
+     "mended in its expressions.",
+     "Correct the name, or say it in the expression."},
     {"map-column-not-filled",
      "No [[map]] fills this column of a mapped target table, so each row gets its default.",
      "Fill it, or ignore this."},
