@@ -212,7 +212,7 @@ void Cutover::carry_out(Run run, const Order& order, std::stop_token stop) {
 
 // False where the daemon ends first.
 bool Cutover::make_move(Run& run, const Move& move, Executor& executor, std::stop_token stop) {
-  if (move.let_go) executor.let_go(run);
+  if (move.let_go) executor.let_go(run, move.pause && !abort_);
   if (move.pause) {
     auto time = first_pause * (1 << std::min<std::uint64_t>(run.attempt - 1, 5));
     if (run.step == Step::open || run.step == Step::intent) {

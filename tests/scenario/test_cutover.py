@@ -133,7 +133,10 @@ class Rehearsal(Cutovers):
         print("rehearsals: writers held for", " ".join(f"{ms:.0f}" for ms in holds), "ms; requests", summary["latency_ms"], flush=True)
 
     def test_a_writer_that_holds_the_lock_makes_it_give_up(self):
-        pipeline = self.streaming()
+        seen = pathlib.Path(stage.app.dir) / "seen"
+        self.addCleanup(seen.unlink)
+        hook = f"#!/bin/sh\necho $TIDEGATE_EVENT $TIDEGATE_AGAIN >> {seen}\n"
+        pipeline = self.streaming(hooks={name: hook for name in ("before-fence", "on-abort")})
         other = sqlite3.connect(stage.app.path, isolation_level=None)
         self.addCleanup(other.close)
         other.execute("BEGIN IMMEDIATE")
@@ -141,6 +144,7 @@ class Rehearsal(Cutovers):
         other.execute("ROLLBACK")
         self.assertEqual((ended["outcome"], ended["attempt"]), ("aborted", 2))
         self.assertIn("write lock", ended["reason"])
+        self.assertEqual(seen.read_text().splitlines(), ["before-fence no", "on-abort yes", "before-fence no", "on-abort no"])
         self.assertEqual(cutover(pipeline, "--rehearse", "--no-way-back")["outcome"], "rehearsed")
 
     def test_hooks_are_told_that_it_was_let_go(self):
