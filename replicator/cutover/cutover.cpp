@@ -202,6 +202,7 @@ void Cutover::carry_out(Run run, const Order& order, std::stop_token stop) {
     const bool ends = stop.stop_requested() || parts_.coordination.stop_token().stop_requested();
     if (ends && is_past_return(run.step) && outcome != Outcome::done) return;  // the next start goes on
     if (abort_ && run.reason.empty()) run.reason = "aborted by an operator";
+    if (ends && !is_past_return(run.step)) run.reason = "the daemon was told to end";
     const Situation situation{abort_ || ends || Clock::now() > until};
     if (!make_move(run, after(run, outcome, situation), executor, stop)) return;
   }

@@ -127,15 +127,31 @@ class Passages(Scenario):
         command = subprocess.Popen(words, env=pipeline.env(), cwd=pipeline.base, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
             wait_until(lambda: process_state(pipeline.process.pid) == "T", "the daemon is stopped", WAIT)
-            self.leave(end, kind)
-            os.kill(pipeline.process.pid, signal.SIGCONT)
+            if kind == "ended":
+                return self.outcome_of_an_end(pipeline, verb, command)
+            if end != "tidegate":   # which is away by being stopped
+                self.leave(end, kind)
+                os.kill(pipeline.process.pid, signal.SIGCONT)
             time.sleep(OUTAGE)
-            self.come_back(end, kind)
+            if end != "tidegate":
+                self.come_back(end, kind)
+            os.kill(pipeline.process.pid, signal.SIGCONT)
             out, errors = command.communicate(timeout=120)
         finally:
             command.kill()
         self.assertTrue(out, errors + pipeline.log[-2000:])
         return json.loads(out)["outcome"]
+
+    def outcome_of_an_end(self, pipeline, verb, command):
+        """SIGTERM, and another start: what was given up stays so, what was past its return is carried to its end."""
+        for sign in (signal.SIGTERM, signal.SIGCONT):
+            os.kill(pipeline.process.pid, sign)
+        self.assertEqual(pipeline.wait(), 0, pipeline.log[-2000:])
+        out, _ = command.communicate(timeout=60)
+        if out and (ended := json.loads(out))["outcome"] == "aborted":
+            self.assertEqual(ended["reason"], "the daemon was told to end")
+        pipeline.start().wait_phase("streaming", "reversed", timeout=WAIT)
+        return "done" if pipeline.status()["live"] == {"cutover": "target", "rollback": "source"}[verb] else "aborted"
 
     def ready(self, pipeline, verb):
         if verb == "rollback":

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""A Postgres database's own server, or the target's, is killed or stopped at each journalled step of a cutover and of a rollback, while an
-application writes: afterwards one side takes writes, each acknowledged row is in it once, and one command goes on. The short form takes some of
+"""A Postgres database's own server, or the target's, is killed or stopped, or tidegate is stopped or ended, at each journalled step of a cutover and of a
+rollback, while an application writes: afterwards one side takes writes, each acknowledged row is in it once, and one command goes on. The short form takes some of
 the steps. TIDEGATE_SEED repeats a run."""
 import pathlib
 import random
@@ -18,7 +18,8 @@ setUpModule = open_servers
 
 
 def rounds(verb):
-    every = [(step, end, kind) for step in range(1, len(STEPS) + 1) for end in ("source", "target") for kind in ("killed", "stopped")]
+    ways = [(end, kind) for end in ("source", "target") for kind in ("killed", "stopped")] + [("tidegate", "stopped"), ("tidegate", "ended")]
+    every = [(step, *way) for step in range(1, len(STEPS) + 1) for way in ways]
     return every if LONG else random.Random(f"{SEED}:{verb}").sample(every, SHORT)
 
 
