@@ -52,15 +52,15 @@ TargetLiveSide settle_target(postgres::Connection& target, const std::string& pi
 
 namespace {
 
-// Who holds one of the tables in a mode that a hold waits for. A role sees since when another one's
-// transaction has been open only as a member of pg_read_all_stats. A prepared one has no session. The
-// server's own (autovacuum) have no role; they are soon over.
+// Who holds one of the tables, or a partition of one, in a mode that a hold waits for. A role sees since when
+// another one's transaction has been open only as a member of pg_read_all_stats. A prepared one has no
+// session. The server's own (autovacuum) have no role; they are soon over.
 constexpr const char* in_the_way = R"sql(
 SELECT DISTINCT l.virtualtransaction, coalesce('pid ' || l.pid, 'prepared transaction ' || p.gid, 'transaction ' || l.virtualtransaction)
     || coalesce(' (' || a.application_name || ')', ''),
   pg_catalog.floor(extract(epoch FROM pg_catalog.clock_timestamp() - coalesce(a.xact_start, p.prepared)))::bigint AS seconds,
   (pg_catalog.clock_timestamp() - coalesce(a.xact_start, p.prepared)) > $2::bigint * interval '1 millisecond'
-FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_class AS c ON c.oid = l.relation
+FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_class AS c ON c.oid = coalesce(pg_catalog.pg_partition_root(l.relation), l.relation)
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
   LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
   LEFT JOIN pg_catalog.pg_prepared_xacts AS p ON l.pid IS NULL AND l.virtualtransaction = '-1/' || p.transaction

@@ -8,6 +8,7 @@
 #include "replicator/cli/watch.hpp"
 #include "replicator/control/client.hpp"
 #include "replicator/control/status.hpp"
+#include "replicator/cutover/run_journal.hpp"
 #include "replicator/pipeline/daemon.hpp"
 #include "replicator/registry.hpp"
 #include "replicator/state_dir.hpp"
@@ -100,6 +101,26 @@ void print(const Invocation& invocation, const std::string& body) {
   std::fflush(stdout);
 }
 
+// After a kill nothing else says it. What a run that did not end has done is not inferred.
+void print_live_side(const std::filesystem::path& state_dir) {
+  if (!std::filesystem::exists(state_dir / "control.db")) return;
+  cutover::RunJournal journal((state_dir / "control.db").string());
+  if (const auto last = journal.last(); last && !is_end(last->step))
+    fmt::print("a {} was under way, at the step {}: the next start asks both databases which side is live\n",
+               name_of(last->mode), name_of(last->step));
+  else
+    fmt::print("the {} is live\n",
+               live_after(journal.settled()) == cutover::Side::target ? "target" : "source");
+  std::fflush(stdout);
+}
+
+void print_last(const Invocation& invocation, const std::filesystem::path& state_dir) {
+  if (const auto last = last_status(state_dir))
+    print(invocation, to_json(*last));
+  else if (!invocation.json)
+    print_live_side(state_dir);
+}
+
 }  // namespace
 
 int status(const Invocation& invocation) {
@@ -108,7 +129,7 @@ int status(const Invocation& invocation) {
     if (invocation.watch && !invocation.json) return watch_daemon(state_dir);
     print(invocation, ask(state_dir));
   } catch (const control::NotRunning&) {
-    if (const auto last = last_status(state_dir)) print(invocation, to_json(*last));
+    print_last(invocation, state_dir);
     throw;
   }
   return 0;

@@ -202,6 +202,7 @@ void Cutover::carry_out(Run run, const Order& order, std::stop_token stop) {
     const bool ends = stop.stop_requested() || parts_.coordination.stop_token().stop_requested();
     if (ends && is_past_return(run.step) && outcome != Outcome::done) return;  // the next start goes on
     if (abort_ && run.reason.empty()) run.reason = "aborted by an operator";
+    if (ends && !is_past_return(run.step)) run.reason = "the daemon was told to end";
     const Situation situation{abort_ || ends || Clock::now() > until};
     if (!make_move(run, after(run, outcome, situation), executor, stop)) return;
   }
@@ -212,7 +213,7 @@ void Cutover::carry_out(Run run, const Order& order, std::stop_token stop) {
 
 // False where the daemon ends first.
 bool Cutover::make_move(Run& run, const Move& move, Executor& executor, std::stop_token stop) {
-  if (move.let_go) executor.let_go(run);
+  if (move.let_go) executor.let_go(run, move.pause && !abort_);
   if (move.pause) {
     auto time = first_pause * (1 << std::min<std::uint64_t>(run.attempt - 1, 5));
     if (run.step == Step::open || run.step == Step::intent) {

@@ -136,7 +136,7 @@ Outcome Executor::guard(Run& run) {
 // The hold's processes are started here, so that no time of the hold goes into that.
 Outcome Executor::prepare(Run& run) {
   tell("on-status", run);
-  if (run.attempt == 1 && !hook("before-fence", run)) return Outcome::failed;
+  if (!hook("before-fence", run)) return Outcome::failed;
   if (!passage_->prepare(Clock::now() + prepare_time)) {
     run.reason = "the full compare before the hold did not end in time";
     return Outcome::no_time;
@@ -223,7 +223,7 @@ Outcome Executor::switch_over(Run& run) {
   return good ? Outcome::done : Outcome::failed;
 }
 
-void Executor::let_go(const Run& run) {
+void Executor::let_go(const Run& run, bool again) {
   try {
     if (hold_) hold_->release();
     note_hold();
@@ -232,7 +232,11 @@ void Executor::let_go(const Run& run) {
     failpoint("cutover-let-go");
     Run ended = run;
     if (ended.mode == Mode::rehearse && ended.reason.empty()) ended.reason = "rehearsed";
-    hook("on-abort", ended);
+    HookFacts told = facts(ended);
+    told.again = again;
+    std::string trouble;
+    parts_.hooks.run("on-abort", told, trouble);
+    note_trouble(ended, trouble);
   } catch (const std::exception& failure) {
     log_warn("cutover, letting go: {}", failure.what());
   }

@@ -22,8 +22,9 @@ class Executor {
 
   // Does run.step, which is in the journal already. Failures become outcomes; `run.reason` says why.
   Outcome perform(Run& run);
-  // Nothing waits any more, and what the hooks did beforehand is undone. Never throws.
-  void let_go(const Run& run);
+  // Nothing waits any more, and what the hooks did beforehand is undone; what the next attempt needs may
+  // stay. Never throws.
+  void let_go(const Run& run, bool again = false);
 
   // Hooks that are told how the run has ended. Never throws.
   void tell_end(const Run& run);

@@ -124,6 +124,7 @@ std::vector<std::string> Hooks::environment(const std::string& event, const Hook
   add("TARGET", facts.target);
   add("LAG_MS", fmt::format("{:.0f}", facts.lag_ms));
   add("HOLD_MS", fmt::format("{:.1f}", facts.hold_ms));
+  add("AGAIN", facts.again ? "yes" : "no");
   return variables;
 }
 

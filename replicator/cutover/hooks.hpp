@@ -18,6 +18,7 @@ namespace tidegate::cutover {
 struct HookFacts {
   std::string direction, run_id, step, owner, reason, source, target;
   double lag_ms = 0, hold_ms = 0;
+  bool again = false;  // another attempt follows
 };
 
 struct HookOutcome {

@@ -2,6 +2,7 @@
 
 #include "apply/mapping/back/condition_check.hpp"
 #include "apply/postgres/replica_mode.hpp"
+#include "apply/postgres/target_fence.hpp"
 #include "apply/postgres/target_fit.hpp"
 #include "db/error.hpp"
 #include "db/postgres.hpp"
@@ -57,9 +58,11 @@ void check_tables(postgres::Connection& target, const Settings& settings,
                may(target, "SELECT EXISTS (SELECT FROM tidegate.pipelines WHERE pipeline = " +
                                postgres::literal(settings.pipeline) + ")");
   if (known) {
-    findings.push_back(
-        {Level::note, "target-in-use", "", "",
-         "the target holds pipeline " + settings.pipeline + " already: `tidegate run` goes on with it", ""});
+    const std::string live = ask_target(target, settings.pipeline).is_live ? " and is the live side" : "";
+    findings.push_back({Level::note, "target-in-use", "", "",
+                        "the target holds pipeline " + settings.pipeline + " already" + live +
+                            ": `tidegate run` on the same state directory goes on with it",
+                        ""});
     for (auto& finding : find_realtime(target, settings.target.realtime, {}))
       findings.push_back(std::move(finding));
     for (auto& finding : condition_findings(target, maps_of(settings)))

@@ -119,7 +119,8 @@ void ApplyWorker::check_position(ApplySession& session) {
             "the target is at position {} of a history that this state directory does not have: one of "
             "them was restored from a backup or swapped",
             position.sequence),
-        "to start again, empty the target's tables and its schema tidegate, and use a new state directory");
+        "use the pair that belongs together; `tidegate explain target-not-in-history` says how to begin "
+        "again");
   }
 }
 

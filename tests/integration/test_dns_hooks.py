@@ -58,8 +58,10 @@ def cloudflare(record):
         if method == "PATCH":
             want(headers["Content-Type"] == "application/json", "content type")
             change = json.loads(body)
-            want(set(change) <= {"content", "ttl"} and isinstance(change["ttl"], int) and (change["ttl"] == 1 or change["ttl"] >= 60), change)
-            record.update(change)
+            want({"name", "type", "ttl"} <= set(change) <= {"name", "type", "ttl", "content"}, change)   # the three must be there
+            want((change["name"], change["type"]) == ("app.example.org", "A"), change)
+            want(isinstance(change["ttl"], int) and (change["ttl"] == 1 or change["ttl"] >= 60), change)
+            record.update(content=change["content"], ttl=1 if record.get("proxied") else change["ttl"])
         else:
             want(method == "GET", method)
         result = {"id": "record1", "zone_id": "zone1", "zone_name": "example.org", "name": "app.example.org", "type": "A", "proxied": False, **record}
@@ -96,11 +98,12 @@ def route53(record):
             return 403, "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code></Error></ErrorResponse>"
         if method == "GET":
             want(path == "/2013-04-01/hostedzone/Z1/rrset?maxitems=1&name=app.example.org&type=A", path)
+            name = record.get("name", "app.example.org.")
             return 200, ('<?xml version="1.0"?>\n<ListResourceRecordSetsResponse xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><ResourceRecordSets>'
-                         f"<ResourceRecordSet><Name>app.example.org.</Name><Type>A</Type><TTL>{record['ttl']}</TTL><ResourceRecords><ResourceRecord>"
-                         f"<Value>{record['content']}</Value></ResourceRecord></ResourceRecords></ResourceRecordSet></ResourceRecordSets>"
+                         f"<ResourceRecordSet><Name>{name}</Name><Type>A</Type><TTL>{record['ttl']}</TTL><ResourceRecords><ResourceRecord>"
+                         f"<Value>{record['content']}</Value></ResourceRecord>{record.get('more', '')}</ResourceRecords></ResourceRecordSet></ResourceRecordSets>"
                          "<IsTruncated>false</IsTruncated><MaxItems>1</MaxItems></ListResourceRecordSetsResponse>")
-        want((method, path) == ("POST", "/2013-04-01/hostedzone/Z1/rrset"), f"{method} {path}")
+        want((method, path) == ("POST", "/2013-04-01/hostedzone/Z1/rrset/"), f"{method} {path}")
         root = xml.etree.ElementTree.fromstring(body)
         want(root.tag == NAMESPACE + "ChangeResourceRecordSetsRequest", root.tag)
         text = {name: root.findtext(f".//{NAMESPACE}{name}") for name in ("Action", "Name", "Type", "TTL", "Value")}
@@ -114,7 +117,7 @@ def route53(record):
 class Provider:
     """The tests of both; a class of its own, so that it is not run by itself."""
 
-    LOW, REFUSED = 60, 1
+    LOW = 60
 
     def setUp(self):
         self.record = {"content": OLD, "ttl": 3600}
@@ -130,34 +133,48 @@ class Provider:
         (self.dir / f"{self.HOOK}.conf").write_text(f"{self.SETTINGS.format(dir=self.dir)}\nOLD={OLD} NEW={NEW}\nTTL=3600 LOW_TTL={self.LOW}\nMOST_WAIT=1\n"
                                                     f"API=http://127.0.0.1:{self.server.server_address[1]}{self.BASE}\n")
 
-    def run_hook(self, event, code=0, direction="forward"):
-        done = subprocess.run([self.dir / self.HOOK], env={"PATH": "/usr/bin:/bin", "TIDEGATE_EVENT": event, "TIDEGATE_DIRECTION": direction},
+    def run_hook(self, event, code=0, direction="forward", again="no"):
+        env = {"PATH": "/usr/bin:/bin", "TIDEGATE_EVENT": event, "TIDEGATE_DIRECTION": direction, "TIDEGATE_AGAIN": again}
+        done = subprocess.run([self.dir / self.HOOK], env=env,
                               capture_output=True, text=True, timeout=30, check=False)
         self.assertEqual(done.returncode, code, f"{event}: {done.stdout}{done.stderr}{self.server.wrong}")
         self.assertNotIn(self.SECRET, done.stdout + done.stderr)
         return done.stdout + done.stderr
 
     def test_there_and_back(self):
-        self.run_hook("check")
-        self.assertIn("begin again in 3600 s", self.run_hook("before-fence", code=1))
-        self.assertEqual(self.record, {"content": OLD, "ttl": self.LOW})
-        self.run_hook("before-fence")
+        for event in ("check", "before-fence"):
+            self.assertIn("begin 3600 s later", self.run_hook(event, code=1))
+        self.assertEqual(self.record, {"content": OLD, "ttl": 3600})
+        self.run_hook("lower")
+        for event in ("check", "before-fence", "on-abort", "before-fence"):
+            self.run_hook(event)
+            self.assertEqual(self.record, {"content": OLD, "ttl": self.LOW})
         self.run_hook("on-switch")
         self.run_hook("verify-switch")
         self.run_hook("on-done")
         self.assertEqual(self.record, {"content": NEW, "ttl": 3600})
         self.run_hook("check", code=1)
+        self.run_hook("lower", direction="backward")
         self.run_hook("check", direction="backward")
         self.run_hook("on-rollback", direction="backward")
         self.assertEqual(self.record, {"content": OLD, "ttl": self.LOW})
-        self.run_hook("on-abort")
+        self.run_hook("on-done", direction="backward")
         self.assertEqual(self.record, {"content": OLD, "ttl": 3600})
         self.assertEqual(self.server.wrong, [])
+
+    def test_an_abort_restores_the_ttl_that_was_lowered_for_it(self):
+        settings = self.dir / f"{self.HOOK}.conf"
+        settings.write_text(settings.read_text().replace("TTL=3600", "TTL=61").replace("MOST_WAIT=1", "MOST_WAIT=62"))
+        self.record["ttl"] = self.LOW
+        self.run_hook("on-abort", again="yes")
+        self.assertEqual(self.record["ttl"], self.LOW, "another attempt follows")
+        self.run_hook("on-abort")
+        self.assertEqual(self.record["ttl"], 61)
 
     def test_a_key_that_is_not_taken(self):
         (self.dir / "secret").write_text(self.SECRET.replace("T", "X") + "\n")
         self.assertIn("refuses", self.run_hook("check", code=1))
-        self.run_hook("on-switch", code=self.REFUSED)
+        self.run_hook("on-switch", code=1)
         self.assertEqual(self.record["content"], OLD)
 
 
@@ -166,12 +183,27 @@ class Cloudflare(Provider, unittest.TestCase):
     SETTINGS = "ZONE_ID=zone1 RECORD_ID=record1\nTOKEN_FILE={dir}/secret"
     serving = staticmethod(cloudflare)
 
+    def test_a_proxied_record_has_no_ttl_of_its_own(self):
+        self.record.update(proxied=True, ttl=1)
+        for event in ("check", "before-fence", "on-switch", "verify-switch", "on-done"):
+            self.run_hook(event)
+        self.assertEqual(self.record, {"content": NEW, "ttl": 1, "proxied": True})
+
+    def test_an_automatic_ttl_is_five_minutes(self):
+        self.record["ttl"] = 1
+        self.assertIn("begin 300 s later", self.run_hook("check", code=1))
+
 
 class Route53(Provider, unittest.TestCase):
     HOOK, BASE, SECRET = "route53", "", f"{KEY_ID}:{KEY}"
     SETTINGS = "ZONE_ID=Z1 NAME=app.example.org\nKEY_FILE={dir}/secret"
     serving = staticmethod(route53)
-    REFUSED = 22   # curl's
+
+    def test_an_answer_about_something_else(self):
+        self.record["name"] = "other.example.org."
+        self.assertIn("no A record", self.run_hook("check", code=1))
+        self.record.update(name="app.example.org.", more="<ResourceRecord><Value>192.0.2.3</Value></ResourceRecord>")
+        self.assertIn("more than one", self.run_hook("check", code=1))
 
 
 if __name__ == "__main__":

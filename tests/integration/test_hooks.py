@@ -57,9 +57,9 @@ class HookTest(unittest.TestCase):
         (self.dir / f"{hook}.conf").write_text(settings)
         self.hook = self.dir / hook
 
-    def run_hook(self, event, code=0, direction="forward"):
+    def run_hook(self, event, code=0, direction="forward", **more):
         """With an environment like the one that tidegate gives."""
-        env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TIDEGATE_EVENT": event, "TIDEGATE_DIRECTION": direction}
+        env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TIDEGATE_EVENT": event, "TIDEGATE_DIRECTION": direction, **more}
         done = subprocess.run([self.hook], env=env, capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(done.returncode, code, f"{event}: {done.stdout}{done.stderr}")
         return done.stdout
@@ -116,8 +116,24 @@ class Dns(HookTest):
 
     def test_an_abort_restores_the_ttl(self):
         self.run_hook("before-fence")
-        self.run_hook("on-abort")
+        self.run_hook("on-abort", TIDEGATE_AGAIN="yes")
+        self.assertEqual(self.answer(), ("192.0.2.1", 1), "another attempt follows")
+        self.run_hook("on-abort", TIDEGATE_AGAIN="no")
         self.assertEqual(self.answer(), ("192.0.2.1", 2))
+
+    def test_a_ttl_that_is_too_long_to_wait_for(self):
+        settings = self.dir / "dns.conf"
+        settings.write_text(settings.read_text().replace("MOST_WAIT=10", "MOST_WAIT=1"))
+        for event in ("check", "before-fence"):
+            self.assertIn("begin 2 s later", self.run_hook(event, code=1))
+            self.assertEqual(self.answer(), ("192.0.2.1", 2), "nothing has changed")
+        self.run_hook("lower")
+        for event in ("check", "before-fence", "on-abort", "check"):
+            self.run_hook(event)
+            self.assertEqual(self.answer(), ("192.0.2.1", 1))
+        self.run_hook("on-switch")
+        self.run_hook("on-done")
+        self.assertEqual(self.answer(), ("192.0.2.2", 2))
 
     def test_a_key_that_is_not_taken(self):
         (self.bind.dir / "other").write_bytes(new_key())
@@ -189,8 +205,16 @@ class EnvFile(HookTest):
             wait_until(lambda: self.answers() == "postgresql://u:p@h/new?a=b&c=d", "the new URL")
         self.assertIn("OTHER=kept\n", (self.dir / ".env").read_text())
         self.assertEqual((self.dir / ".env").stat().st_mode & 0o777, 0o640)
-        self.run_hook("on-rollback")
-        wait_until(lambda: self.answers() == "sqlite:////old.db", "the old URL")
+        self.run_hook("check", direction="backward")
+        for _ in range(2):
+            self.run_hook("on-switch", direction="backward")
+            wait_until(lambda: self.answers() == "sqlite:////old.db", "the old URL")
+        self.run_hook("check")
+
+    def test_nothing_to_go_back_to(self):
+        (self.dir / ".env").write_text((self.dir / "new-url").read_text().join(("DATABASE_URL=", "")))
+        self.run_hook("check", code=1, direction="backward")
+        self.run_hook("on-rollback", code=1)
 
     def test_a_file_without_the_line(self):
         (self.dir / ".env").write_text("OTHER=kept\n")

@@ -8,6 +8,7 @@ import time
 
 PIECE = 65536
 PATIENCE = 20   # seconds until expected bytes are missing for good
+ARRIVED = 0.3   # seconds in which a server takes what was delivered
 
 
 class Link:
@@ -109,22 +110,31 @@ class Proxy:
         """Until the server has answered something that was dropped."""
         wait_until(lambda: any(link.dropped for link in self.links), "an answer of the server")
 
-    def block(self, silent):
-        """The network is away: what is sent vanishes without a sign, or connections end and new ones are refused. Until unblock()."""
+    def block(self, silent, heard=False):
+        """The network is away: what is sent vanishes without a sign, or connections end and new ones are refused. Until unblock(). heard: the
+        server still gets what old connections send, and its answers vanish."""
         self.blocked = "silent" if silent else "refused"
-        if silent:
-            self.hold()
-            self.mute()
-        else:
+        if not silent:
             self.cut()
+            return
+        if not heard:
+            self.hold()
+        self.mute()
 
-    def unblock(self):
-        """Connections of before are gone; new ones come through."""
+    def unblock(self, late=None):
+        """New connections come through; those of before end. late: only after so many seconds, in which what they sent arrives after all."""
         self.blocked = None
         waiting, self.waiting = self.waiting, []
+        old, self.links = self.links, []
         for client in waiting:
             client.close()
-        self.cut()
+        if late:
+            time.sleep(late)
+            for link in old:
+                link.release()
+            time.sleep(ARRIVED)
+        for link in old:
+            link.close()
 
     def cut(self):
         """Ends all connections, on both sides."""

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Cutovers of the legacy app's SQLite file: the dry run, the rehearsal, the real one, each under load. TIDEGATE_SEED repeats a run."""
+import contextlib
 import json
 import os
 import pathlib
@@ -82,6 +83,10 @@ class DryRun(Cutovers):
         pipeline.verb("pause")
         self.assertIn("cutover-paused", self.codes(pipeline, "--no-way-back", code=2))
         pipeline.verb("resume")
+        pipeline.verb("throttle", "100000")
+        self.assertIn("cutover-throttled", self.codes(pipeline, "--no-way-back", code=2))
+        pipeline.verb("throttle", "off")
+        self.assertIn("cutover-lag", self.codes(pipeline, "--no-way-back", "--max-lag", "1ms", code=2))
         self.user_of_the_file()
         text = pipeline.verb("cutover", "--dry-run", "--no-way-back")
         self.assertIn(f"pid {os.getpid()}", text.out)
@@ -133,7 +138,10 @@ class Rehearsal(Cutovers):
         print("rehearsals: writers held for", " ".join(f"{ms:.0f}" for ms in holds), "ms; requests", summary["latency_ms"], flush=True)
 
     def test_a_writer_that_holds_the_lock_makes_it_give_up(self):
-        pipeline = self.streaming()
+        seen = pathlib.Path(stage.app.dir) / "seen"
+        self.addCleanup(seen.unlink)
+        hook = f"#!/bin/sh\necho $TIDEGATE_EVENT $TIDEGATE_AGAIN >> {seen}\n"
+        pipeline = self.streaming(hooks={name: hook for name in ("before-fence", "on-abort")})
         other = sqlite3.connect(stage.app.path, isolation_level=None)
         self.addCleanup(other.close)
         other.execute("BEGIN IMMEDIATE")
@@ -141,6 +149,7 @@ class Rehearsal(Cutovers):
         other.execute("ROLLBACK")
         self.assertEqual((ended["outcome"], ended["attempt"]), ("aborted", 2))
         self.assertIn("write lock", ended["reason"])
+        self.assertEqual(seen.read_text().splitlines(), ["before-fence no", "on-abort yes", "before-fence no", "on-abort no"])
         self.assertEqual(cutover(pipeline, "--rehearse", "--no-way-back")["outcome"], "rehearsed")
 
     def test_hooks_are_told_that_it_was_let_go(self):
@@ -160,6 +169,31 @@ class Rehearsal(Cutovers):
         self.assertLess(ended["hold_ms"], 5000, "a hook that hangs within the hold ends with it")
         self.assertEqual(seen.read_text().splitlines()[-3:], ["on-abort drain", "on-failure aborted", "on-status aborted"])
         self.assertTrue(legacy_takes_writes(stage.app.path))
+
+    def read_terminal(self, terminal, seen):
+        with contextlib.suppress(OSError):    # nobody writes to it any more
+            while part := os.read(terminal, 65536):
+                seen.append(part)
+
+    def test_status_watch_shows_each_step_with_its_time(self):
+        pipeline = self.streaming(hooks={"on-hold": "#!/bin/sh\nsleep 1\n"})
+        terminal, theirs = os.openpty()
+        self.addCleanup(os.close, terminal)
+        with subprocess.Popen([BIN / "tidegate", "status", "--watch", "--state", pipeline.state], env={**pipeline.env(), "TERM": "dumb"},
+                              stdin=subprocess.DEVNULL, stdout=theirs) as watching:
+            os.close(theirs)
+            seen = []
+            reading = threading.Thread(target=self.read_terminal, args=(terminal, seen), daemon=True)
+            reading.start()
+            cutover(pipeline, "--rehearse", "--no-way-back")
+            time.sleep(1.5)
+            watching.terminate()
+        reading.join(10)
+        pictures = [re.sub(r"(\x1b\[K|\s)+", " ", picture) for picture in b"".join(seen).decode(errors="replace").split("\x1b[H")]
+        self.assertTrue([picture for picture in pictures if re.search(r"live the source rehearse under way: prepare .*steps guard [\d.]+ m?s, "
+                                                                      r"prepare [\d.]+ m?s \.\.\. next tidegate status --watch tidegate abort", picture)], pictures[-3:])
+        every = ", ".join(rf"{step} [\d.]+ m?s" for step in ("guard", "prepare", "hold", "drain", "prove", "reverse"))
+        self.assertRegex(pictures[-1], rf"live the source .*rehearsed .*steps {every} ")
 
     def test_abort(self):
         pipeline = self.streaming(hooks={"on-hold": "#!/bin/sh\nsleep 3\n"})
@@ -233,6 +267,9 @@ class TheCutover(Cutovers):
             pipeline.wait_phase("reversed", timeout=WAIT)
             self.assertEqual(pipeline.status()["live"], "target")
             time.sleep(0.5)
+            self.assertEqual(pipeline.kill(), -9)
+            self.assertEqual(pipeline.verb("status").out, "the target is live\n")
+            pipeline.start().wait_phase("reversed", timeout=WAIT)
         self.assertEqual(query(pipeline.target_url, "SELECT count(*) FROM school WHERE code = 'born-there'"), [(1,)])
         self.assertFalse(legacy_takes_writes(stage.app.path))
         self.assertTrue(target_takes_writes(pipeline.target_url))

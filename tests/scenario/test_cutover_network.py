@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """The target goes away at each journalled step of a cutover and of a rollback: its network (with refused connections or without a sign), or its
-server (killed, or stopped): the old side takes writes again while it is away, or the new one does as soon as it is back; never both; no acknowledged
+server (killed, or stopped); or tidegate is stopped there for a while (frozen). The old side takes writes again while it is away, or the new one does as soon as it is back; never both; no acknowledged
 write is lost, and one command goes on. The short form takes some of the steps. TIDEGATE_SEED repeats a run."""
 import json
 import os
@@ -26,7 +26,7 @@ STEPS = 9        # of a run that succeeds, after `guard`: each is journalled, th
 INTENT = 6       # the sixth: from here on the new side may be the live one
 OUTAGE = 4       # seconds; more than max-hold
 SHORT = 2        # rounds in each direction
-KINDS = ("refused", "silent", "killed", "stopped")
+KINDS = ("refused", "silent", "killed", "stopped", "frozen")
 ALWAYS = {"cutover": [(8, "refused")], "rollback": []}   # the way back begins while the network is away
 stage = None
 
@@ -85,13 +85,16 @@ class TargetAway(unittest.TestCase):
         try:
             wait_until(lambda: process_state(pipeline.process.pid) == "T" or command.poll() is not None, "the daemon is stopped")
             self.assertIsNone(command.poll(), [command.returncode] if command.poll() is None else command.communicate())
-            self.leave(kind)
-            os.kill(pipeline.process.pid, signal.SIGCONT)
+            if kind != "frozen":
+                self.leave(kind)
+                os.kill(pipeline.process.pid, signal.SIGCONT)
             time.sleep(OUTAGE)
-            can_ask = verb == "cutover" or kind in ("refused", "silent")
+            can_ask = verb == "cutover" or kind in ("refused", "silent", "frozen")
             takes = legacy_takes_writes if verb == "cutover" else target_takes_writes
             old_side = takes(stage.app.path if verb == "cutover" else self.direct) if can_ask else True
-            self.come_back(kind)
+            if kind != "frozen":
+                self.come_back(kind)
+            os.kill(pipeline.process.pid, signal.SIGCONT)
             out, errors = command.communicate(timeout=120)
         finally:
             command.kill()

@@ -149,6 +149,21 @@ class Guards(Scenario):
         other.rollback()
         self.assertEqual(with_way_back(pipeline)["outcome"], "done")
 
+    def test_a_vacuum_is_named(self):
+        """Of a partition too, which a hold of its table waits for."""
+        pipeline = self.streaming()
+        self.source.execute("INSERT INTO diary SELECT '2026-02-02', n, repeat('x', 200) FROM generate_series(1000000, 1008000) n;"
+                            " UPDATE diary SET body = 'y' WHERE id >= 1000000")
+        pipeline.sync(timeout=WAIT)
+        slow = self.source.start("psql", "-X", "-c", "SET vacuum_cost_delay = 100; SET vacuum_cost_limit = 1", "-c", "VACUUM diary_1")
+        self.addCleanup(slow.communicate)
+        self.addCleanup(slow.kill)
+        time.sleep(2.5)
+        findings = cutover(pipeline, "--dry-run", code=2)["findings"]
+        self.assertIn("psql", [finding["message"] for finding in findings if finding["code"] == "source-held"][0])
+        self.source.execute("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'VACUUM%' AND datname = current_database()")
+        self.codes(pipeline, code=0)
+
     def test_a_schema_that_changes_before_the_hold_or_within_it(self):
         """on-hold runs between PREPARE and HOLD: the first attempt sees another schema within the hold, the second before it."""
         pipeline = self.streaming(hooks={"on-hold": '#!/bin/sh\n[ -e altered ] || psql "$(cat url)" -qc "ALTER TABLE account ADD extra int DEFAULT 5" > said 2>&1\ntouch altered\n'}, start=False)

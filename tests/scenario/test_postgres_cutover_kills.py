@@ -100,6 +100,7 @@ class Kills(Scenario):
         pipeline.start(failpoint="cutover-intended").wait_phase("streaming", timeout=WAIT)
         pipeline.verb("cutover", "--json", "--confirm", name_of(pipeline))
         self.assertEqual(pipeline.wait(), -9, pipeline.log[-2000:])
+        self.assertIn("a cutover was under way, at the step intent", pipeline.verb("status").out)
         pipeline.start(failpoint="legacy-settled")
         self.assertEqual(pipeline.wait(), -9, pipeline.log[-2000:])
         pipeline.start().wait_phase("streaming", timeout=WAIT)

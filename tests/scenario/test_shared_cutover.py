@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Several legacy tables fill one table of users, and all of them come back: from SQLite and from Postgres, there and back and there again, through kill -9
 of the way back. Teachers have a table of their own on the target, parents a role, members a word in their row; users are born on the target with numbers and with
-random UUIDs; who is nobody's, or two tables', is named until it is told. TIDEGATE_SEED repeats a run."""
+random UUIDs; who is nobody's, or two tables', is named until it is told. TIDEGATE_SEED repeats a run; TIDEGATE_LONG=1 dies at every failpoint."""
 import contextlib
 import json
 import pathlib
@@ -15,7 +15,7 @@ import uuid
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from proxy import wait_until                                                     # noqa: E402
-from stage import SEED, WAIT                                                     # noqa: E402
+from stage import LONG, SEED, WAIT                                                     # noqa: E402
 from support.cutover import CONFIG, rollback, verified, with_way_back            # noqa: E402
 from support.pgsource import Database, Pair                                      # noqa: E402
 from support.tidegate import Tidegate, built                                     # noqa: E402
@@ -133,8 +133,14 @@ def number(value):
     return None if value is None else round(float(value), 2)
 
 
+SOME = 2    # failpoints of the stream back, and as many of a rollback, where not all are taken
+
+
 class Story:
     """What follows is the same for both sources."""
+
+    stream = ("stream-before-commit", "stream-after-commit", "stream-before-feedback", "journal-after-append")    # beside those of `failpoints`
+    returning = ("rollback-drained", "rollback-proven", "cutover-intended", "rollback-before-open", "cutover-before-switch")
 
     def setUp(self):
         self.rng = random.Random(SEED)
@@ -297,9 +303,25 @@ class Story:
         spelled = [one for one in report["differences"] if one["columns"] != ["salary"]]    # 12.30 is 12.3 in the legacy file
         self.assertEqual((spelled, report["remarks"]), ([], []), "nobody's rows")
 
-    def pairs_outlive_kills(self):
-        """A rollback that dies where the pairs go to the target, and just behind it."""
-        for failpoint in ("mapped-keys-before-commit", "mapped-keys-after-commit", "keys-before-flush", "keys-after-flush"):
+    def rows_outlive_kills(self):
+        """The stream back dies between the target and its journal, or between that and the legacy database; a rollback at any of its steps."""
+        stream = self.stream if LONG else self.rng.sample(self.stream, SOME)
+        returning = self.returning if LONG else self.rng.sample(self.returning, SOME)
+        print(*stream, *returning, flush=True)
+        with_way_back(self.tide)
+        self.reversed()
+        for failpoint in stream:
+            self.dies(failpoint, lambda name=failpoint: self.user("new " + name, "parent"))
+            wait_until(lambda name=failpoint: self.legacy(f"SELECT 1 FROM parent WHERE name = 'new {name}'"), "the parent")
+        self.assertEqual(rollback(self.tide)["outcome"], "done")
+        self.tide.wait_phase("streaming", timeout=WAIT)
+        self.knows_whose_all_are()
+        self.judge()
+        self.pairs_outlive_kills(*returning)
+
+    def pairs_outlive_kills(self, *failpoints):
+        """A rollback that dies there; those who were born before are the same rows on both sides, whichever is live."""
+        for failpoint in failpoints:
             with_way_back(self.tide)
             self.reversed()
             self.account(failpoint)
@@ -360,7 +382,8 @@ class Story:
         self.assertEqual(self.legacy("SELECT count(*) FROM account WHERE login = 'for good'"), [(1,)])
         self.tide.wait_phase("streaming", timeout=WAIT)
         self.knows_whose_all_are()
-        self.pairs_outlive_kills()
+        self.pairs_outlive_kills("mapped-keys-before-commit", "mapped-keys-after-commit", "keys-before-flush", "keys-after-flush")
+        self.rows_outlive_kills()
         with_way_back(self.tide)
         done = self.tide.verb("finalize", "--confirm", "schools", *self.tide.flags[1:], *self.named)
         self.assertEqual(done.code, 0, done)
@@ -370,6 +393,7 @@ class Story:
 
 class OfSqlite(Story, unittest.TestCase):
     consent, failpoints = "--allow-wal", ("back-before-commit", "back-after-commit", "back-before-commit")
+    returning = (*Story.returning, "rollback-absorbed-before", "rollback-absorbed", "rollback-before-open-commit", "rollback-after-open-commit")
 
     def make(self):
         self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory())) / "school.db"
@@ -392,6 +416,7 @@ class OfSqlite(Story, unittest.TestCase):
 
 class OfPostgres(Story, unittest.TestCase):
     consent, failpoints = "--allow-identity-full", ("back-rows-turned", "apply-before-commit", "apply-after-commit")
+    returning = (*Story.returning, "legacy-before-ids", "legacy-before-open-commit", "legacy-after-open-commit")
 
     def make(self):
         self.source = Database(pair.source, f"shared_{uuid.uuid4().hex[:8]}")

@@ -63,7 +63,7 @@ TEST_F(HooksTest, IsToldWhatHappensAndNoSecret) {
   for (const char* line :
        {"TIDEGATE_EVENT=on-switch\n", "TIDEGATE_DIRECTION=forward\n", "TIDEGATE_RUN_ID=run-1\n",
         "TIDEGATE_STEP=drain\n", "TIDEGATE_OWNER=ann@host\n", "TIDEGATE_REASON=because\n",
-        "TIDEGATE_LAG_MS=12\n", "TIDEGATE_HOLD_MS=34.5\n", "TIDEGATE_SOURCE=app.db\n",
+        "TIDEGATE_LAG_MS=12\n", "TIDEGATE_HOLD_MS=34.5\n", "TIDEGATE_AGAIN=no\n", "TIDEGATE_SOURCE=app.db\n",
         "TIDEGATE_TARGET=db.example\n", "TIDEGATE_HOOK_ZONE=example.test\n"})
     EXPECT_THAT(seen, HasSubstr(line));
   EXPECT_THAT(seen, Not(HasSubstr("hunter2")));

@@ -50,15 +50,15 @@ constexpr Explanation explanations[] = {
     {"target-not-in-history",
      "The position in the target is not in this state directory's journal: one of the two was restored or "
      "swapped.",
-     "Use the pair that belongs together. Or begin again with a new --state directory: with a [[map]] after "
-     "`tidegate reset --target --confirm NAME`, which keeps the key memory; without, after the target's "
-     "tables "
-     "and its schema tidegate were dropped."},
+     "Use the pair that belongs together. Where that is gone and the source is live: `tidegate reset "
+     "--target --confirm NAME`, then run with a new --state directory. A target that is live is never filled "
+     "again: `tidegate explain replicator-lost`."},
     {"target-swapped", "This state directory has filled a target before, and this one holds nothing of it.",
      "Use the right target, or a new --state directory to fill this one."},
     {"source-file", "doctor says where the source lies and how it keeps its journal.", "Nothing."},
     {"target-in-use", "The target's schema tidegate has this pipeline already.",
-     "Nothing: `tidegate run` on the same state directory goes on with it."},
+     "Nothing: `tidegate run` on the same state directory goes on with it. Is that lost: `tidegate explain "
+     "replicator-lost`."},
     {"target-newer", "The target was filled by a newer version of tidegate.", "Use that version."},
     {"no-password", "The server asks for a password and none is known.",
      "Put it into the URL in TIDEGATE_TARGET_URL, an --env-file or tidegate.toml, or into a PGPASSFILE."},
