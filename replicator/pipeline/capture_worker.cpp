@@ -267,6 +267,7 @@ void CaptureWorker::run() {
       else
         rest_until_next_look();
       trim_now_and_then();
+      coordination_.capture_works();
       pause = first_pause;
       slow = 0;
     } catch (const std::exception& failure) {
@@ -275,6 +276,7 @@ void CaptureWorker::run() {
       if (!may_pass(failure) && (slow == 0 || slow == slow_reads)) throw;
       log_warn("capture: {}", failure.what());
       coordination_.report("capture", failure.what());
+      coordination_.capture_waits();
       capture_.reset();
       std::this_thread::sleep_for(pause);
       pause = std::min(pause * 2, std::chrono::milliseconds(longest_pause));

@@ -47,6 +47,21 @@ void Coordination::clear_report(const std::string& code, const std::string& tabl
                 [&](const StatusError& error) { return error.code == code && error.table == table; });
 }
 
+void Coordination::capture_waits() {
+  std::lock_guard lock(mutex_);
+  if (!capture_waits_since_) capture_waits_since_ = Clock::now();
+}
+
+void Coordination::capture_works() {
+  std::lock_guard lock(mutex_);
+  capture_waits_since_.reset();
+}
+
+std::chrono::duration<double> Coordination::capture_has_waited() const {
+  std::lock_guard lock(mutex_);
+  return capture_waits_since_ ? Clock::now() - *capture_waits_since_ : Clock::duration::zero();
+}
+
 std::uint64_t Coordination::want_cut() {
   std::lock_guard lock(mutex_);
   ++work_;

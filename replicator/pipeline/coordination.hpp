@@ -40,6 +40,11 @@ class Coordination {
   std::optional<std::uint64_t> wait_for_cut(std::uint64_t wish, Clock::time_point until,
                                             std::stop_token stop);
 
+  // A source that cannot be read makes no backlog, so the lag is no shorter than this lasts.
+  void capture_waits();
+  void capture_works();
+  std::chrono::duration<double> capture_has_waited() const;
+
   // Sleeps until a wish newer than `known` is there, or the time is up.
   void wait_for_wish(std::uint64_t known, std::chrono::milliseconds most, std::stop_token stop);
 
@@ -93,6 +98,7 @@ class Coordination {
   std::optional<std::uint64_t> kept_from_;
   bool streaming_ = false, paused_ = false, parked_ = false, in_cut_ = false, full_wanted_ = false;
   std::optional<std::uint64_t> throttle_;
+  std::optional<Clock::time_point> capture_waits_since_;
   std::exception_ptr failure_;
 };
 

@@ -101,9 +101,9 @@ std::string replicated_table(const Status& status, const std::string& name) {
                      "`tidegate status` lists the tables");
 }
 
-bool verify_found_differences(const Status& status) {
+bool has_error(const Status& status, std::string_view code) {
   return std::any_of(status.errors.begin(), status.errors.end(),
-                     [](const StatusError& error) { return error.code == "verify-differences"; });
+                     [&](const StatusError& error) { return error.code == code; });
 }
 
 std::vector<std::string> next_steps(const Status& status) {
@@ -112,8 +112,9 @@ std::vector<std::string> next_steps(const Status& status) {
     if (table.state == "stopped")
       return {"tidegate resync " + table.source, "tidegate explain schema-changed"};
   }
+  if (has_error(status, "capture")) return {"tidegate explain capture"};
   if (status.quarantined > 0) return {"tidegate quarantine list"};
-  if (verify_found_differences(status)) return {"tidegate verify status", "tidegate repair --dry-run"};
+  if (has_error(status, "verify-differences")) return {"tidegate verify status", "tidegate repair --dry-run"};
   if (status.phase == "streaming") return {"tidegate sync", "tidegate status --watch"};
   return {"tidegate status --watch"};
 }
@@ -124,7 +125,8 @@ Status DaemonApi::status() {
   Status status = coordination_.status();
   JournalReader journal(state_path_);
   auto backlog = journal.backlog_after(coordination_.applied());
-  status.lag.seconds = backlog.entries ? seconds_since_us(backlog.oldest_written_at_us) : 0.0;
+  status.lag.seconds = std::max(coordination_.capture_has_waited().count(),
+                                backlog.entries ? seconds_since_us(backlog.oldest_written_at_us) : 0.0);
   status.lag.bytes = backlog.bytes;
   status.lag.transactions = backlog.transactions;
   std::error_code ignored;

@@ -149,8 +149,10 @@ class SourceChangesTest(unittest.TestCase):
                     status = tidegate.wait_status(lambda it: any(error["code"] == "capture" for error in it["errors"]), 20, "an error in status")
                     message = next(error["message"] for error in status["errors"] if error["code"] == "capture")
                     self.assertIn("table a ", message)
+                    self.assertEqual(status["next_steps"], ["tidegate explain capture"])
                     self.app.execute(write)
                     self.assertEqual(tidegate.verb("sync", "--timeout", "2").code, 5)
+                    self.assertGreater(tidegate.status()["lag"]["seconds"], 1, "what is not read is behind")
                     self.assertEqual(self.target.query("SELECT id, v, w FROM a ORDER BY 1"), before, "nothing lost, nothing half done")
                     if name == "drop column":
                         tidegate.kill()   # a restart finds the same
@@ -158,6 +160,7 @@ class SourceChangesTest(unittest.TestCase):
                     self.app.executescript(back)
                     tidegate.wait_status(lambda it: not it["errors"], 20, "the error's end")
                     tidegate.sync()
+                    self.assertLess(tidegate.status()["lag"]["seconds"], 1)
                     self.assert_equal()
                     self.assertEqual(tidegate.stop().code, 0)
 

@@ -142,8 +142,10 @@ constexpr Explanation explanations[] = {
      "Find the program that does so (`tidegate status` lists who has the file open) and stop it."},
     {"target", "In status: the target cannot be used now. The pipeline captures on and tries again.",
      "The message says why; nothing is lost meanwhile."},
-    {"capture", "In status: the source cannot be read now. tidegate tries again.",
-     "The message says why; the target keeps what it has."},
+    {"capture",
+     "In status: the source cannot be read now. tidegate tries again, and the lag grows until it can.",
+     "The message says why; the target keeps what it has. Where a table changed its shape: `tidegate explain "
+     "schema-changed`."},
     // The way back.
     {"way-back-not-reversible",
      "What is written to a table of the target after a cutover could not be brought back: a column is made "
