@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <stdexcept>
 
 #include "apply/postgres/row_errors.hpp"
 #include "apply/postgres/statements.hpp"
@@ -144,24 +143,12 @@ void RowProbe::finish() {
   kept_.clear();
 }
 
-std::vector<postgres::Parameter> RowProbe::arrays(const RowMapper& mapper, std::size_t first,
-                                                  std::size_t last) const {
-  std::vector<std::string> texts(mapper.plan().columns.size(), "{");
-  Reject why;
-  for (auto i = first; i < last; ++i) {
-    if (!mapper.append_row(kept_[i].row, texts, why))
-      throw std::logic_error("row probe: a row that does not fit");
-  }
-  std::vector<postgres::Parameter> parameters;
-  for (auto& text : texts) parameters.emplace_back(text + "}");
-  return parameters;
-}
-
 void RowProbe::ask(std::size_t first, std::size_t last) {
   if (first == last) return;
   const RowMapper mapper(plan_, relation_);
+  const auto rows = std::span(kept_).subspan(first, last - first);
   empty_table();
-  const auto refusal = attempt(target_, [&] { target_.run(insert_sql(plan_), arrays(mapper, first, last)); });
+  const auto refusal = attempt(target_, [&] { target_.run(insert_sql(plan_), arrays_of(mapper, rows)); });
   if (!refusal) return ask_checks(first, last);
   if (last - first == 1) return note(kept_[first], *refusal);
   if (++refused_ > refusals_looked_into) {
@@ -192,24 +179,20 @@ void RowProbe::empty_table() {
 }
 
 // The server names no column where a text is none of its type.
-std::string RowProbe::column_refusing(const Row& row) {
-  std::vector<Kept> one = {{row, ""}};
-  std::swap(kept_, one);
-  std::string found;
+std::string RowProbe::column_refusing(const KeptRow& kept) {
   for (const auto& column : plan_.columns) {
     const TablePlan small = only(plan_, column);
     const RowMapper mapper(small, relation_);
-    const auto refusal = attempt(target_, [&] { target_.run(insert_sql(small), arrays(mapper, 0, 1)); });
-    if (!refusal || is_integrity(*refusal)) continue;
-    found = fmt::format("column {}, which is {},", column.target, type_of(column));
-    break;
+    const auto refusal =
+        attempt(target_, [&] { target_.run(insert_sql(small), arrays_of(mapper, std::span(&kept, 1))); });
+    if (refusal && !is_integrity(*refusal))
+      return fmt::format("column {}, which is {},", column.target, type_of(column));
   }
-  std::swap(kept_, one);
-  return found;
+  return "";
 }
 
-void RowProbe::note(const Kept& kept, const Error& refusal) {
-  std::string what = is_integrity(refusal) ? "" : column_refusing(kept.row);
+void RowProbe::note(const KeptRow& kept, const Error& refusal) {
+  std::string what = is_integrity(refusal) ? "" : column_refusing(kept);
   if (what.empty() && !refusal.constraint.empty()) what = "constraint " + refusal.constraint;
   refusals_[what.empty() ? "the target" : what].add(kept.name);
 }

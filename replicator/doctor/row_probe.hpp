@@ -8,10 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "apply/mapping/row_mapper.hpp"
 #include "db/error.hpp"
-#include "db/postgres.hpp"
 #include "replicator/config/settings.hpp"
+#include "replicator/doctor/kept_rows.hpp"
 #include "replicator/pipeline/found_rows.hpp"
 
 namespace tidegate {
@@ -29,10 +28,6 @@ class RowProbe {
   std::vector<Finding> findings() const;  // once it has finished
 
  private:
-  struct Kept {
-    Row row;
-    std::string name;
-  };
   void choose_columns(const std::set<std::string>& left_out);
   bool make_table();
   void give_up();
@@ -41,16 +36,15 @@ class RowProbe {
   void ask(std::size_t first, std::size_t last);
   void ask_checks(std::size_t first, std::size_t last);
   void empty_table();
-  void note(const Kept& kept, const Error& refusal);
-  std::string column_refusing(const Row& row);
-  std::vector<postgres::Parameter> arrays(const RowMapper& mapper, std::size_t first, std::size_t last) const;
+  void note(const KeptRow& kept, const Error& refusal);
+  std::string column_refusing(const KeptRow& kept);
 
   postgres::Connection& target_;
   const TablePlan& whole_;
   TablePlan plan_;  // of the columns that are tried, in the temporary table
   const Relation& relation_;
   std::vector<Check> checks_;
-  std::vector<Kept> kept_;
+  std::vector<KeptRow> kept_;
   std::size_t refused_ = 0;
   std::uint64_t not_tried_ = 0;
   std::map<std::string, FoundRows> refusals_;  // by what refuses

@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <stdexcept>
 
 #include "db/error.hpp"
 #include "replicator/config/units.hpp"
@@ -70,14 +69,7 @@ void UniqueProbe::finish() {
 // What the server refuses is halved: a value that its type does not take is the quarantine's business.
 void UniqueProbe::ask(std::size_t first, std::size_t last) {
   if (first == last) return;
-  std::vector<std::string> arrays(plan_.columns.size(), "{");
-  Reject why;
-  for (auto i = first; i < last; ++i) {
-    if (!mapper_.append_row(kept_[i].row, arrays, why))
-      throw std::logic_error("unique probe: a row that does not fit");
-  }
-  std::vector<postgres::Parameter> parameters;
-  for (auto& array : arrays) parameters.emplace_back(array + "}");
+  const auto parameters = arrays_of(mapper_, std::span(kept_).subspan(first, last - first));
   try {
     take(target_.run(sql_, parameters), first);
   } catch (const Error&) {

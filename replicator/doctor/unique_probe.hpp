@@ -7,8 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "apply/mapping/row_mapper.hpp"
-#include "db/postgres.hpp"
+#include "replicator/doctor/kept_rows.hpp"
 #include "replicator/doctor/seen_values.hpp"
 #include "replicator/doctor/target_rules.hpp"
 
@@ -30,10 +29,6 @@ class UniqueProbe {
   std::optional<Finding> not_all_asked() const;
 
  private:
-  struct Kept {
-    Row row;  // of all the relation's columns: what the index does not read is NULL
-    std::string name;
-  };
   void ask(std::size_t first, std::size_t last);
   void take(const postgres::Result& keys, std::size_t first);
 
@@ -44,7 +39,7 @@ class UniqueProbe {
   std::int64_t set_;
   std::string index_, sql_;
   std::vector<std::size_t> read_;  // places in a row
-  std::vector<Kept> kept_;
+  std::vector<KeptRow> kept_;      // what the index does not read is NULL
   std::size_t refused_ = 0;
   std::uint64_t not_asked_ = 0;  // rows
 };

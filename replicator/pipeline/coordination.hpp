@@ -40,7 +40,7 @@ class Coordination {
   std::optional<std::uint64_t> wait_for_cut(std::uint64_t wish, Clock::time_point until,
                                             std::stop_token stop);
 
-  // A source that cannot be read makes no backlog, so the lag is no shorter than this lasts.
+  // A file that cannot be read makes no backlog, so the lag is no shorter than this lasts.
   void capture_waits();
   void capture_works();
   std::chrono::duration<double> capture_has_waited() const;

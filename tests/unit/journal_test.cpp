@@ -137,6 +137,19 @@ TEST_F(JournalTest, WhatIsLeftOfAnOpenTransactionIsTakenBack) {
   EXPECT_EQ(reader_.end(), 3u);
 }
 
+TEST_F(JournalTest, WhatMayBeTakenBackIsNotReadAhead) {
+  add(1);
+  add(2);
+  add(3, true, false, "first");
+  EXPECT_TRUE(reader_.next(0, 3));
+  journal_.discard_open();
+  EXPECT_EQ(add(3, true, true, "other"), 3u);
+  EXPECT_TRUE(reader_.next(1, 3));
+  auto entry = reader_.next(2, 3);
+  ASSERT_TRUE(entry);
+  EXPECT_EQ(entry->part.changes.at(0).row.at(1), Value(std::string("other")));
+}
+
 TEST_F(JournalTest, AnAppendIsThereWithItsTransactionOnly) {
   {
     sqlite::Transaction transaction(state_, sqlite::Transaction::Kind::immediate);

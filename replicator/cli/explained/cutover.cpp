@@ -143,7 +143,8 @@ constexpr Explanation explanations[] = {
     {"target", "In status: the target cannot be used now. The pipeline captures on and tries again.",
      "The message says why; nothing is lost meanwhile."},
     {"capture",
-     "In status: the source cannot be read now. tidegate tries again, and the lag grows until it can.",
+     "In status: the source cannot be read now. tidegate tries again; of a SQLite source the lag grows until "
+     "it can.",
      "The message says why; the target keeps what it has. Where a table changed its shape: `tidegate explain "
      "schema-changed`."},
     // The way back.
