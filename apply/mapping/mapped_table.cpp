@@ -82,6 +82,10 @@ MappedTable::MappedTable(std::vector<MapOutput> outputs, const SourceTable& tabl
 // --- compiling ---
 
 std::size_t MappedTable::compile(const std::string& sql, const PlacedText& text, const char* what) {
+  if (const auto known = compiled_.find(sql); known != compiled_.end()) {
+    shared_[known->second] = true;
+    return known->second;
+  }
   if (!is_balanced(text.text)) throw not_an_expression(text, what);
   if (auto why = not_repeatable(text.text); !why.empty()) throw not_repeatable_expression(text, why);
   try {
@@ -89,7 +93,8 @@ std::size_t MappedTable::compile(const std::string& sql, const PlacedText& text,
     asks_memory_ = asks_memory_ || asks_memory(sql);
     asks_unique_ = asks_unique_ || asks_unique_value(sql);
     values_.resize(number + 1);
-    return number;
+    shared_.resize(number + 1);
+    return compiled_[sql] = number;
   } catch (const std::invalid_argument& complaint) {
     throw does_not_compile(text, engine_.offset(), complaint.what(), source_);
   }
@@ -109,9 +114,22 @@ void MappedTable::compile_condition(Output& output, const std::optional<PlacedTe
 MappedTable::Cell MappedTable::compile_cell(const MapColumn& column) {
   if (auto name = passed_column(column.expression.text, source_.columns)) {
     auto place = std::find(source_.columns.begin(), source_.columns.end(), *name);
-    return {static_cast<std::size_t>(place - source_.columns.begin()), 0};
+    return {static_cast<std::size_t>(place - source_.columns.begin()), 0, {}};
   }
-  return {std::nullopt, compile(column.expression.text, column.expression, "an expression")};
+  const std::size_t number = compile(column.expression.text, column.expression, "an expression");
+  return {std::nullopt, number, constant_of(column.expression.text, number)};
+}
+
+// One that fails does so for each row, by that row's name.
+std::optional<Value> MappedTable::constant_of(const std::string& sql, std::size_t expression) {
+  if (asks_memory(sql) || !columns_read(sql, source_.columns).empty()) return std::nullopt;
+  try {
+    Row result;
+    engine_.evaluate(Row(source_.columns.size()), {expression}, result);
+    return std::move(result.front());
+  } catch (const Error&) {
+    return std::nullopt;
+  }
 }
 
 void MappedTable::compile_key(Output& output) {
@@ -133,7 +151,7 @@ void MappedTable::compile(Output& output, std::uint32_t id) {
   for (const auto& column : output.from.target->columns) {
     names.push_back(column.target);
     const Cell& cell = output.cells.emplace_back(compile_cell(column));
-    if (!cell.passed) output.expressions.push_back(cell.expression);
+    if (!cell.passed && !cell.constant) output.expressions.push_back(cell.expression);
     if (!cell.passed) note_reads(column.expression.text, output.inputs);
     note_reads(column.expression.text, output.reads);
   }
@@ -141,6 +159,8 @@ void MappedTable::compile(Output& output, std::uint32_t id) {
   compile_condition(output, output.from.target->condition);
   output.expressions.insert(output.expressions.end(), output.conditions.begin(), output.conditions.end());
   std::sort(output.expressions.begin(), output.expressions.end());
+  output.expressions.erase(std::unique(output.expressions.begin(), output.expressions.end()),
+                           output.expressions.end());
   compile_key(output);
   output.relation = mapped_relation(id, output.from.name, std::move(names), source_key_.size());
 }
@@ -186,11 +206,13 @@ bool MappedTable::matches(const Output& output) const {
                      [&](std::size_t condition) { return is_one(values_[condition]); });
 }
 
-// An expression is one cell's alone, so its value can be taken away.
+// Where an expression is one cell's alone, its value is taken away.
 Value MappedTable::take_cell(const Output& output, const Row& row, std::size_t place) {
   const Cell& cell = output.cells[place];
   if (cell.passed) return row[*cell.passed];
-  Value made = std::exchange(values_[cell.expression], Null{});
+  const bool stays = cell.constant || shared_[cell.expression];
+  const Value& value = cell.constant ? *cell.constant : values_[cell.expression];
+  Value made = stays ? value : std::exchange(values_[cell.expression], Null{});
   return options_.printed && !options_.shows_types ? printed_value(std::move(made)) : made;
 }
 
@@ -199,7 +221,8 @@ Row MappedTable::key_row(const Output& output, const Row& row) {
   Row mapped(output.relation.columns.size());
   for (auto place : output.key) {
     const Cell& key = output.cells[place];
-    if (key.passed || evaluate(row, {key.expression})) mapped[place] = take_cell(output, row, place);
+    if (key.passed || key.constant || evaluate(row, {key.expression}))
+      mapped[place] = take_cell(output, row, place);
   }
   for (std::size_t i = 0; i < source_key_.size(); ++i) mapped[output.relation.key[i]] = row[source_key_[i]];
   return mapped;

@@ -57,6 +57,7 @@ class MappedTable {
   struct Cell {
     std::optional<std::size_t> passed;  // place in the source's row
     std::size_t expression = 0;
+    std::optional<Value> constant;  // of an expression that reads no column: evaluated once
   };
   struct Output {
     MapOutput from;
@@ -72,6 +73,7 @@ class MappedTable {
   std::size_t compile(const std::string& sql, const PlacedText& text, const char* what);
   void compile_condition(Output& output, const std::optional<PlacedText>& condition);
   Cell compile_cell(const MapColumn& column);
+  std::optional<Value> constant_of(const std::string& sql, std::size_t expression);
   void compile_key(Output& output);
   void compile(Output& output, std::uint32_t id);
   void note_reads(const std::string& expression, std::vector<std::size_t>& places) const;
@@ -103,6 +105,8 @@ class MappedTable {
   bool asks_unique_ = false;
   Row scratch_, results_;
   std::vector<Value> values_;  // by expression
+  std::map<std::string, std::size_t> compiled_;
+  std::vector<bool> shared_;  // by expression: several cells are the same one
 };
 
 // For each output its mapped rows, in the rows' order.

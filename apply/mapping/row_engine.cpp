@@ -60,6 +60,7 @@ RowEngine::RowEngine(std::vector<EngineColumn> columns, const Functions& functio
   memory_.execute("PRAGMA journal_mode = OFF");
   memory_.execute(create_sql(columns_));
   if (functions) functions(memory_);
+  memory_.execute("BEGIN");  // never ended: a transaction for each row would take longer than its expressions
 }
 
 std::size_t RowEngine::add(const std::string& expression) {

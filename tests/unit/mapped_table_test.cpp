@@ -113,6 +113,32 @@ TEST(MappedTable, ARowEntersAndLeavesWithItsFilter) {
   EXPECT_THAT(rig.map(removal(user(1, Null{}))), ElementsAre("remove user -> public.t [1,1,null]"));
 }
 
+TEST(MappedTable, OneExpressionServesSeveralCells) {
+  Rig rig({target("profiles",
+                  {column("id", "id + 1"), column("mail", "lower(email)"), column("again", "lower(email)")}),
+           target("names", {column("id", "id + 1"), column("mail", "lower(email)")})});
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(rig.map(insert(user(1, std::string("A@x.org")))),
+                ElementsAre(R"(insert user -> public.profiles [2,"a@x.org","a@x.org",1,null])",
+                            R"(insert user -> public.names [2,"a@x.org",1,null])"));
+  }
+}
+
+TEST(MappedTable, WhatReadsNoColumnIsThereInEachRow) {
+  Rig rig({target(
+      "t", {column("id", "id"), column("kind", "'user'"), column("n", "1 + 1"), column("nothing", "NULL")})});
+  for (int i = 1; i < 3; ++i)
+    EXPECT_THAT(rig.map(insert(user(i, Null{}))),
+                ElementsAre("insert user -> public.t [" + std::to_string(i) + R"(,"user",2,null,)" +
+                            std::to_string(i) + ",null]"));
+}
+
+TEST(MappedTable, AConstantThatFailsHoldsEachRow) {
+  Rig rig({target("t", {column("id", "id"), column("bad", "json_extract('{', '$.a')")})});
+  EXPECT_THAT(rig.map(insert(user(1, Null{}))),
+              ElementsAre(R"(insert user -> public.t [1,null,1,"expression_failed:bad"])"));
+}
+
 TEST(MappedTable, AConditionThatIsNullDoesNotMatch) {
   Rig rig({target("t", {column("id", "id")})}, "age > 3");
   EXPECT_THAT(rig.map(insert(user(1, Null{}))), IsEmpty());
