@@ -148,6 +148,17 @@ bool RowMapper::append_key(const Row& row, std::vector<std::string>& arrays, Rej
   return append(row, key_, arrays, why);
 }
 
+bool RowMapper::names_row(const Row& row, const std::vector<std::size_t>& places,
+                          std::vector<std::string>& into) const {
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    into[i].clear();
+    if (is_null(row[source_[places[i]]])) return false;
+    if (encode_place(row, places[i], into[i], encode_array_element).state != Encoded::State::value)
+      return false;
+  }
+  return true;
+}
+
 bool RowMapper::append_copy_line(const Row& row, std::string& lines, Reject& why) const {
   if (refuse_misfit(row, why)) return false;
   std::size_t before = lines.size();

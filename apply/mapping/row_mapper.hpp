@@ -37,7 +37,11 @@ class RowMapper {
   // appended to any of them, and `why` says which.
   bool append_row(const Row& row, std::vector<std::string>& arrays, Reject& why) const;
   bool append_key(const Row& row, std::vector<std::string>& arrays, Reject& why) const;
-  // The same as one line of COPY text format, newline included.
+  // The values of these places in plan().columns, as elements of array literals. False where one is NULL or
+  // does not fit.
+  bool names_row(const Row& row, const std::vector<std::size_t>& places,
+                 std::vector<std::string>& into) const;
+  // append_row() as one line of COPY text format, newline included.
   bool append_copy_line(const Row& row, std::string& lines, Reject& why) const;
 
   std::string source_key(const Row& row) const;

@@ -137,7 +137,10 @@ std::uint64_t ChunkCopier::copy_carefully(const RowMapper& mapper, const ChunkTo
 }
 
 void ChunkCopier::hold_orphans(const RowMapper& mapper, const std::vector<Row>& rows) {
-  if (!orphans_ || !orphans_->watches(mapper.plan())) return;
+  if (!orphans_) return;
+  std::vector<const Row*> all;
+  for (const Row& row : rows) all.push_back(&row);
+  if (orphans_->have_parents(session_.connection(), mapper, all)) return;
   std::vector<Reject> written;
   for (const Row& row : rows) written.push_back(mapper.reject(row));
   orphans_->hold_orphans(session_.connection(), quarantine_, mapper.plan(), written, 0);

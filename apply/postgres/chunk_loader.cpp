@@ -7,6 +7,12 @@
 #include "db/failpoint.hpp"
 
 namespace tidegate {
+namespace {
+
+constexpr const char* deadlock_detected = "40P01";
+constexpr int most_tries = 5;
+
+}  // namespace
 
 std::vector<LoadedChunk> loaded_chunks(TargetSession& session) {
   auto rows = session.connection().run(
@@ -22,6 +28,11 @@ std::vector<LoadedChunk> loaded_chunks(TargetSession& session) {
                       static_cast<std::uint64_t>(rows.integer(i, 4)), rows.boolean(i, 5)});
   }
   return chunks;
+}
+
+void LoadingSession::enter() const {
+  auto command = enter_();
+  connection_.run(command.sql, command.parameters);
 }
 
 ChunkLoader::Lines ChunkLoader::encode_lines(const RowMapper& mapper, const std::vector<Row>& rows,
@@ -70,7 +81,7 @@ void ChunkLoader::copy(const RowMapper& mapper, const Lines& lines, std::size_t 
     target.copy_data(std::string_view(lines.text).substr(at, size));
     at += size;
   }
-  target.copy_end();
+  copied_ = static_cast<std::uint64_t>(target.copy_end());
 }
 
 void ChunkLoader::record(const std::vector<Part>& parts, const LoadedChunk& chunk) {
@@ -92,8 +103,8 @@ void ChunkLoader::record(const std::vector<Part>& parts, const LoadedChunk& chun
 
 void ChunkLoader::copy_all(std::vector<Part>& parts) {
   for (Part& part : parts) {
-    part.loaded = part.lines.rows.size();
     copy(*part.mapper, part.lines, 0, part.lines.rows.size());
+    part.loaded = part.mapper->plan().contributor ? part.lines.rows.size() : copied_;
   }
   session_.connection().run(check_now);
 }
@@ -102,7 +113,13 @@ void ChunkLoader::copy_all(std::vector<Part>& parts) {
 void ChunkLoader::hold_orphans(const std::vector<Part>& parts, std::uint64_t sequence) {
   if (!orphans_) return;
   for (const Part& part : parts) {
-    if (!orphans_->watches(part.mapper->plan())) continue;
+    if (orphans_->have_parents(session_.connection(), *part.mapper, part.lines.rows, known_)) {
+      // What a trigger left out, or the server refused, is not there.
+      const bool all = part.loaded == part.lines.rows.size() && !part.mapper->plan().contributor;
+      if (known_ && all) orphans_->note_written(*part.mapper, part.lines.rows, *known_);
+      continue;
+    }
+    if (known_) known_->forget();  // some of them may be taken out now
     std::vector<Reject> written;
     for (const Row* row : part.lines.rows) written.push_back(part.mapper->reject(*row));
     orphans_->hold_orphans(session_.connection(), quarantine_, part.mapper->plan(), written, sequence);
@@ -122,24 +139,23 @@ void ChunkLoader::copy_carefully(Part& part) {
 }
 
 void ChunkLoader::load_carefully(std::vector<Part>& parts, const LoadedChunk& chunk) {
-  TargetTransaction transaction(session_);
+  begin_anew();
   session_.connection().run(check_now);
   for (Part& part : parts) copy_carefully(part);
-  hold_orphans(parts, chunk.sequence);
-  record(parts, chunk);
-  transaction.commit();
+  finish(parts, chunk);
 }
 
 // In a transaction of its own: that changes no row.
 bool ChunkLoader::widen_for(const RowMapper& mapper, const Lines& lines) {
   auto narrow = [&](const Reject& why) { return widen_ && is_too_narrow(mapper.plan(), why); };
   if (std::none_of(lines.rejects.begin(), lines.rejects.end(), narrow)) return false;
-  TargetTransaction transaction(session_);
+  begin();
   bool widened = false;
   for (const Reject& why : lines.rejects) {
     if (narrow(why)) widened |= widen_(mapper.plan().source, why.column);
   }
-  transaction.commit();
+  open_->commit();
+  open_.reset();
   return widened;
 }
 
@@ -155,23 +171,68 @@ std::uint64_t ChunkLoader::load(const RowMapper& mapper, Lines& lines, const Loa
   return parts.front().loaded;
 }
 
-void ChunkLoader::load(std::vector<Part>& parts, const LoadedChunk& chunk) {
+void ChunkLoader::begin() {
+  open_.reset();
+  open_.emplace(session_.connection());
+  session_.enter();
+}
+
+void ChunkLoader::begin_anew() {
   quarantine_.rolled_back();
+  if (known_) known_->rolled_back();
+  begin();
+}
+
+void ChunkLoader::finish(std::vector<Part>& parts, const LoadedChunk& chunk) {
+  hold_orphans(parts, chunk.sequence);
+  record(parts, chunk);
+  failpoint("load-before-commit");
+  open_->commit();
+  open_.reset();
+}
+
+void ChunkLoader::load(std::vector<Part>& parts, const LoadedChunk& chunk) {
+  copy_ahead(parts);
+  settle(parts, chunk);
+}
+
+void ChunkLoader::copy_ahead(std::vector<Part>& parts) {
+  refused_ = false;
   try {
-    TargetTransaction transaction(session_);
+    begin();
     copy_all(parts);
-    hold_orphans(parts, chunk.sequence);
-    record(parts, chunk);
-    failpoint("load-before-commit");
-    transaction.commit();
   } catch (const Error& error) {
+    open_.reset();
+    if (error.code() == deadlock_detected) return;
     if (!is_row_error(error)) throw;
-    quarantine_.rolled_back();
-    load_carefully(parts, chunk);
+    refused_ = true;
   }
+}
+
+void ChunkLoader::copy_now(std::vector<Part>& parts) {
+  for (int tries = 1; !open_ && !refused_; ++tries) {
+    copy_ahead(parts);
+    if (tries == most_tries && !open_ && !refused_)
+      throw Error("the copy of a chunk met a deadlock each time", deadlock_detected, Advice::retry);
+  }
+}
+
+void ChunkLoader::settle(std::vector<Part>& parts, const LoadedChunk& chunk) {
+  quarantine_.rolled_back();
+  if (known_) known_->rolled_back();
+  copy_now(parts);
+  try {
+    if (!refused_) finish(parts, chunk);
+  } catch (const Error& error) {
+    open_.reset();
+    if (!is_row_error(error)) throw;
+    refused_ = true;
+  }
+  if (refused_) load_carefully(parts, chunk);
   failpoint("load-after-commit");
   if (session_.keys()) session_.keys()->sent();
   quarantine_.committed();
+  if (known_) known_->committed();
 }
 
 }  // namespace tidegate

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "apply/postgres/statements.hpp"
 #include "apply/text_format.hpp"
@@ -13,16 +14,6 @@ namespace tidegate {
 namespace {
 
 constexpr std::size_t holds_at_once = 10000;
-
-constexpr const char* references_sql = R"sql(
-SELECT c.conname, c.confrelid::pg_catalog.regclass::text,
-       pg_catalog.string_agg(pg_catalog.format('t.%I IS NOT NULL', a.attname), ' AND '),
-       pg_catalog.string_agg(pg_catalog.format('p.%I = t.%I', b.attname, a.attname), ' AND ')
-FROM pg_catalog.pg_constraint c CROSS JOIN unnest(c.conkey, c.confkey) AS k(mine, theirs)
-JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.mine
-JOIN pg_catalog.pg_attribute b ON b.attrelid = c.confrelid AND b.attnum = k.theirs
-WHERE c.contype = 'f' AND c.conrelid = pg_catalog.to_regclass($1)
-GROUP BY c.oid, c.conname, c.confrelid ORDER BY c.conname)sql";
 
 // One array literal per key column, of all rows: each row's literal has one element.
 std::vector<postgres::Parameter> key_arrays(const std::vector<const Reject*>& rows) {
@@ -54,10 +45,32 @@ OrphanGuard::OrphanGuard(postgres::Connection& target, bool replica_mode, const 
   add_children(target, plans);
   for (const auto& [name, plan] : plans) {
     if (plan.from.empty() || plan.contributor || references_.contains(quoted_name(plan))) continue;
-    auto rows = target.run(references_sql, {quoted_name(plan)});
-    for (int i = 0; i < rows.rows(); ++i) {
-      references_[quoted_name(plan)].push_back({std::string(rows.text(i, 0)), std::string(rows.text(i, 1)),
-                                                std::string(rows.text(i, 2)), std::string(rows.text(i, 3))});
+    auto references = ForeignKey::of(target, quoted_name(plan));
+    if (!references.empty()) references_.emplace(quoted_name(plan), std::move(references));
+  }
+}
+
+bool OrphanGuard::have_parents(postgres::Connection& target, const RowMapper& mapper,
+                               const std::vector<const Row*>& rows, KnownParents* known) const {
+  const auto found = references_.find(quoted_name(mapper.plan()));
+  if (found == references_.end() || mapper.plan().contributor) return true;
+  return std::all_of(found->second.begin(), found->second.end(), [&](const ForeignKey& reference) {
+    auto named = reference.parents_of(mapper, rows, known);
+    if (!named || named->names.empty()) return named.has_value();
+    if (target.run(reference.missing_sql(), named->arrays).boolean(0, 0)) return false;
+    if (known) known->note(reference.domain(), std::move(named->names));
+    return true;
+  });
+}
+
+void OrphanGuard::note_written(const RowMapper& mapper, const std::vector<const Row*>& rows,
+                               KnownParents& known) const {
+  std::set<std::string> noted;
+  for (const auto& [child, references] : references_) {
+    for (const ForeignKey& reference : references) {
+      if (reference.parent != quoted_name(mapper.plan()) || !noted.insert(reference.domain()).second)
+        continue;
+      known.note(reference.domain(), reference.names_of_parents(mapper, rows));
     }
   }
 }
@@ -67,12 +80,10 @@ void OrphanGuard::hold_orphans(postgres::Connection& target, Quarantine& quarant
   const auto rows = with_keys_that_fit(written);
   if (rows.empty() || plan.contributor || !watches(plan)) return;
   std::map<std::size_t, std::string> orphans;  // by place, with the constraint
-  for (const Reference& reference : references_.at(quoted_name(plan))) {
-    auto found = target.run(
-        fmt::format("SELECT k.n FROM {} AS t, {} AND {} AND NOT EXISTS (SELECT FROM {} AS p WHERE {})",
-                    quoted_name(plan), numbered_keys(plan), reference.filled, reference.parent,
-                    reference.matches),
-        key_arrays(rows));
+  for (const ForeignKey& reference : references_.at(quoted_name(plan))) {
+    auto found = target.run(fmt::format("SELECT k.n FROM {} AS t, {} AND {}", quoted_name(plan),
+                                        numbered_keys(plan), reference.is_orphan("t.")),
+                            key_arrays(rows));
     for (int i = 0; i < found.rows(); ++i)
       orphans.emplace(static_cast<std::size_t>(found.integer(i, 0) - 1), reference.constraint);
   }
@@ -92,7 +103,7 @@ namespace {
 // One row for each column of each foreign key between mapped tables.
 constexpr const char* children_sql = R"sql(
 SELECT m.child, r.parent, c.oid, c.conname, pg_catalog.format('p.%I = c.%I', b.attname, a.attname),
-       pg_catalog.format('c.%I', a.attname), b.attname, pg_catalog.format_type(a.atttypid, NULL)
+       pg_catalog.format('c.%I', a.attname), b.attname, pg_catalog.format_type(a.atttypid, -1)
 FROM pg_catalog.pg_constraint c
 JOIN unnest($1::text[]) AS m(child) ON pg_catalog.to_regclass(m.child) = c.conrelid
 JOIN unnest($1::text[]) AS r(parent) ON pg_catalog.to_regclass(r.parent) = c.confrelid

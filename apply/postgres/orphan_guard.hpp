@@ -9,6 +9,7 @@
 
 #include "apply/mapping/row_mapper.hpp"
 #include "apply/net_changes.hpp"
+#include "apply/postgres/foreign_key.hpp"
 #include "apply/postgres/quarantine.hpp"
 
 namespace tidegate {
@@ -20,10 +21,18 @@ class OrphanGuard {
   OrphanGuard(postgres::Connection& target, bool replica_mode, const Plans& plans);
 
   bool watches(const TablePlan& plan) const { return references_.contains(quoted_name(plan)); }
+  // Are the rows there that these rows, as they were sent, refer to? One cheap question for many rows; false
+  // also where only hold_orphans() can tell. Those that are `known` are not asked for; what was asked for and
+  // is there is noted.
+  bool have_parents(postgres::Connection& target, const RowMapper& mapper,
+                    const std::vector<const Row*>& rows, KnownParents* known = nullptr) const;
   // Within the transaction that wrote these rows: those whose parent is not there are taken out again and
   // held, with the constraint's name; they are tried again when others have come.
   void hold_orphans(postgres::Connection& target, Quarantine& quarantine, const TablePlan& plan,
                     const std::vector<Reject>& written, std::uint64_t sequence) const;
+
+  // These rows were written as they were sent: those that refer to them need not ask.
+  void note_written(const RowMapper& mapper, const std::vector<const Row*>& rows, KnownParents& known) const;
 
   // May rows of mapped tables refer to this one's, or other maps write columns of them?
   bool is_parent(const TablePlan& plan) const {
@@ -49,9 +58,6 @@ class OrphanGuard {
                                const std::vector<Reject>& moved, std::uint64_t sequence) const;
 
  private:
-  struct Reference {
-    std::string constraint, parent, filled, matches;
-  };
   struct Child {
     TablePlan plan;  // one of those that own the table
     std::string constraint;
@@ -68,7 +74,7 @@ class OrphanGuard {
   void take_out(postgres::Connection& target, Quarantine& quarantine, const TablePlan& plan,
                 const std::vector<Reject>* removed, std::uint64_t sequence) const;
 
-  std::unordered_map<std::string, std::vector<Reference>> references_;    // by the child's quoted name
+  std::unordered_map<std::string, std::vector<ForeignKey>> references_;   // by the child's quoted name
   std::unordered_map<std::string, std::vector<Child>> children_;          // by the parent's quoted name
   std::unordered_map<std::string, std::vector<TablePlan>> contributors_;  // by the table's quoted name
 };

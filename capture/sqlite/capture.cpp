@@ -117,6 +117,13 @@ std::vector<ShadowTable> SqliteCapture::tables_to_fill() {
   for (const ShadowTable& table : tables_) {
     if (Shadow::rows_to_fill(state_, table)) tables.push_back(table);
   }
+  const auto& last = options_.fill_last;
+  const auto rank = [&](const ShadowTable& table) {
+    const auto place = std::find(last.begin(), last.end(), table.source().name);
+    return place == last.end() ? -1 : place - last.begin();
+  };
+  std::stable_sort(tables.begin(), tables.end(),
+                   [&](const ShadowTable& a, const ShadowTable& b) { return rank(a) < rank(b); });
   return tables;
 }
 

@@ -14,8 +14,9 @@ namespace tidegate {
 struct CaptureOptions {
   std::string path;
   std::vector<std::string> include{"*"}, exclude;
-  bool carry_schema_changes = true;  // false: any change of the schema pauses
-  bool may_write_barrier = false;    // the app's writers wait for a short lock ([source] writers = "waits")
+  bool carry_schema_changes = true;    // false: any change of the schema pauses
+  bool may_write_barrier = false;      // the app's writers wait for a short lock ([source] writers = "waits")
+  std::vector<std::string> fill_last;  // what the first fill reads after all others, in this order
 };
 
 struct FilledTable {

@@ -29,9 +29,14 @@ PlanOptions plan_options(const Settings& settings) {
 }
 
 CaptureOptions capture_options(const Settings& settings) {
-  return {settings.source.end.path, settings.tables.include, settings.tables.exclude,
-          settings.source.on_schema_change == OnSchemaChange::carry,
-          settings.source.writers == Writers::waits};
+  CaptureOptions options;
+  options.path = settings.source.end.path;
+  options.include = settings.tables.include;
+  options.exclude = settings.tables.exclude;
+  options.carry_schema_changes = settings.source.on_schema_change == OnSchemaChange::carry;
+  options.may_write_barrier = settings.source.writers == Writers::waits;
+  for (const auto& map : settings.maps) options.fill_last.push_back(map.from);  // as they are copied
+  return options;
 }
 
 PlannedPipeline plan_pipeline(const std::vector<FilledTable>& tables, const Settings& settings) {

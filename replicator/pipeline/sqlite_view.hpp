@@ -1,12 +1,11 @@
 // A SQLite source as the apply thread sees it: through the shadow.
 #pragma once
 
-#include <future>
-
 #include "apply/postgres/chunk_loader.hpp"
 #include "capture/sqlite/shadow.hpp"
 #include "replicator/config/settings.hpp"
 #include "replicator/pipeline/source_view.hpp"
+#include "replicator/pipeline/sqlite_load.hpp"
 
 namespace tidegate {
 
@@ -35,15 +34,6 @@ class SqliteView : public SourceView {
                         const TargetScene& scene, const std::function<void()>& apply_once) override;
 
  private:
-  struct PreparedChunk;
-  struct Loading;
-  Loading begin_loading(const TargetScene& scene, const ShadowTable& table);
-  bool next_chunk(const std::string& table, const Row& after, const std::stop_token& stop, Chunk& into);
-  std::future<std::optional<PreparedChunk>> prepare_chunk(const Loading& loading, Row after,
-                                                          const std::stop_token& stop, PreparedChunk& copied);
-  bool load_table(const TargetScene& scene, const ShadowTable& table, const std::stop_token& stop);
-  void show_progress(const TargetScene& scene, Loading& loading, const Chunk& read, const LoadedChunk& chunk);
-  void summarize(const TargetScene& scene, Loading& loading, const LoadedChunk& chunk);
   std::vector<ShadowTable> tables_to_load(const TargetScene& scene);
 
   const Settings& settings_;
