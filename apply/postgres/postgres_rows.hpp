@@ -25,6 +25,7 @@ class PostgresRows : public LegacyRows {
   const std::string& name() const { return table_.source.name; }
 
   void expect(const std::vector<Row>& keys) override;
+  void forget() override { known_.clear(); }
   std::optional<HeldRow> find(const Row& key) override;
   Row whole(const Row& key) override;
   void each(const std::function<void(const Row&)>& give) override;

@@ -61,6 +61,7 @@ class SqliteRows : public LegacyRows {
   }
 
   void expect(const std::vector<Row>&) override {}
+  void forget() override {}
 
   std::optional<HeldRow> find(const Row& key) override {
     auto held = rows_->find(key);

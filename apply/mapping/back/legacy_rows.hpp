@@ -34,8 +34,9 @@ class LegacyRows {
  public:
   virtual ~LegacyRows() = default;
 
-  // Rows with these keys will be asked for.
+  // Rows with these keys will be asked for, within one transaction or until forget().
   virtual void expect(const std::vector<Row>& keys) = 0;
+  virtual void forget() = 0;
   virtual std::optional<HeldRow> find(const Row& key) = 0;
   // In the layout of ReturnedTable::relation; empty where there is none.
   virtual Row whole(const Row& key) = 0;
