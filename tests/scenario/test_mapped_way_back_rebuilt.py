@@ -123,7 +123,7 @@ class Story(shared.Story):
         return over
 
     def judge_the_rest(self):
-        kept = self.legacy("SELECT id, secret FROM pupil WHERE id < 10 ORDER BY id")
+        kept = self.legacy("SELECT id, secret FROM pupil WHERE secret != 'none' ORDER BY id")
         self.assertEqual(kept, [(1, "s1"), (2, "s2"), (3, "s3"), (5, "s5")], "what no map reads stays, and so does who was left out, or never fitted")
         mine = self.legacy("SELECT name, age, gone_at FROM pupil WHERE id NOT IN (2, 5)")
         self.assertEqual(shared.in_order(mine), shared.in_order(self.query("SELECT name, age, gone_at FROM public.pupils")))

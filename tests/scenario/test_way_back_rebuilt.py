@@ -66,6 +66,7 @@ def rebuild_through_kills(test, pipeline, names, ready=is_ready):
         pipeline.start(failpoint=name)
         test.assertEqual(pipeline.wait(timeout=90), -9, f"{name} is reached\n{pipeline.log[-2000:]}")
     pipeline.start().wait_status(ready, WAIT, "the way back")
+    test.assertNotIn("did not come in time", pipeline.log)
 
 
 class OfASqliteFile(unittest.TestCase):
