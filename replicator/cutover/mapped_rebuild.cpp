@@ -49,9 +49,9 @@ std::vector<WholeTable> all_tables(const MappedReturn& rows) {
 // By their keys: rows that the target never took.
 std::set<std::string> MappedRebuild::left_out(const ReturnedRows& table) {
   const std::string& relation = table.table().plan.anchor_output().from.name;
-  const auto held = ends_.target.run(
-      "SELECT source_key FROM tidegate.quarantine WHERE pipeline = $1 AND source_table = $2",
-      {ends_.pipeline, relation});
+  const auto held =
+      ends_.target.run("SELECT source_key FROM tidegate.quarantine WHERE pipeline = $1 AND source_table = $2",
+                       {ends_.pipeline, relation});
   std::set<std::string> keys;
   for (int i = 0; i < held.rows(); ++i) keys.emplace(held.text(i, 0));
   return keys;
@@ -132,6 +132,21 @@ void MappedRebuild::settle(const std::function<std::size_t()>& rejects) {
     before = rejects();
     flush();
   }
+}
+
+void MappedRebuild::hold_orphans() {
+  rows_.retry(false);
+  for (ReturnedRows* table : rows_.tables()) {
+    SpooledRows orphans;
+    table->each_orphan([&](const Row& name) { orphans.add(name); });
+    for (auto piece = orphans.take(batches_back.max_rows); !piece.empty();
+         piece = orphans.take(batches_back.max_rows)) {
+      go_on_unless(ends_.stop);
+      table->hold(std::move(piece));
+      flush();
+    }
+  }
+  rows_.retry(true);
 }
 
 void MappedRebuild::flush() {

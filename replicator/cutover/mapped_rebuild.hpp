@@ -1,5 +1,5 @@
-// Rows of mapped tables in a way back that is built anew: all of the target's go the way of the running one, and
-// legacy rows that it does not have go. README.md, "A way back that is built anew".
+// Rows of mapped tables in a way back that is built anew: all of the target's go the way of the running one,
+// and legacy rows that it does not have go. README.md, "A way back that is built anew".
 #pragma once
 
 #include <cstddef>
@@ -36,6 +36,8 @@ class MappedRebuild {
   void write();
   // Tries those that were kept out again, all together, as long as there are fewer each time.
   void settle(const std::function<std::size_t()>& rejects);
+  // What the target holds without its parent is named, where the legacy database does not hold such rows.
+  void hold_orphans();
 
  private:
   std::set<std::string> left_out(const ReturnedRows& table);

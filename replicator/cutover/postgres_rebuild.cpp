@@ -13,6 +13,8 @@
 #include "apply/postgres/target_tables.hpp"
 #include "db/failpoint.hpp"
 #include "replicator/cutover/back_plans.hpp"
+#include "replicator/cutover/mapped_rebuild.hpp"
+#include "replicator/cutover/postgres_mapped.hpp"
 #include "replicator/cutover/postgres_way_back.hpp"
 #include "replicator/cutover/target_rows.hpp"
 #include "replicator/log.hpp"
@@ -160,10 +162,6 @@ class Rebuild {
 }  // namespace
 
 void PostgresWayBack::require_rebuildable() {
-  if (!settings_.maps.empty())
-    throw Refused("way-back-not-rebuildable",
-                  "tables of this pipeline are mapped, and a way back of mapped rows cannot be built anew",
-                  "the target stays live; see the runbook way-back-lost");
   std::vector<Finding> findings;
   find_legacy_trouble(findings);
   for (const auto& finding : findings)
@@ -176,7 +174,8 @@ void PostgresWayBack::bring_in_line(const Beginning& beginning) {
   const auto [back, followed, findings] = plans_back(target, legacy, settings_);
   begin_legacy_anew(legacy, settings_.pipeline, back, beginning.start);
   legacy.run("SET row_security = off");
-  Writing writing(settings_, beginning.start.incarnation);
+  // Parents and children come in batches of their own.
+  Writing writing(settings_, beginning.start.incarnation, settings_.maps.empty());
   std::vector<Compared> tables;
   for (const auto& table : capture::read_catalog(target, followed, {})) {
     const auto plan = std::find_if(back.begin(), back.end(),
@@ -192,6 +191,18 @@ void PostgresWayBack::bring_in_line(const Beginning& beginning) {
       if (const auto rows = rebuild.run(table, pass); rows > 0)
         log_info("way back: {} {} rows of {}", what, rows, table.relation.table);
     }
+  if (!settings_.maps.empty()) bring_mapped_in_line(beginning, writing);
+}
+
+void PostgresWayBack::bring_mapped_in_line(const Beginning& beginning, Writing& writing) {
+  PostgresMapped mapped(settings_, {writing.session, writing.quarantine, writing.plans});
+  mapped.begin_anew(writing.sink, beginning.target);
+  MappedRebuild rows(mapped.rows(), {beginning.target, settings_.pipeline, mapped.sink(), beginning.start,
+                                     beginning.tell, beginning.stop});
+  rows.remove_surplus();
+  rows.write();
+  rows.settle([&] { return writing.quarantine.size(); });
+  rows.hold_orphans();
 }
 
 }  // namespace tidegate::cutover

@@ -18,7 +18,8 @@ sqlite::Database empty_index() {
   index.execute("ATTACH '' AS kept; PRAGMA kept.journal_mode = OFF; PRAGMA kept.synchronous = OFF");
   index.execute(
       "CREATE TABLE kept.keys (scope TEXT NOT NULL, answer TEXT NOT NULL, key TEXT NOT NULL, outside "
-      "INTEGER NOT NULL, PRIMARY KEY (scope, answer)) WITHOUT ROWID; CREATE INDEX kept.by_key ON keys (scope, key)");
+      "INTEGER NOT NULL, PRIMARY KEY (scope, answer)) WITHOUT ROWID; CREATE INDEX kept.by_key ON keys "
+      "(scope, key)");
   return index;
 }
 
@@ -119,8 +120,7 @@ bool ReturnKeys::is_anothers(const ColumnKey& key, const std::string& answer) {
 Value ReturnKeys::give(const KeyOwner& owner, const ColumnKey& key, const std::string& answer) {
   if (owner.gives_integers) {
     const auto last = next_.find(owner.table);
-    std::int64_t id =
-        pairs_.next_id(owner, last == next_.end() ? std::nullopt : std::optional(last->second));
+    std::int64_t id = pairs_.next_id(owner, last == next_.end() ? std::nullopt : std::optional(last->second));
     auto highest = highest_.find({key.scope, key.words});
     if (highest != highest_.end() && id <= highest->second) id = ++highest->second;  // that row has gone
     return next_[owner.table] = id;

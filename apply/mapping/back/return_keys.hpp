@@ -65,8 +65,8 @@ class ReturnKeys : public LookedUpAnswers {
   std::shared_ptr<KeyAnswers> remembered_;
   sqlite::Database index_;
   sqlite::Statement into_index_, in_index_, name_in_index_, outside_;
-  std::map<std::pair<std::string, std::vector<std::string>>, KeyOwner> owners_;  // by scope and words
-  std::map<std::string, std::int64_t> next_;                                     // by table
+  std::map<std::pair<std::string, std::vector<std::string>>, KeyOwner> owners_;       // by scope and words
+  std::map<std::string, std::int64_t> next_;                                          // by table
   std::map<std::pair<std::string, std::vector<std::string>>, std::int64_t> highest_;  // that was indexed
   bool listens_ = false;
   std::vector<std::pair<KeyName, std::string>> asked_;  // with the answers

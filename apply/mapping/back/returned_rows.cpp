@@ -209,6 +209,8 @@ void ReturnedRows::remove_gone() {
 void ReturnedRows::write() {
   for (const auto& [at, seen] : touched_)
     if (!is_gone(seen)) write(seen);
+  for (const Row& name : orphans_) reject(name, Misfit::rejected);
+  orphans_.clear();
 }
 
 void ReturnedRows::write(const SeenRow& seen) {
@@ -262,6 +264,13 @@ void ReturnedRows::each_mapped(const std::function<void(const Known&)>& give) {
   rows_->each([&](const Row& row) {
     if (const auto key = maker_.forward().key(maker_.forward().map(row), table_.plan.anchor))
       give({key_of(table_.relation, row), texts_of(*key)});
+  });
+}
+
+void ReturnedRows::each_orphan(const std::function<void(const Row&)>& give) {
+  rows_->each_orphan([&](const Row& row) {
+    if (const auto key = maker_.forward().key(maker_.forward().map(row), table_.plan.anchor))
+      give(texts_of(*key));
   });
 }
 

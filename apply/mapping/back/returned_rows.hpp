@@ -53,6 +53,9 @@ class ReturnedRows {
   void each_mapped(const std::function<void(const Known&)>& give);
   // They go with the next remove_gone().
   void remove(std::vector<Known> surplus) { surplus_ = std::move(surplus); }
+  // The names of legacy rows of the maps whose parents are not there; they are rejects with the next write().
+  void each_orphan(const std::function<void(const Row& name)>& give);
+  void hold(std::vector<Row> orphans) { orphans_ = std::move(orphans); }
 
  private:
   enum class Whose { mine, anothers, disputed };
@@ -79,6 +82,7 @@ class ReturnedRows {
   std::string blank_;                       // condition: a contributor's columns have their defaults
   std::map<std::string, SeenRow> touched_;  // by name, encoded
   std::vector<Known> surplus_;
+  std::vector<Row> orphans_;  // names
 };
 
 }  // namespace tidegate

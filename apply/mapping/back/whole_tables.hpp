@@ -10,8 +10,8 @@
 namespace tidegate {
 
 struct WholeTable {
-  std::string name;  // as the target's stream gives it
-  std::string from;  // quoted
+  std::string name;                  // as the target's stream gives it
+  std::string from;                  // quoted
   std::vector<std::string> columns;  // by which its rows are touched
 };
 

@@ -17,8 +17,9 @@ namespace tidegate {
 
 class NativeSink : public Sink {
  public:
-  // `plans` may change between two writes or spills; tables without a plan are left out.
-  NativeSink(TargetSession& session, Quarantine& quarantine, const Plans& plans);
+  // `plans` may change between two writes or spills; tables without a plan are left out. `holds_orphans`:
+  // rows of mapped relations must have their parents by the end of each transaction.
+  NativeSink(TargetSession& session, Quarantine& quarantine, const Plans& plans, bool holds_orphans = true);
 
   const Position& position() const override { return session_.position(); }
   void add(const Relation& relation, Change change) override;
