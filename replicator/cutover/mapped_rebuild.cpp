@@ -46,17 +46,6 @@ std::vector<WholeTable> all_tables(const MappedReturn& rows) {
 
 // --- what the target does not have ---
 
-// By their keys: rows that the target never took.
-std::set<std::string> MappedRebuild::left_out(const ReturnedRows& table) {
-  const std::string& relation = table.table().plan.anchor_output().from.name;
-  const auto held =
-      ends_.target.run("SELECT source_key FROM tidegate.quarantine WHERE pipeline = $1 AND source_table = $2",
-                       {ends_.pipeline, relation});
-  std::set<std::string> keys;
-  for (int i = 0; i < held.rows(); ++i) keys.emplace(held.text(i, 0));
-  return keys;
-}
-
 void MappedRebuild::remove_surplus() {
   for (ReturnedRows* table : rows_.tables())
     if (!table->table().plan.contributes) remove_surplus(*table);
@@ -66,7 +55,7 @@ void MappedRebuild::remove_surplus(ReturnedRows& table) {
   ends_.tell("looking for rows of " + table.name() + " that the target does not have");
   SpooledRows there, surplus;
   note_what_is_there(table, there);
-  const auto kept = left_out(table);
+  const auto kept = left_out_of(ends_.target, ends_.pipeline, table.table().plan.anchor_output().from.name);
   table.each_mapped([&](const ReturnedRows::Known& row) {
     go_on_unless(ends_.stop);
     if (!there.has(row.key) && !kept.contains(key_as_json(row.key))) surplus.add(joined(row));

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <functional>
-#include <set>
 #include <stop_token>
 #include <string>
 
@@ -40,7 +39,6 @@ class MappedRebuild {
   void hold_orphans();
 
  private:
-  std::set<std::string> left_out(const ReturnedRows& table);
   void remove_surplus(ReturnedRows& table);
   void note_what_is_there(ReturnedRows& table, SpooledRows& there);
   std::size_t remove(ReturnedRows& table, SpooledRows& surplus);

@@ -27,6 +27,7 @@ struct Compared {
   Relation relation;
   std::string target_select, legacy_select;
   std::size_t order_columns = 0;  // behind those of the relation
+  std::string legacy_name = {};   // as the quarantine calls it
 };
 
 std::string joined(const std::vector<std::string>& items) {
@@ -46,7 +47,8 @@ std::string select(const std::string& from, const std::vector<std::string>& colu
 }
 
 Compared compared(const capture::PostgresTable& table, const TablePlan& back, std::uint32_t id) {
-  Compared both{{id, table.source, {}, {}}, "", "", std::max<std::size_t>(table.identity.size(), 1)};
+  Compared both{
+      {id, table.source, {}, {}}, "", "", std::max<std::size_t>(table.identity.size(), 1), shown_name(back)};
   std::vector<std::string> here, there, key_here, key_there;
   for (const auto& column : back.columns) {
     const auto found = std::find_if(table.columns.begin(), table.columns.end(),
@@ -111,12 +113,13 @@ class Rebuild {
  public:
   enum class Pass { take_out, put_in };
 
-  Rebuild(postgres::Connection& target, postgres::Connection& legacy, Sink& sink, const Position& start,
-          const std::stop_token& stop)
-      : target_(target), legacy_(legacy), sink_(sink), start_(start), stop_(stop) {}
+  Rebuild(postgres::Connection& target, postgres::Connection& legacy, Sink& sink, const std::string& pipeline,
+          const Position& start, const std::stop_token& stop)
+      : target_(target), legacy_(legacy), sink_(sink), pipeline_(pipeline), start_(start), stop_(stop) {}
 
   // How many rows the pass has written.
   std::uint64_t run(const Compared& table, Pass pass) {
+    const auto left_out = left_out_of(target_, pipeline_, table.legacy_name);
     std::uint64_t written = 0;
     {
       const postgres::Transaction look(legacy_, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
@@ -127,7 +130,8 @@ class Rebuild {
         go_on_unless(stop_);
         const int order = here.over() ? 1 : there.over() ? -1 : compare(here.order(), there.order());
         const bool differs = order != 0 || here.row() != there.row();
-        if (pass == Pass::take_out && order >= 0 && differs)
+        const bool never_came = order > 0 && left_out.contains(key_as_json(there.order()));
+        if (pass == Pass::take_out && order >= 0 && differs && !never_came)
           write(table.relation, Operation::remove, there.row()), ++written;
         if (pass == Pass::put_in && order <= 0 && differs)
           write(table.relation, Operation::insert, here.row()), ++written;
@@ -155,6 +159,7 @@ class Rebuild {
 
   postgres::Connection &target_, &legacy_;
   Sink& sink_;
+  const std::string& pipeline_;
   const Position& start_;
   const std::stop_token& stop_;
 };
@@ -183,7 +188,8 @@ void PostgresWayBack::bring_in_line(const Beginning& beginning) {
     if (plan != back.end())
       tables.push_back(compared(table, *plan, static_cast<std::uint32_t>(tables.size() + 1)));
   }
-  Rebuild rebuild(beginning.target, legacy, writing.sink, beginning.start, beginning.stop);
+  Rebuild rebuild(beginning.target, legacy, writing.sink, settings_.pipeline, beginning.start,
+                  beginning.stop);
   for (const auto& [pass, what] :
        {std::pair{Rebuild::Pass::take_out, "taking out"}, std::pair{Rebuild::Pass::put_in, "putting in"}})
     for (const auto& table : tables) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -19,6 +20,13 @@
 namespace tidegate::cutover {
 namespace {
 
+// Rows that the target never took, by the name of its table: by which columns they are found, and their keys.
+struct LeftOut {
+  std::vector<std::size_t> columns;
+  std::map<std::string, Row> keys;
+};
+using AllLeftOut = std::map<std::string, LeftOut>;
+
 using Rejected = std::set<std::pair<std::string, std::string>>;  // the legacy's table, the target's key
 
 Refused altered(const std::string& table, const std::string& how) {
@@ -34,10 +42,10 @@ class Rebuild {
           const Position& start, const WayBack::Tell& tell, const std::stop_token& stop)
       : file_(file), tables_(tables), target_(target), start_(start), tell_(tell), stop_(stop), sink_(sink) {}
 
-  void remove_surplus() {
+  void remove_surplus(const AllLeftOut& left_out) {
     std::uint32_t id = 0;
     for (const auto& [name, table] : tables_) relations_.emplace(name, relation_of(name, table, ++id));
-    for (const auto& [name, table] : tables_) remove_surplus(name, table);
+    for (const auto& [name, table] : tables_) remove_surplus(name, table, left_out.at(name));
   }
   void write() {
     for (const auto& [name, table] : tables_) write(name, nullptr);
@@ -73,12 +81,15 @@ class Rebuild {
            capture::quoted_name(relation.table.substr(0, dot), relation.table.substr(dot + 1));
   }
 
-  void remove_surplus(const std::string& name, const ReverseTable& table) {
+  void remove_surplus(const std::string& name, const ReverseTable& table, const LeftOut& left_out) {
     const Relation& relation = relations_.at(name);
     tell_("looking for rows of " + table.legacy + " that the target does not have");
     SurplusRows surplus(file_, table, {relation.key.begin(), relation.key.end()});
     RowsInPieces rows(target_, "tidegate_rebuild", select(relation, true));
     for (Row key; rows.next(key);) go_on_unless(stop_), surplus.target_has(key);
+    LegacyTable legacy(file_.database(), table, left_out.columns);
+    for (const auto& [shown, key] : left_out.keys)
+      if (const auto row = legacy.find(key)) surplus.keep(*row);
     if (const auto removed = surplus.remove(); removed > 0)
       log_info("way back: {} rows of {} are not on the target and went", removed, table.legacy);
   }
@@ -134,6 +145,20 @@ class Rebuild {
   SqliteSink& sink_;
 };
 
+AllLeftOut left_out_rows(postgres::Connection& target, const std::string& pipeline,
+                         const std::vector<TablePlan>& plans, const ReverseTables& tables) {
+  AllLeftOut all;
+  for (const TablePlan& plan : plans) {
+    const auto table = tables.find(shown_name(plan));
+    if (!plan.from.empty() || table == tables.end()) continue;
+    LeftOut& rows = all[table->first];
+    for (const std::string& column : plan.key)
+      if (const auto place = table->second.place_of(column)) rows.columns.push_back(*place);
+    if (rows.columns.size() == plan.key.size()) rows.keys = left_out_of(target, pipeline, plan.source);
+  }
+  return all;
+}
+
 }  // namespace
 
 void SqliteWayBack::require_rebuildable() {
@@ -159,7 +184,7 @@ void SqliteWayBack::bring_in_line(const Beginning& beginning) {
     rows.emplace(*MappedWayBack::rows_of(running),
                  MappedRebuild::Ends{beginning.target, settings_.pipeline, sink, beginning.start,
                                      beginning.tell, beginning.stop});
-  plain.remove_surplus();
+  plain.remove_surplus(left_out_rows(beginning.target, settings_.pipeline, all.plans, tables));
   if (rows) rows->remove_surplus();
   plain.write();
   if (rows) rows->write();
