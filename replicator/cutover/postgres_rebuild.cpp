@@ -113,9 +113,13 @@ class Rebuild {
  public:
   enum class Pass { take_out, put_in };
 
-  Rebuild(postgres::Connection& target, postgres::Connection& legacy, Sink& sink, const std::string& pipeline,
-          const Position& start, const std::stop_token& stop)
-      : target_(target), legacy_(legacy), sink_(sink), pipeline_(pipeline), start_(start), stop_(stop) {}
+  struct Sinks {
+    Sink &sink, &replacing;
+  };
+
+  Rebuild(postgres::Connection& target, postgres::Connection& legacy, Sinks sinks,
+          const std::string& pipeline, const Position& start, const std::stop_token& stop)
+      : target_(target), legacy_(legacy), sinks_(sinks), pipeline_(pipeline), start_(start), stop_(stop) {}
 
   // How many rows the pass has written.
   std::uint64_t run(const Compared& table, Pass pass) {
@@ -132,9 +136,10 @@ class Rebuild {
         const bool differs = order != 0 || here.row() != there.row();
         const bool never_came = order > 0 && left_out.contains(key_as_json(there.order()));
         if (pass == Pass::take_out && order >= 0 && differs && !never_came)
-          write(table.relation, Operation::remove, there.row()), ++written;
+          write(order == 0 ? sinks_.replacing : sinks_.sink, table.relation, Operation::remove, there.row()),
+              ++written;
         if (pass == Pass::put_in && order <= 0 && differs)
-          write(table.relation, Operation::insert, here.row()), ++written;
+          write(sinks_.sink, table.relation, Operation::insert, here.row()), ++written;
         if (order <= 0) here.advance();
         if (order >= 0) there.advance();
       }
@@ -144,21 +149,22 @@ class Rebuild {
   }
 
  private:
-  void write(const Relation& relation, Operation operation, const Row& row) {
+  void write(Sink& sink, const Relation& relation, Operation operation, const Row& row) {
     Change change;
     change.operation = operation;
     change.relation = relation.id;
     change.row = row;
-    sink_.add(relation, std::move(change));
-    if (sink_.rows() >= batches_back.max_rows || sink_.bytes() >= batches_back.max_bytes) flush();
+    sink.add(relation, std::move(change));
+    if (sink.rows() >= batches_back.max_rows || sink.bytes() >= batches_back.max_bytes) flush();
   }
   void flush() {
-    if (sink_.rows() > 0) sink_.write(start_);
+    for (Sink* sink : {&sinks_.sink, &sinks_.replacing})
+      if (sink->rows() > 0) sink->write(start_);
     failpoint("rebuild-batch-written");
   }
 
   postgres::Connection &target_, &legacy_;
-  Sink& sink_;
+  Sinks sinks_;
   const std::string& pipeline_;
   const Position& start_;
   const std::stop_token& stop_;
@@ -180,7 +186,12 @@ void PostgresWayBack::bring_in_line(const Beginning& beginning) {
   begin_legacy_anew(legacy, settings_.pipeline, back, beginning.start);
   legacy.run("SET row_security = off");
   // Parents and children come in batches of their own.
-  Writing writing(settings_, beginning.start.incarnation, settings_.maps.empty());
+  NativeSink::Guards guards;
+  guards.orphans = settings_.maps.empty();
+  Writing writing(settings_, beginning.start.incarnation, guards);
+  // A row that is put in again has not gone.
+  guards.outside = false;
+  NativeSink replacing(writing.session, writing.quarantine, writing.plans, guards);
   std::vector<Compared> tables;
   for (const auto& table : capture::read_catalog(target, followed, {})) {
     const auto plan = std::find_if(back.begin(), back.end(),
@@ -188,7 +199,7 @@ void PostgresWayBack::bring_in_line(const Beginning& beginning) {
     if (plan != back.end())
       tables.push_back(compared(table, *plan, static_cast<std::uint32_t>(tables.size() + 1)));
   }
-  Rebuild rebuild(beginning.target, legacy, writing.sink, settings_.pipeline, beginning.start,
+  Rebuild rebuild(beginning.target, legacy, {writing.sink, replacing}, settings_.pipeline, beginning.start,
                   beginning.stop);
   for (const auto& [pass, what] :
        {std::pair{Rebuild::Pass::take_out, "taking out"}, std::pair{Rebuild::Pass::put_in, "putting in"}})

@@ -166,11 +166,11 @@ Plans plans_there(TargetSession& legacy) {
 }  // namespace
 
 PostgresWayBack::Writing::Writing(const Settings& settings, const std::string& incarnation,
-                                  bool holds_orphans)
+                                  NativeSink::Guards guards)
     : session(legacy_options(settings), incarnation),
       plans(plans_there(session)),
       quarantine(session),
-      sink(session, quarantine, plans, holds_orphans) {}
+      sink(session, quarantine, plans, guards) {}
 
 void PostgresWayBack::work(const Position&, const std::stop_token& stop) {
   JournalReader journal(capture_.journal_path());

@@ -38,7 +38,7 @@ class PostgresWayBack : public JournalWayBack {
  private:
   // What writes to the legacy database, under its account.
   struct Writing {
-    Writing(const Settings& settings, const std::string& incarnation, bool holds_orphans = true);
+    Writing(const Settings& settings, const std::string& incarnation, NativeSink::Guards guards = {});
     TargetSession session;
     Plans plans;
     Quarantine quarantine;
