@@ -223,6 +223,21 @@ class OfPostgres(Story, shared.OfPostgres):
         self.source.execute(text)
         self.source.execute("SELECT setval(pg_get_serial_sequence('pupil', 'id'), (SELECT max(id) FROM pupil))")
 
+    def test_a_parent_that_goes_alone(self):
+        """Its child is taken out and blocks a rollback; the way back goes on, and one that is built anew knows the child's name."""
+        self.cut_over()
+        self.reversed()
+        self.query("DELETE FROM public.users WHERE name = 'Eve'")
+        wait_until(self.rejects, "the reject", WAIT)
+        wait_until(self.goes_back, "the way back", WAIT)
+        self.assertIn("way-back-rejects", {finding["code"] for finding in rollback(self.tide, code=2)["findings"]})
+        self.assertIn("the way back runs again", rebuild(self.tide))
+        self.assertEqual(len(self.rejects()), 1)
+        self.query("UPDATE public.student_parents SET parent_id = %s WHERE student_id = %s", self.id_of("Dan"), self.id_of("Ivo"))
+        wait_until(lambda: not self.rejects(), "no rejects", WAIT)
+        self.assertEqual(rollback(self.tide)["outcome"], "done")
+        self.judge()
+
     def test_a_row_without_its_parent_is_named(self):
         """The target has no such foreign key, and the legacy database does."""
         self.cut_over(way=forward)
