@@ -107,11 +107,31 @@ Row PostgresRows::whole(const Row& key) {
 }
 
 void PostgresRows::each(const std::function<void(const Row&)>& give) {
+  each_of("", give);
+}
+
+void PostgresRows::each_orphan(const std::function<void(const Row&)>& give) {
+  auto keys = legacy_.connection().run(
+      "SELECT pg_catalog.format('(%s AND NOT EXISTS (SELECT FROM %s AS p WHERE %s))', "
+      "pg_catalog.string_agg(pg_catalog.format('t.%I IS NOT NULL', a.attname), ' AND '), "
+      "c.confrelid::pg_catalog.regclass, pg_catalog.string_agg(pg_catalog.format('p.%I = t.%I', b.attname, "
+      "a.attname), ' AND ')) FROM pg_catalog.pg_constraint AS c CROSS JOIN "
+      "unnest(c.conkey, c.confkey) AS k(mine, theirs) JOIN pg_catalog.pg_attribute AS a ON "
+      "a.attrelid = c.conrelid AND a.attnum = k.mine JOIN pg_catalog.pg_attribute AS b ON b.attrelid = "
+      "c.confrelid AND b.attnum = k.theirs WHERE c.contype = 'f' AND c.conrelid = "
+      "pg_catalog.to_regclass($1) GROUP BY c.oid, c.confrelid",
+      {quoted_name(plan_)});
+  std::string condition;
+  for (int i = 0; i < keys.rows(); ++i) condition += (i ? " OR " : " WHERE ") + std::string(keys.text(i, 0));
+  if (!condition.empty()) each_of(condition, give);
+}
+
+void PostgresRows::each_of(const std::string& condition, const std::function<void(const Row&)>& give) {
   auto& legacy = legacy_.connection();
   std::optional<postgres::Transaction> transaction;
   if (!legacy.in_transaction()) transaction.emplace(legacy);
-  legacy.run(fmt::format("DECLARE tidegate_rows NO SCROLL CURSOR FOR SELECT {} FROM {} AS t", list_of(plan_),
-                         quoted_name(plan_)));
+  legacy.run(fmt::format("DECLARE tidegate_rows NO SCROLL CURSOR FOR SELECT {} FROM {} AS t{}",
+                         list_of(plan_), quoted_name(plan_), condition));
   for (int got = page_rows; got == page_rows;) {
     const auto rows = legacy.run(fmt::format("FETCH {} FROM tidegate_rows", page_rows));
     got = rows.rows();

@@ -25,9 +25,11 @@ class PostgresRows : public LegacyRows {
   const std::string& name() const { return table_.source.name; }
 
   void expect(const std::vector<Row>& keys) override;
+  void forget() override { known_.clear(); }
   std::optional<HeldRow> find(const Row& key) override;
   Row whole(const Row& key) override;
   void each(const std::function<void(const Row&)>& give) override;
+  void each_orphan(const std::function<void(const Row&)>& give) override;
   std::variant<Value, Misfit> back(std::size_t column, const Value& target, const Value* held) override;
   Value stored(std::size_t column, Value value) override;
   Value word(std::size_t column, const Value& stored) override;
@@ -54,6 +56,7 @@ class PostgresRows : public LegacyRows {
   using Unique = std::vector<std::size_t>;
 
   void find_uniques();
+  void each_of(const std::string& condition, const std::function<void(const Row&)>& give);
   Outcome& outcome(const Row& name);
   const BoundType& bound(std::size_t column) const { return bound_[column]; }
   std::string key_of(const Row& row) const;

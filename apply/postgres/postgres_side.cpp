@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "apply/postgres/orphan_guard.hpp"
 #include "apply/postgres/postgres_rows.hpp"
 #include "apply/schema/native/native_plan.hpp"
 #include "db/error.hpp"
@@ -41,10 +42,12 @@ std::vector<LegacySide::Rejected> PostgresSide::rejects() {
   if (quarantine_.empty()) return rejected;
   auto rows = legacy_.connection().run(
       "SELECT source_table, source_key FROM tidegate.quarantine WHERE pipeline = $1", {legacy_.pipeline()});
-  for (int i = 0; i < rows.rows(); ++i)
+  for (int i = 0; i < rows.rows(); ++i) {
+    if (is_key_of_target(rows.text(i, 1))) continue;  // its parent has gone: nobody knows its name
     for (const PostgresRows* table : tables_)
       if (table->plan().source == rows.text(i, 0))
         rejected.push_back({table->name(), std::string(rows.text(i, 1))});
+  }
   return rejected;
 }
 

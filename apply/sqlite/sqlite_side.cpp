@@ -61,6 +61,7 @@ class SqliteRows : public LegacyRows {
   }
 
   void expect(const std::vector<Row>&) override {}
+  void forget() override {}
 
   std::optional<HeldRow> find(const Row& key) override {
     auto held = rows_->find(key);
@@ -84,6 +85,8 @@ class SqliteRows : public LegacyRows {
       give(row);
     }
   }
+
+  void each_orphan(const std::function<void(const Row&)>&) override {}  // what the target holds is written
 
   std::variant<Value, Misfit> back(std::size_t column, const Value& target, const Value* held) override {
     return encode_back(target, layout_.columns[column], held);

@@ -60,13 +60,15 @@ SurplusRows::SurplusRows(LegacyFile& file, const ReverseTable& table, std::vecto
 }
 
 void SurplusRows::target_has(const Row& key) {
-  const auto held = find_by_target_key(legacy_, table_, key);
-  if (!held) return;
+  if (const auto held = find_by_target_key(legacy_, table_, key)) keep(*held);
+}
+
+void SurplusRows::keep(const LegacyTable::Held& row) {
   int place = 0;
-  if (held->rowid) {
-    note_->bind(1, *held->rowid);
+  if (row.rowid) {
+    note_->bind(1, *row.rowid);
   } else {
-    for (const auto column : legacy_.key()) note_->bind(++place, held->row[column]);
+    for (const auto column : legacy_.key()) note_->bind(++place, row.row[column]);
   }
   note_->run();
 }

@@ -24,6 +24,8 @@ class SurplusRows {
   SurplusRows(LegacyFile& file, const ReverseTable& table, std::vector<std::size_t> key);
 
   void target_has(const Row& key);
+  // It stays, though the target does not have it.
+  void keep(const LegacyTable::Held& row);
   // Takes the others out of the legacy table, in one transaction; how many. The last call.
   std::int64_t remove();
 

@@ -72,11 +72,11 @@ void Cutover::take_up_last_run() {
   if (const auto last = journal_->last()) let_go_at_once(*last);
   auto found = look_at_both(parts_);
   const bool goes_on = found.decision.kind == Decision::Kind::go_on;
+  way_back_->resume();  // before the way back begins, or is built anew: that takes away what is consumed here
   if (goes_on)
     live_ = live_after(found.settled);  // the run itself sees to the rest
   else
     settle_on(found.settled);
-  way_back_->resume();
   if (!found.last) return;
   note(*found.last, nullptr);
   if (found.decision.kind == Decision::Kind::abort) give_up_after_crash(*found.last);

@@ -181,7 +181,7 @@ std::string JournalWayBack::rebuild(const Tell& tell, std::stop_token stop) {
   const Round round(options, reverse_slot_name(settings_).substr(0, longest_round_name), stop);
   const Position start = first_unseen(round.consistent_point(), stop);
   postgres::Connection target(options);
-  target.run("SET row_security = off");
+  target.run("SET row_security = off; SET jit = off");
   const postgres::Transaction look(target, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
   target.run("SET TRANSACTION SNAPSHOT " + postgres::literal(round.snapshot()));
   bring_in_line({target, start, tell, stop});

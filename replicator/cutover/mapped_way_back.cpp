@@ -59,6 +59,16 @@ class SeenTarget : public TargetLook {
   std::optional<postgres::Transaction> snapshot_;
 };
 
+class Snapshot : public TargetLook {
+ public:
+  explicit Snapshot(postgres::Connection& target) : target_(target) {}
+  postgres::Connection& at(std::uint64_t) override { return target_; }
+  void done() override {}
+
+ private:
+  postgres::Connection& target_;
+};
+
 }  // namespace
 
 std::set<std::string> followed_tables(postgres::Connection& target, const std::vector<TablePlan>& plans) {
@@ -74,14 +84,13 @@ std::set<std::string> followed_tables(postgres::Connection& target, const std::v
 }
 
 struct MappedWayBack::Running {
-  Running(LegacySide& legacy, const MappedWayBack& of, const std::string& journal_path,
-          std::uint64_t sequence)
+  Running(LegacySide& legacy, const MappedWayBack& of, std::unique_ptr<TargetLook> look)
       : keys(std::make_shared<ReturnKeys>(legacy.pairs(), remembered_keys(of.settings_))),
-        target(connect_options(of.settings_, "tidegate way back rows"), journal_path, sequence),
-        rows(legacy, *keys, target, of.tables(), mapping_options(of.settings_, keys)) {}
+        target(std::move(look)),
+        rows(legacy, *keys, *target, of.tables(), mapping_options(of.settings_, keys)) {}
 
   std::shared_ptr<ReturnKeys> keys;
-  SeenTarget target;
+  std::unique_ptr<TargetLook> target;
   MappedReturn rows;
 };
 
@@ -137,7 +146,17 @@ std::vector<ReturnedTable> MappedWayBack::tables() const {
 std::shared_ptr<MappedWayBack::Running> MappedWayBack::start(LegacySide& legacy,
                                                              const std::string& journal_path,
                                                              std::uint64_t sequence) const {
-  return maps_.empty() ? nullptr : std::make_shared<Running>(legacy, *this, journal_path, sequence);
+  if (maps_.empty()) return nullptr;
+  return std::make_shared<Running>(
+      legacy, *this,
+      std::make_unique<SeenTarget>(connect_options(settings_, "tidegate way back rows"), journal_path,
+                                   sequence));
+}
+
+std::shared_ptr<MappedWayBack::Running> MappedWayBack::start_anew(LegacySide& legacy,
+                                                                  postgres::Connection& snapshot) const {
+  if (maps_.empty()) return nullptr;
+  return std::make_shared<Running>(legacy, *this, std::make_unique<Snapshot>(snapshot));
 }
 
 MappedReturn* MappedWayBack::rows_of(const std::shared_ptr<Running>& running) {

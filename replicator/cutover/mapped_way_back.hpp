@@ -34,6 +34,9 @@ class MappedWayBack {
   struct Running;
   std::shared_ptr<Running> start(LegacySide& legacy, const std::string& journal_path,
                                  std::uint64_t sequence) const;
+  // The same for a way back that is built anew: all is read of the target as `snapshot` sees it, which
+  // outlives it.
+  std::shared_ptr<Running> start_anew(LegacySide& legacy, postgres::Connection& snapshot) const;
   static MappedReturn* rows_of(const std::shared_ptr<Running>& running);
 
  private:

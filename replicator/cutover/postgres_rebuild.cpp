@@ -13,6 +13,8 @@
 #include "apply/postgres/target_tables.hpp"
 #include "db/failpoint.hpp"
 #include "replicator/cutover/back_plans.hpp"
+#include "replicator/cutover/mapped_rebuild.hpp"
+#include "replicator/cutover/postgres_mapped.hpp"
 #include "replicator/cutover/postgres_way_back.hpp"
 #include "replicator/cutover/target_rows.hpp"
 #include "replicator/log.hpp"
@@ -25,6 +27,7 @@ struct Compared {
   Relation relation;
   std::string target_select, legacy_select;
   std::size_t order_columns = 0;  // behind those of the relation
+  std::string legacy_name = {};   // as the quarantine calls it
 };
 
 std::string joined(const std::vector<std::string>& items) {
@@ -44,7 +47,8 @@ std::string select(const std::string& from, const std::vector<std::string>& colu
 }
 
 Compared compared(const capture::PostgresTable& table, const TablePlan& back, std::uint32_t id) {
-  Compared both{{id, table.source, {}, {}}, "", "", std::max<std::size_t>(table.identity.size(), 1)};
+  Compared both{
+      {id, table.source, {}, {}}, "", "", std::max<std::size_t>(table.identity.size(), 1), shown_name(back)};
   std::vector<std::string> here, there, key_here, key_there;
   for (const auto& column : back.columns) {
     const auto found = std::find_if(table.columns.begin(), table.columns.end(),
@@ -109,12 +113,17 @@ class Rebuild {
  public:
   enum class Pass { take_out, put_in };
 
-  Rebuild(postgres::Connection& target, postgres::Connection& legacy, Sink& sink, const Position& start,
-          const std::stop_token& stop)
-      : target_(target), legacy_(legacy), sink_(sink), start_(start), stop_(stop) {}
+  struct Sinks {
+    Sink &sink, &replacing;
+  };
+
+  Rebuild(postgres::Connection& target, postgres::Connection& legacy, Sinks sinks,
+          const std::string& pipeline, const Position& start, const std::stop_token& stop)
+      : target_(target), legacy_(legacy), sinks_(sinks), pipeline_(pipeline), start_(start), stop_(stop) {}
 
   // How many rows the pass has written.
   std::uint64_t run(const Compared& table, Pass pass) {
+    const auto left_out = left_out_of(target_, pipeline_, table.legacy_name);
     std::uint64_t written = 0;
     {
       const postgres::Transaction look(legacy_, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
@@ -125,10 +134,12 @@ class Rebuild {
         go_on_unless(stop_);
         const int order = here.over() ? 1 : there.over() ? -1 : compare(here.order(), there.order());
         const bool differs = order != 0 || here.row() != there.row();
-        if (pass == Pass::take_out && order >= 0 && differs)
-          write(table.relation, Operation::remove, there.row()), ++written;
+        const bool never_came = order > 0 && left_out.contains(key_as_json(there.order()));
+        if (pass == Pass::take_out && order >= 0 && differs && !never_came)
+          write(order == 0 ? sinks_.replacing : sinks_.sink, table.relation, Operation::remove, there.row()),
+              ++written;
         if (pass == Pass::put_in && order <= 0 && differs)
-          write(table.relation, Operation::insert, here.row()), ++written;
+          write(sinks_.sink, table.relation, Operation::insert, here.row()), ++written;
         if (order <= 0) here.advance();
         if (order >= 0) there.advance();
       }
@@ -138,21 +149,23 @@ class Rebuild {
   }
 
  private:
-  void write(const Relation& relation, Operation operation, const Row& row) {
+  void write(Sink& sink, const Relation& relation, Operation operation, const Row& row) {
     Change change;
     change.operation = operation;
     change.relation = relation.id;
     change.row = row;
-    sink_.add(relation, std::move(change));
-    if (sink_.rows() >= batches_back.max_rows || sink_.bytes() >= batches_back.max_bytes) flush();
+    sink.add(relation, std::move(change));
+    if (sink.rows() >= batches_back.max_rows || sink.bytes() >= batches_back.max_bytes) flush();
   }
   void flush() {
-    if (sink_.rows() > 0) sink_.write(start_);
+    for (Sink* sink : {&sinks_.sink, &sinks_.replacing})
+      if (sink->rows() > 0) sink->write(start_);
     failpoint("rebuild-batch-written");
   }
 
   postgres::Connection &target_, &legacy_;
-  Sink& sink_;
+  Sinks sinks_;
+  const std::string& pipeline_;
   const Position& start_;
   const std::stop_token& stop_;
 };
@@ -160,10 +173,6 @@ class Rebuild {
 }  // namespace
 
 void PostgresWayBack::require_rebuildable() {
-  if (!settings_.maps.empty())
-    throw Refused("way-back-not-rebuildable",
-                  "tables of this pipeline are mapped, and a way back of mapped rows cannot be built anew",
-                  "the target stays live; see the runbook way-back-lost");
   std::vector<Finding> findings;
   find_legacy_trouble(findings);
   for (const auto& finding : findings)
@@ -176,7 +185,13 @@ void PostgresWayBack::bring_in_line(const Beginning& beginning) {
   const auto [back, followed, findings] = plans_back(target, legacy, settings_);
   begin_legacy_anew(legacy, settings_.pipeline, back, beginning.start);
   legacy.run("SET row_security = off");
-  Writing writing(settings_, beginning.start.incarnation);
+  // Parents and children come in batches of their own.
+  NativeSink::Guards guards;
+  guards.orphans = settings_.maps.empty();
+  Writing writing(settings_, beginning.start.incarnation, guards);
+  // A row that is put in again has not gone.
+  guards.outside = false;
+  NativeSink replacing(writing.session, writing.quarantine, writing.plans, guards);
   std::vector<Compared> tables;
   for (const auto& table : capture::read_catalog(target, followed, {})) {
     const auto plan = std::find_if(back.begin(), back.end(),
@@ -184,7 +199,8 @@ void PostgresWayBack::bring_in_line(const Beginning& beginning) {
     if (plan != back.end())
       tables.push_back(compared(table, *plan, static_cast<std::uint32_t>(tables.size() + 1)));
   }
-  Rebuild rebuild(beginning.target, legacy, writing.sink, beginning.start, beginning.stop);
+  Rebuild rebuild(beginning.target, legacy, {writing.sink, replacing}, settings_.pipeline, beginning.start,
+                  beginning.stop);
   for (const auto& [pass, what] :
        {std::pair{Rebuild::Pass::take_out, "taking out"}, std::pair{Rebuild::Pass::put_in, "putting in"}})
     for (const auto& table : tables) {
@@ -192,6 +208,18 @@ void PostgresWayBack::bring_in_line(const Beginning& beginning) {
       if (const auto rows = rebuild.run(table, pass); rows > 0)
         log_info("way back: {} {} rows of {}", what, rows, table.relation.table);
     }
+  if (!settings_.maps.empty()) bring_mapped_in_line(beginning, writing);
+}
+
+void PostgresWayBack::bring_mapped_in_line(const Beginning& beginning, Writing& writing) {
+  PostgresMapped mapped(settings_, {writing.session, writing.quarantine, writing.plans});
+  mapped.begin_anew(writing.sink, beginning.target);
+  MappedRebuild rows(mapped.rows(), {beginning.target, settings_.pipeline, mapped.sink(), beginning.start,
+                                     beginning.tell, beginning.stop});
+  rows.remove_surplus();
+  rows.write();
+  rows.settle([&] { return writing.quarantine.size(); });
+  rows.hold_orphans();
 }
 
 }  // namespace tidegate::cutover

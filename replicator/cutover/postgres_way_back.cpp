@@ -6,9 +6,7 @@
 
 #include "apply/postgres/legacy_side.hpp"
 #include "apply/postgres/native/native_sink.hpp"
-#include "apply/postgres/postgres_side.hpp"
 #include "apply/postgres/quarantine.hpp"
-#include "apply/postgres/return_sink.hpp"
 #include "apply/postgres/sequences.hpp"
 #include "apply/postgres/target_fence.hpp"
 #include "apply/postgres/target_tables.hpp"
@@ -16,7 +14,7 @@
 #include "capture/postgres/watch.hpp"
 #include "db/failpoint.hpp"
 #include "replicator/cutover/back_plans.hpp"
-#include "replicator/cutover/mapped_way_back.hpp"
+#include "replicator/cutover/postgres_mapped.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/log.hpp"
 
@@ -167,11 +165,12 @@ Plans plans_there(TargetSession& legacy) {
 
 }  // namespace
 
-PostgresWayBack::Writing::Writing(const Settings& settings, const std::string& incarnation)
+PostgresWayBack::Writing::Writing(const Settings& settings, const std::string& incarnation,
+                                  NativeSink::Guards guards)
     : session(legacy_options(settings), incarnation),
       plans(plans_there(session)),
       quarantine(session),
-      sink(session, quarantine, plans) {}
+      sink(session, quarantine, plans, guards) {}
 
 void PostgresWayBack::work(const Position&, const std::stop_token& stop) {
   JournalReader journal(capture_.journal_path());
@@ -188,43 +187,13 @@ void PostgresWayBack::work(const Position&, const std::stop_token& stop) {
   follow_into(writing, stop);
 }
 
-// What carries rows of mapped tables, with all that it stands on.
-struct PostgresWayBack::Mapped {
-  Mapped(const Settings& settings, const std::string& journal_path, Writing& writing)
-      : recorded(recorded_at_target(settings)),
-        tables(legacy_tables(writing.session.connection(), settings)),
-        way(settings, recorded.plans, tables, recorded.followed),
-        side(writing.session, writing.quarantine, writing.plans) {
-    for (const Finding& finding : way.findings())
-      if (finding.level == Level::block) throw Refused(finding.code, finding.message, finding.mend);
-    running = way.start(side, journal_path, writing.session.position().sequence);
-    sink.emplace(writing.sink, side, *MappedWayBack::rows_of(running));
-  }
-
-  struct Recorded {
-    std::vector<TablePlan> plans;
-    std::set<std::string> followed;
-  };
-  // A connection that fails is an Error, which run() outlives.
-  static Recorded recorded_at_target(const Settings& settings) {
-    postgres::Connection target(connect_options(settings, "tidegate way back"));
-    auto plans = recorded_plans(target, settings.pipeline);
-    auto followed = followed_tables(target, plans);
-    return {std::move(plans), std::move(followed)};
-  }
-
-  Recorded recorded;
-  std::vector<SourceTable> tables;
-  MappedWayBack way;
-  PostgresSide side;
-  std::shared_ptr<MappedWayBack::Running> running;
-  std::optional<ReturnSink> sink;
-};
-
 void PostgresWayBack::follow_into(Writing& writing, const std::stop_token& stop) {
-  std::optional<Mapped> mapped;
-  if (!settings_.maps.empty()) mapped.emplace(settings_, capture_.journal_path(), writing);
-  Sink& sink = mapped ? static_cast<Sink&>(*mapped->sink) : writing.sink;
+  std::optional<PostgresMapped> mapped;
+  if (!settings_.maps.empty()) {
+    mapped.emplace(settings_, PostgresMapped::Into{writing.session, writing.quarantine, writing.plans});
+    mapped->follow(writing.sink, capture_.journal_path());
+  }
+  Sink& sink = mapped ? mapped->sink() : writing.sink;
   JournalReader journal(capture_.journal_path());
   Applier applier(journal, sink, {}, batches_back, [](const SchemaChange&, std::uint64_t) {});
   follow(

@@ -38,18 +38,18 @@ class PostgresWayBack : public JournalWayBack {
  private:
   // What writes to the legacy database, under its account.
   struct Writing {
-    Writing(const Settings& settings, const std::string& incarnation);
+    Writing(const Settings& settings, const std::string& incarnation, NativeSink::Guards guards = {});
     TargetSession session;
     Plans plans;
     Quarantine quarantine;
     NativeSink sink;
   };
   void bring_in_line(const Beginning& beginning) override;
+  void bring_mapped_in_line(const Beginning& beginning, Writing& writing);
   void work(const Position& start, const std::stop_token& stop) override;
   void find_legacy_trouble(std::vector<Finding>& findings);
   void find_rejects(std::vector<Finding>& findings);
   std::uint64_t known_position();
-  struct Mapped;
   void follow_into(Writing& writing, const std::stop_token& stop);
   void hand_over_ids();
   void hand_over_keys();

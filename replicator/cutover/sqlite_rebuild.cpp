@@ -3,11 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <optional>
 #include <set>
 
 #include "apply/sqlite/surplus_rows.hpp"
 #include "capture/postgres/catalog.hpp"
 #include "db/failpoint.hpp"
+#include "replicator/cutover/mapped_rebuild.hpp"
+#include "replicator/cutover/mapped_way_back.hpp"
 #include "replicator/cutover/sqlite_way_back.hpp"
 #include "replicator/cutover/target_rows.hpp"
 #include "replicator/log.hpp"
@@ -15,6 +19,13 @@
 
 namespace tidegate::cutover {
 namespace {
+
+// Rows that the target never took, by the name of its table: by which columns they are found, and their keys.
+struct LeftOut {
+  std::vector<std::size_t> columns;
+  std::map<std::string, Row> keys;
+};
+using AllLeftOut = std::map<std::string, LeftOut>;
 
 using Rejected = std::set<std::pair<std::string, std::string>>;  // the legacy's table, the target's key
 
@@ -27,14 +38,16 @@ Refused altered(const std::string& table, const std::string& how) {
 class Rebuild {
  public:
   // `tables` outlive it; all that is read of the target is what `target` sees.
-  Rebuild(LegacyFile& file, const ReverseTables& tables, postgres::Connection& target, const Position& start,
-          const WayBack::Tell& tell, const std::stop_token& stop)
-      : file_(file), tables_(tables), target_(target), start_(start), tell_(tell), stop_(stop) {}
+  Rebuild(LegacyFile& file, const ReverseTables& tables, SqliteSink& sink, postgres::Connection& target,
+          const Position& start, const WayBack::Tell& tell, const std::stop_token& stop)
+      : file_(file), tables_(tables), target_(target), start_(start), tell_(tell), stop_(stop), sink_(sink) {}
 
-  void run() {
+  void remove_surplus(const AllLeftOut& left_out) {
     std::uint32_t id = 0;
     for (const auto& [name, table] : tables_) relations_.emplace(name, relation_of(name, table, ++id));
-    for (const auto& [name, table] : tables_) remove_surplus(name, table);
+    for (const auto& [name, table] : tables_) remove_surplus(name, table, left_out.at(name));
+  }
+  void write() {
     for (const auto& [name, table] : tables_) write(name, nullptr);
     settle();
   }
@@ -68,12 +81,15 @@ class Rebuild {
            capture::quoted_name(relation.table.substr(0, dot), relation.table.substr(dot + 1));
   }
 
-  void remove_surplus(const std::string& name, const ReverseTable& table) {
+  void remove_surplus(const std::string& name, const ReverseTable& table, const LeftOut& left_out) {
     const Relation& relation = relations_.at(name);
     tell_("looking for rows of " + table.legacy + " that the target does not have");
     SurplusRows surplus(file_, table, {relation.key.begin(), relation.key.end()});
     RowsInPieces rows(target_, "tidegate_rebuild", select(relation, true));
     for (Row key; rows.next(key);) go_on_unless(stop_), surplus.target_has(key);
+    LegacyTable legacy(file_.database(), table, left_out.columns);
+    for (const auto& [shown, key] : left_out.keys)
+      if (const auto row = legacy.find(key)) surplus.keep(*row);
     if (const auto removed = surplus.remove(); removed > 0)
       log_info("way back: {} rows of {} are not on the target and went", removed, table.legacy);
   }
@@ -126,28 +142,53 @@ class Rebuild {
   const WayBack::Tell& tell_;
   const std::stop_token& stop_;
   std::map<std::string, Relation> relations_;
-  SqliteSink sink_{file_, tables_};
+  SqliteSink& sink_;
 };
+
+AllLeftOut left_out_rows(postgres::Connection& target, const std::string& pipeline,
+                         const std::vector<TablePlan>& plans, const ReverseTables& tables) {
+  AllLeftOut all;
+  for (const TablePlan& plan : plans) {
+    const auto table = tables.find(shown_name(plan));
+    if (!plan.from.empty() || table == tables.end()) continue;
+    LeftOut& rows = all[table->first];
+    for (const std::string& column : plan.key)
+      if (const auto place = table->second.place_of(column)) rows.columns.push_back(*place);
+    if (rows.columns.size() == plan.key.size()) rows.keys = left_out_of(target, pipeline, plan.source);
+  }
+  return all;
+}
 
 }  // namespace
 
 void SqliteWayBack::require_rebuildable() {
-  const auto recorded = plans();
-  const auto mapped = std::find_if(recorded.begin(), recorded.end(),
-                                   [](const TablePlan& plan) { return !plan.from.empty(); });
-  if (mapped != recorded.end())
-    throw Refused("way-back-not-rebuildable",
-                  "table " + mapped->from + " is mapped, and a way back of mapped rows cannot be built anew",
-                  "the target stays live; see the runbook way-back-lost");
   LegacyFile file(settings_.source.end.path, settings_.pipeline);
-  reverse_tables(file.database(), look_at_tables(file.database()), nullptr);
+  const Tables all = look_at_tables(file.database());
+  reverse_tables(file.database(), all, nullptr);
+  for (const Finding& finding : mapped_findings(all))
+    if (finding.level == Finding::Level::block) throw Refused(finding.code, finding.message, finding.mend);
 }
 
 void SqliteWayBack::bring_in_line(const Beginning& beginning) {
   LegacyFile file(settings_.source.end.path, settings_.pipeline);
   file.begin_anew(beginning.start);
-  const ReverseTables tables = reverse_tables(file.database(), look_at_tables(file.database()), nullptr);
-  Rebuild(file, tables, beginning.target, beginning.start, beginning.tell, beginning.stop).run();
+  const Tables all = look_at_tables(file.database());
+  const ReverseTables tables = reverse_tables(file.database(), all, nullptr);
+  const MappedWayBack mapped(settings_, all.plans, all.sources, all.followed);
+  SqliteSide side(file);
+  const auto running = mapped.start_anew(side, beginning.target);
+  SqliteSink sink(file, tables, MappedWayBack::rows_of(running), &side);
+  Rebuild plain(file, tables, sink, beginning.target, beginning.start, beginning.tell, beginning.stop);
+  std::optional<MappedRebuild> rows;
+  if (running)
+    rows.emplace(*MappedWayBack::rows_of(running),
+                 MappedRebuild::Ends{beginning.target, settings_.pipeline, sink, beginning.start,
+                                     beginning.tell, beginning.stop});
+  plain.remove_surplus(left_out_rows(beginning.target, settings_.pipeline, all.plans, tables));
+  if (rows) rows->remove_surplus();
+  plain.write();
+  if (rows) rows->write();
+  if (rows) rows->settle([&] { return file.rejects(); });
 }
 
 }  // namespace tidegate::cutover

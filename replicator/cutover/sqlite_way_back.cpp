@@ -126,11 +126,7 @@ void SqliteWayBack::find_legacy_trouble(std::vector<Finding>& findings) const {
     LegacyFile file(path, settings_.pipeline);
     const Tables all = look_at_tables(file.database());
     const ReverseTables tables = reverse_tables(file.database(), all, &findings);
-    for (Finding& finding : MappedWayBack(settings_, all.plans, all.sources, all.followed).findings())
-      findings.push_back(std::move(finding));
-    postgres::Connection target(connect_options(settings_, "tidegate way back"));
-    for (Finding& finding : condition_findings(target, maps_of(settings_)))
-      findings.push_back(std::move(finding));
+    for (Finding& finding : mapped_findings(all)) findings.push_back(std::move(finding));
     if (settings_.source.writers == Writers::waits) {
       try_to_write(file, tables);
     } else if (access(path.c_str(), W_OK) != 0) {
@@ -142,6 +138,14 @@ void SqliteWayBack::find_legacy_trouble(std::vector<Finding>& findings) const {
                 std::string("the legacy file does not take what comes back: ") + failure.what(),
                 "see that tidegate's user may write to the file and its folder"));
   }
+}
+
+std::vector<Finding> SqliteWayBack::mapped_findings(const Tables& all) const {
+  auto findings = MappedWayBack(settings_, all.plans, all.sources, all.followed).findings();
+  postgres::Connection target(connect_options(settings_, "tidegate way back"));
+  for (Finding& finding : condition_findings(target, maps_of(settings_)))
+    findings.push_back(std::move(finding));
+  return findings;
 }
 
 void SqliteWayBack::work(const Position& start, const std::stop_token& stop) {

@@ -41,6 +41,8 @@ class SqliteWayBack : public JournalWayBack {
   static ReverseTables reverse_tables(sqlite::Database& legacy, const Tables& tables,
                                       std::vector<Finding>* findings);
   std::vector<TablePlan> plans() const;
+  // What keeps mapped rows from coming back, and what of them does not.
+  std::vector<Finding> mapped_findings(const Tables& tables) const;
   void find_legacy_trouble(std::vector<Finding>& findings) const;
   void work(const Position& start, const std::stop_token& stop) override;
   void find_rejects(std::vector<Finding>& findings) const;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -10,6 +10,11 @@
 #include "proto/value.hpp"
 
 namespace tidegate::cutover {
+
+// The source's keys of rows that the quarantine names, as JSON and as they are: the target never took them,
+// so that their absence there means nothing. `table`: as the quarantine calls it.
+std::map<std::string, Row> left_out_of(postgres::Connection& target, const std::string& pipeline,
+                                       const std::string& table);
 
 // What `select` gives, row after row, on a connection that is in a transaction. Memory holds one piece.
 class RowsInPieces {

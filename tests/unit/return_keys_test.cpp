@@ -90,6 +90,22 @@ TEST(ReturnKeys, GivesAnIdOnceAndWithTheTransactionOnly) {
   EXPECT_EQ(pairs_in(rig.app).size(), 3u);
 }
 
+TEST(ReturnKeys, TheIdOfARowThatWentMeanwhileIsNotGivenAgain) {
+  Rig rig;
+  rig.keys->index(rig.entity, std::int64_t{7}, "uuid of 7");
+  rig.app.execute("DELETE FROM user WHERE id = 7");
+  EXPECT_EQ(rig.keys->find_or_give(rig.entity, "new"), number(8));
+  EXPECT_EQ(rig.keys->find_or_give(rig.entity, "another"), number(9));
+}
+
+TEST(ReturnKeys, ARowThatTheMapsLeaveOutIsFoundAndToldApart) {
+  Rig rig;
+  rig.keys->index(rig.entity, std::int64_t{7}, "uuid of 7", true);
+  EXPECT_EQ(rig.keys->find(rig.entity, "uuid of 7"), number(7));
+  EXPECT_TRUE(rig.keys->is_outside(rig.entity, "uuid of 7"));
+  EXPECT_FALSE(rig.keys->is_outside(rig.entity, "uuid of 3"));
+}
+
 TEST(ReturnKeys, AnIdThatAutoincrementHasGivenIsNotGivenAgain) {
   Rig rig(
       "CREATE TABLE user (id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO user VALUES (20); DELETE FROM "

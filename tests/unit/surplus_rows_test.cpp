@@ -72,6 +72,19 @@ TEST_F(SurplusRowsTest, ATableWithoutRowidIsKnownByItsKey) {
   EXPECT_THAT(rows(), ElementsAre("x1"));
 }
 
+TEST_F(SurplusRowsTest, WhatTheTargetNeverTookStays) {
+  make(
+      "CREATE TABLE word (a TEXT PRIMARY KEY, b INTEGER NOT NULL); INSERT INTO word VALUES ('x', 1), ('y', "
+      "2), ('z', 3)",
+      {"a"}, false);
+  SurplusRows surplus(*file_, table_, {0});
+  surplus.target_has({text("x")});
+  LegacyTable legacy(file_->database(), table_, {1});
+  surplus.keep(*legacy.find({Value(std::int64_t{3})}));
+  EXPECT_EQ(surplus.remove(), 1);
+  EXPECT_THAT(rows(), ElementsAre("x1", "z3"));
+}
+
 TEST_F(SurplusRowsTest, AnEmptyTargetLeavesNothing) {
   make("CREATE TABLE word (a TEXT PRIMARY KEY, b INTEGER NOT NULL); INSERT INTO word VALUES ('x', 1)", {"a"},
        false);

@@ -18,6 +18,19 @@ ForwardLook::ForwardLook(const ReturnedTable& table, const std::vector<std::vect
   maps_.reserve(wanted.size());
   for (std::size_t i = 0; i < wanted.size(); ++i) outputs.push_back(reduced(i, wanted[i]));
   mapped_ = std::make_unique<MappedTable>(std::move(outputs), table.source, table.relation, options, 0);
+  make_outside(options);
+}
+
+void ForwardLook::make_outside(const MappingOptions& options) {
+  const std::size_t anchor = table_.plan.anchor;
+  if (!maps_[anchor].condition) return;
+  unconditional_ = maps_[anchor];
+  unconditional_.condition.reset();
+  MapTarget& target = unconditional_.to.front();
+  target.columns.resize(target.key.size());  // they come first
+  MapOutput output{&unconditional_, &target, mapped_->output(anchor).name};
+  outside_ = std::make_unique<MappedTable>(std::vector{std::move(output)}, table_.source, table_.relation,
+                                           options, 0);
 }
 
 // The columns of the key that are made of the row come first.
@@ -55,6 +68,16 @@ std::optional<Row> ForwardLook::key(const Mapped& mapped, std::size_t output) co
   if (!mapped[output] || is_null(mapped[output]->front())) return std::nullopt;
   const auto width = static_cast<std::ptrdiff_t>(table_.plan.outputs[output].made_key.size());
   return Row(mapped[output]->begin(), mapped[output]->begin() + width);
+}
+
+std::optional<Row> ForwardLook::key_outside(const Row& row) {
+  if (!outside_) return std::nullopt;
+  Mapped mapped;
+  outside_->map_row(row, mapped);
+  const auto& made = mapped.front();
+  if (!made || !is_null(made->back()) || is_null(made->front())) return std::nullopt;
+  const auto width = static_cast<std::ptrdiff_t>(table_.plan.anchor_output().made_key.size());
+  return Row(made->begin(), made->begin() + width);
 }
 
 }  // namespace tidegate

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "apply/mapping/back/returned_table.hpp"
+#include "apply/mapping/definition.hpp"
 #include "apply/mapping/mapped_table.hpp"
 
 namespace tidegate {
@@ -28,14 +29,19 @@ class ForwardLook {
   // The part of the output's key that is made of the row; nothing where there is none, or it begins with
   // NULL.
   std::optional<Row> key(const Mapped& mapped, std::size_t output) const;
+  // The anchor's key of a row that the maps' condition leaves out: it may have left after it had come.
+  std::optional<Row> key_outside(const Row& row);
 
  private:
   MapOutput reduced(std::size_t output, const std::vector<std::size_t>& wanted);
+  void make_outside(const MappingOptions& options);
 
   const ReturnedTable& table_;
   std::vector<MapDefinition> maps_;
   std::vector<std::vector<std::size_t>> places_;  // by output: of each column, in the map's columns
   std::unique_ptr<MappedTable> mapped_;
+  MapDefinition unconditional_;           // of the anchor
+  std::unique_ptr<MappedTable> outside_;  // none where the maps have no condition
 };
 
 }  // namespace tidegate

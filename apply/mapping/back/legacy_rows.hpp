@@ -34,12 +34,15 @@ class LegacyRows {
  public:
   virtual ~LegacyRows() = default;
 
-  // Rows with these keys will be asked for.
+  // Rows with these keys will be asked for, within one transaction or until forget().
   virtual void expect(const std::vector<Row>& keys) = 0;
+  virtual void forget() = 0;
   virtual std::optional<HeldRow> find(const Row& key) = 0;
   // In the layout of ReturnedTable::relation; empty where there is none.
   virtual Row whole(const Row& key) = 0;
   virtual void each(const std::function<void(const Row&)>& give) = 0;
+  // Those whose parent by a foreign key is not there, where the legacy database must not have such.
+  virtual void each_orphan(const std::function<void(const Row&)>& give) = 0;
 
   // What a column of the target that is nothing but this one says; `held` stays where it means the same.
   virtual std::variant<Value, Misfit> back(std::size_t column, const Value& target, const Value* held) = 0;

@@ -58,6 +58,12 @@ void MappedReturn::find_shared() {
   }
 }
 
+std::vector<ReturnedRows*> MappedReturn::tables() const {
+  std::vector<ReturnedRows*> all;
+  for (const auto& rows : tables_) all.push_back(rows.get());
+  return all;
+}
+
 bool MappedReturn::follows(const std::string& target_table) const {
   return std::any_of(tables_.begin(), tables_.end(),
                      [&](const auto& rows) { return rows->follows(target_table); });
@@ -95,7 +101,7 @@ void MappedReturn::retry_rejects() {
 }
 
 void MappedReturn::read(std::uint64_t sequence) {
-  retry_rejects();
+  if (retries_) retry_rejects();
   snapshot_ = &target_.at(sequence);
   for (const auto& rows : tables_) rows->read(*snapshot_);
 }

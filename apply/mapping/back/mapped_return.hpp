@@ -40,6 +40,11 @@ class MappedReturn {
   bool follows(const std::string& target_table) const;
   void add(const Relation& relation, const Change& change);
 
+  // All of them, in the order in which they are written. For a way back that is built anew.
+  std::vector<ReturnedRows*> tables() const;
+  // Whether each transaction tries the rejects again, as it does at first.
+  void retry(bool each_time) { retries_ = each_time; }
+
   // Of one transaction of the legacy database, in this order; from read() on any number of times.
   void begin();
   void read(std::uint64_t sequence);
@@ -69,6 +74,7 @@ class MappedReturn {
   postgres::Connection* snapshot_ = nullptr;  // from read() to finish()
   std::vector<std::unique_ptr<ReturnedRows>> tables_;
   std::vector<Shared> shared_;
+  bool retries_ = true;
 };
 
 }  // namespace tidegate

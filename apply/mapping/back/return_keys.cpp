@@ -17,8 +17,9 @@ sqlite::Database empty_index() {
   sqlite::Database index = sqlite::Database::in_memory();
   index.execute("ATTACH '' AS kept; PRAGMA kept.journal_mode = OFF; PRAGMA kept.synchronous = OFF");
   index.execute(
-      "CREATE TABLE kept.keys (scope TEXT NOT NULL, answer TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY "
-      "(scope, answer)) WITHOUT ROWID; CREATE INDEX kept.by_key ON keys (scope, key)");
+      "CREATE TABLE kept.keys (scope TEXT NOT NULL, answer TEXT NOT NULL, key TEXT NOT NULL, outside "
+      "INTEGER NOT NULL, PRIMARY KEY (scope, answer)) WITHOUT ROWID; CREATE INDEX kept.by_key ON keys "
+      "(scope, key)");
   return index;
 }
 
@@ -71,9 +72,10 @@ ReturnKeys::ReturnKeys(PairStore& pairs, std::shared_ptr<KeyAnswers> remembered)
     : pairs_(pairs),
       remembered_(std::move(remembered)),
       index_(empty_index()),
-      into_index_(index_.prepare("INSERT OR REPLACE INTO kept.keys VALUES (?, ?, ?)")),
+      into_index_(index_.prepare("INSERT OR REPLACE INTO kept.keys VALUES (?, ?, ?, ?)")),
       in_index_(index_.prepare("SELECT key FROM kept.keys WHERE scope = ? AND answer = ?")),
-      name_in_index_(index_.prepare("SELECT 1 FROM kept.keys WHERE scope = ? AND key = ?")) {
+      name_in_index_(index_.prepare("SELECT 1 FROM kept.keys WHERE scope = ? AND key = ?")),
+      outside_(index_.prepare("SELECT 1 FROM kept.keys WHERE scope = ? AND answer = ? AND outside")) {
   index_.execute("BEGIN");  // never committed: it is gone with the connection anyway
 }
 
@@ -83,9 +85,17 @@ void ReturnKeys::own(const ColumnKey& entity, const SourceTable& table, bool int
                       KeyOwner{table.name, entity.column, entity.scope, integers, table.autoincrement});
 }
 
-void ReturnKeys::index(const ColumnKey& entity, const Value& key, const std::string& answer) {
+void ReturnKeys::index(const ColumnKey& entity, const Value& key, const std::string& answer, bool outside) {
   const std::string name = named(entity, key);
-  into_index_.bind_all(view(entity.scope), view(answer), view(name)).run();
+  into_index_.bind_all(view(entity.scope), view(answer), view(name), std::int64_t{outside}).run();
+  if (const auto* id = std::get_if<std::int64_t>(&key)) {
+    auto& highest = highest_[{entity.scope, entity.words}];
+    highest = std::max(highest, *id);
+  }
+}
+
+bool ReturnKeys::is_outside(const ColumnKey& entity, const std::string& answer) {
+  return only_text(outside_.bind_all(view(entity.scope), view(answer))).has_value();
 }
 
 std::vector<std::string> ReturnKeys::names_of(const std::string& scope, const std::string& answer) {
@@ -110,8 +120,9 @@ bool ReturnKeys::is_anothers(const ColumnKey& key, const std::string& answer) {
 Value ReturnKeys::give(const KeyOwner& owner, const ColumnKey& key, const std::string& answer) {
   if (owner.gives_integers) {
     const auto last = next_.find(owner.table);
-    const std::int64_t id =
-        pairs_.next_id(owner, last == next_.end() ? std::nullopt : std::optional(last->second));
+    std::int64_t id = pairs_.next_id(owner, last == next_.end() ? std::nullopt : std::optional(last->second));
+    auto highest = highest_.find({key.scope, key.words});
+    if (highest != highest_.end() && id <= highest->second) id = ++highest->second;  // that row has gone
     return next_[owner.table] = id;
   }
   const auto is_given = [&](const std::string& text) {

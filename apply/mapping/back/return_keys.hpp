@@ -27,8 +27,10 @@ class ReturnKeys : public LookedUpAnswers {
   // Rows of this entity are those of the table; the first that claims an entity gives out its ids, which are
   // integers or else texts.
   void own(const ColumnKey& entity, const SourceTable& table, bool integers);
-  // A row that was born in the legacy database: its key there, and what it is on the target.
-  void index(const ColumnKey& entity, const Value& key, const std::string& answer);
+  // A row that was born in the legacy database: its key there, and what it is on the target. `outside`: the
+  // maps leave it out as it is now, so that the target need not have it.
+  void index(const ColumnKey& entity, const Value& key, const std::string& answer, bool outside = false);
+  bool is_outside(const ColumnKey& entity, const std::string& answer);
 
   // What the legacy's key ends in; nothing where nobody knows the target's, or it is another entity's.
   std::optional<Value> find(const ColumnKey& key, const std::string& answer);
@@ -62,9 +64,10 @@ class ReturnKeys : public LookedUpAnswers {
   PairStore& pairs_;
   std::shared_ptr<KeyAnswers> remembered_;
   sqlite::Database index_;
-  sqlite::Statement into_index_, in_index_, name_in_index_;
-  std::map<std::pair<std::string, std::vector<std::string>>, KeyOwner> owners_;  // by scope and words
-  std::map<std::string, std::int64_t> next_;                                     // by table
+  sqlite::Statement into_index_, in_index_, name_in_index_, outside_;
+  std::map<std::pair<std::string, std::vector<std::string>>, KeyOwner> owners_;       // by scope and words
+  std::map<std::string, std::int64_t> next_;                                          // by table
+  std::map<std::pair<std::string, std::vector<std::string>>, std::int64_t> highest_;  // that was indexed
   bool listens_ = false;
   std::vector<std::pair<KeyName, std::string>> asked_;  // with the answers
   std::exception_ptr failure_;

@@ -1,6 +1,7 @@
 #include "apply/mapping/back/returned_rows.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -41,9 +42,13 @@ std::optional<std::size_t> ReturnedRows::output_of(const std::string& target_tab
 void ReturnedRows::index_rows() {
   if (!table_.plan.entity || table_.plan.contributes) return;
   const std::size_t place = table_.relation.key.front(), column = key_places(table_.source).front();
+  ForwardLook& forward = maker_.forward();
   rows_->each([&](const Row& row) {
-    if (const auto key = maker_.forward().key(maker_.forward().map(row), table_.plan.anchor))
-      keys_.index(*table_.plan.entity, rows_->word(column, row[place]), text_of_key(key->front()));
+    auto key = forward.key(forward.map(row), table_.plan.anchor);
+    const bool outside = !key;
+    if (outside) key = forward.key_outside(row);
+    if (!key) return;
+    keys_.index(*table_.plan.entity, rows_->word(column, row[place]), text_of_key(key->front()), outside);
   });
 }
 
@@ -176,15 +181,23 @@ bool ReturnedRows::has(const Row& name) {
 
 // --- writing ---
 
+// The key of the legacy row that goes with the target's: one that the maps leave out need not be there.
+std::optional<Row> ReturnedRows::removable(const SeenRow& seen) {
+  const auto& entity = table_.plan.entity;
+  const bool outside = entity && keys_.is_outside(*entity, text_of_key(seen.name.front()));
+  return table_.plan.contributes || outside ? std::nullopt : maker_.legacy_key(seen.name, false);
+}
+
 void ReturnedRows::remove_gone() {
   std::vector<Row> keys;
   for (const auto& [at, seen] : touched_)
     if (auto key = maker_.legacy_key(seen.name, false)) keys.push_back(std::move(*key));
   rows_->expect(keys);
+  remove_surplus();
   for (const auto& [at, seen] : touched_) {
     if (!is_gone(seen)) continue;
     rows_->release(seen.name);
-    const auto key = table_.plan.contributes ? std::nullopt : maker_.legacy_key(seen.name, false);
+    const auto key = removable(seen);
     const auto held = key ? rows_->find(*key) : std::nullopt;
     if (!held) continue;
     const bool is_its = !table_.plan.anchor_output().is_shared || table_.plan.entity ||
@@ -196,6 +209,8 @@ void ReturnedRows::remove_gone() {
 void ReturnedRows::write() {
   for (const auto& [at, seen] : touched_)
     if (!is_gone(seen)) write(seen);
+  for (const Row& name : orphans_) reject(name, Misfit::rejected);
+  orphans_.clear();
 }
 
 void ReturnedRows::write(const SeenRow& seen) {
@@ -210,6 +225,62 @@ void ReturnedRows::write(const SeenRow& seen) {
   if (const auto* refusal = std::get_if<RowMaker::Refusal>(&made))
     return rows_->reject(seen.name, refusal->column, refusal->reason);
   rows_->put(std::get<ReturnedRow>(std::move(made)));
+}
+
+// --- all rows ---
+
+std::string ReturnedRows::select_all() const {
+  const std::size_t anchor = table_.plan.anchor;
+  std::vector<std::string> columns;
+  for (const std::string& name : table_.plan.outputs[anchor].made_key) columns.push_back("t." + quoted(name));
+  const std::string& claim = table_.plan.outputs[anchor].claim;
+  columns.push_back(claim.empty() ? "NULL::boolean" : "(" + claim + ") IS TRUE");
+  std::string only;
+  for (const auto& [column, text] : table_.plan.outputs[anchor].constants)
+    only += fmt::format("{}t.{}::text = {}", only.empty() ? " WHERE " : " AND ", quoted(column),
+                        postgres::literal(text));
+  return fmt::format("SELECT {} FROM {} AS t{}", fmt::join(columns, ", "), quoted_name(table_.plans[anchor]),
+                     only);
+}
+
+void ReturnedRows::known(const std::vector<Row>& selected, const std::function<void(const Row&)>& give) {
+  std::vector<Row> keys;
+  for (const Row& row : selected) {
+    SeenRow seen{Row(row.begin(), row.end() - 1)};
+    if (!std::all_of(seen.name.begin(), seen.name.end(), is_text)) continue;
+    if (const auto* claimed = std::get_if<std::string>(&row.back())) seen.claimed = *claimed == "t";
+    seen.parts.resize(table_.plan.outputs.size());
+    seen.parts[table_.plan.anchor].emplace();
+    auto key = is_gone(seen) ? std::nullopt : maker_.legacy_key(seen.name, false);
+    if (key) keys.push_back(std::move(*key));
+  }
+  rows_->expect(keys);
+  for (const Row& key : keys)
+    if (const Row row = rows_->whole(key); !row.empty()) give(key_of(table_.relation, row));
+  rows_->forget();
+}
+
+void ReturnedRows::each_mapped(const std::function<void(const Known&)>& give) {
+  rows_->each([&](const Row& row) {
+    if (const auto key = maker_.forward().key(maker_.forward().map(row), table_.plan.anchor))
+      give({key_of(table_.relation, row), texts_of(*key)});
+  });
+}
+
+void ReturnedRows::each_orphan(const std::function<void(const Row&)>& give) {
+  rows_->each_orphan([&](const Row& row) {
+    if (const auto key = maker_.forward().key(maker_.forward().map(row), table_.plan.anchor))
+      give(texts_of(*key));
+  });
+}
+
+void ReturnedRows::remove_surplus() {
+  std::vector<Row> keys;
+  for (const Known& row : surplus_) keys.push_back(row.key);
+  rows_->expect(keys);
+  for (const Known& row : surplus_)
+    if (const auto held = rows_->find(row.key)) rows_->remove(row.name, *held);
+  surplus_.clear();
 }
 
 // --- what linked outputs call the rows ---

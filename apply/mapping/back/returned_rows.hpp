@@ -2,10 +2,12 @@
 // whose they are. Part of mapped_return.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "apply/mapping/back/row_maker.hpp"
@@ -37,6 +39,24 @@ class ReturnedRows {
   bool has(const Row& name);
   void reject(const Row& name, Misfit why) { rows_->reject(name, "", std::string(name_of(why))); }
 
+  // --- all rows, for a way back that is built anew ---
+
+  // A legacy row: its key as it lies there, in the order of the relation's, and the anchor's.
+  struct Known {
+    Row key, name;
+  };
+  // What each row of the anchor has of key and claim; and of rows that this gives, those that are legacy
+  // rows of this table, by their keys.
+  std::string select_all() const;
+  void known(const std::vector<Row>& selected, const std::function<void(const Row& key)>& give);
+  // The legacy rows that the maps make an anchor of.
+  void each_mapped(const std::function<void(const Known&)>& give);
+  // They go with the next remove_gone().
+  void remove(std::vector<Known> surplus) { surplus_ = std::move(surplus); }
+  // The names of legacy rows of the maps whose parents are not there; they are rejects with the next write().
+  void each_orphan(const std::function<void(const Row& name)>& give);
+  void hold(std::vector<Row> orphans) { orphans_ = std::move(orphans); }
+
  private:
   enum class Whose { mine, anothers, disputed };
 
@@ -48,6 +68,8 @@ class ReturnedRows {
   void add_claims(std::size_t output, std::vector<std::string>& columns) const;
   Whose whose(const SeenRow& seen);
   bool is_gone(const SeenRow& seen);
+  std::optional<Row> removable(const SeenRow& seen);
+  void remove_surplus();
   void write(const SeenRow& seen);
   std::map<std::string, std::vector<std::string>> linked_keys(postgres::Connection& target,
                                                               std::size_t output) const;
@@ -59,6 +81,8 @@ class ReturnedRows {
   RowMaker maker_;
   std::string blank_;                       // condition: a contributor's columns have their defaults
   std::map<std::string, SeenRow> touched_;  // by name, encoded
+  std::vector<Known> surplus_;
+  std::vector<Row> orphans_;  // names
 };
 
 }  // namespace tidegate

@@ -32,12 +32,12 @@ bool is_refused_truncate(const Error& error, std::span<const Step> steps) {
 
 }  // namespace
 
-NativeSink::NativeSink(TargetSession& session, Quarantine& quarantine, const Plans& plans)
+NativeSink::NativeSink(TargetSession& session, Quarantine& quarantine, const Plans& plans, Guards guards)
     : session_(session),
       quarantine_(quarantine),
       plans_(plans),
-      references_(session, plans),
-      orphans_(session.connection(), session.replica_mode(), plans),
+      references_(session, guards.outside ? plans : Plans()),
+      orphans_(session.connection(), guards.orphans && session.replica_mode(), plans),
       composer_(session, quarantine, references_) {}
 
 Target* NativeSink::target_of(const Relation& relation) {

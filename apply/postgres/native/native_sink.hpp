@@ -17,8 +17,15 @@ namespace tidegate {
 
 class NativeSink : public Sink {
  public:
+  // What the server's foreign keys would do outside of replica mode.
+  struct Guards {
+    bool orphans = true;  // rows of mapped relations must have their parents by the end of each transaction
+    bool outside = true;  // rows of tables without a plan follow the ON DELETE of those that go
+  };
   // `plans` may change between two writes or spills; tables without a plan are left out.
-  NativeSink(TargetSession& session, Quarantine& quarantine, const Plans& plans);
+  NativeSink(TargetSession& session, Quarantine& quarantine, const Plans& plans, Guards guards);
+  NativeSink(TargetSession& session, Quarantine& quarantine, const Plans& plans)
+      : NativeSink(session, quarantine, plans, Guards()) {}
 
   const Position& position() const override { return session_.position(); }
   void add(const Relation& relation, Change change) override;

@@ -127,10 +127,6 @@ constexpr Explanation explanations[] = {
      "The way back is being built anew: until the old database holds what the target holds, a rollback would "
      "lose the difference.",
      "Wait; `tidegate status --watch` shows how far it is. A restart of the daemon goes on with it."},
-    {"way-back-not-rebuildable",
-     "A way back of mapped rows cannot be built anew: what a mapping made of a row cannot be compared row by "
-     "row.",
-     "The target stays live. The runbook way-back-lost says what to do until you finalize."},
     {"legacy-not-fenced",
      "The old database takes the application's writes although the target is live, so nothing may be written "
      "there.",
