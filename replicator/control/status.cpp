@@ -78,7 +78,8 @@ json::value json_of(const std::optional<CutoverStatus>& cutover) {
           {"hold_ms", or_null(cutover->hold_ms)},
           {"steps", list_of(cutover->steps)},
           {"findings", list_of(cutover->findings)},
-          {"source_open_by", list_of(cutover->source_open_by)}};
+          {"source_open_by", list_of(cutover->source_open_by)},
+          {"refused_writes", or_null(cutover->refused_writes)}};
 }
 
 // Reads the members of one object; what is absent, null or of another type leaves the default.
@@ -223,6 +224,7 @@ void read_cutover(const Members& root, Status& s) {
   members.read_list("steps", cutover.steps, step_in);
   members.read_list("findings", cutover.findings, finding_in);
   members.read_list("source_open_by", cutover.source_open_by, text_in);
+  members.read("refused_writes", cutover.refused_writes);
 }
 
 void read_verify(const Members& root, Status& s) {

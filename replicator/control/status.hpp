@@ -78,6 +78,8 @@ struct CutoverStatus {
   std::vector<CutoverStep> steps;
   std::vector<CutoverFinding> findings;     // of GUARD
   std::vector<std::string> source_open_by;  // programs that have the fenced source open: they have not moved
+  std::optional<std::uint64_t> refused_writes;  // statements that the fence of the source has refused since
+                                                // it stands; absent where they cannot be counted (SQLite)
   bool operator==(const CutoverStatus&) const = default;
 };
 

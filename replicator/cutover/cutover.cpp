@@ -247,9 +247,11 @@ bool Cutover::make_move(Run& run, const Move& move, Executor& executor, std::sto
 void Cutover::look_at_leftovers() {
   try {
     auto users = legacy_->users(0);
+    const auto refused = legacy_->refused_writes();
     {
       std::lock_guard lock(mutex_);
       shown_.source_open_by = std::move(users);
+      shown_.refused_writes = refused;
     }
     const auto rejects = way_back_->rejects();
     {

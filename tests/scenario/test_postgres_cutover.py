@@ -61,15 +61,22 @@ class ThereAndBack(Scenario):
         ended = with_way_back(pipeline)
         self.assertEqual((ended["outcome"], [step["step"] for step in ended["steps"]]), ("done", STEPS))
         wait_until(lambda: writers.refused.get("25006", 0) > 3, "the fence refuses")
-        self.assertTrue(any("legacy-app" in user for user in
+        self.assertTrue(any(re.fullmatch(r"legacy-app \(pid \d+, role \w+(, from [0-9a-f.:]+)?\)", user) for user in
                             pipeline.wait_status(lambda status: status["cutover"]["source_open_by"], WAIT, "who has not moved")["cutover"]["source_open_by"]))
         self.assertEqual(set(writers.stop().refused), {"25006"})
+        self.refused_are_counted(pipeline, writers.refused["25006"])
         print(f"cutover: held for {ended['hold_ms']:.0f} ms; {writers.longest_waits()};",
               {step["step"]: round(step["ms"]) for step in ended["steps"]}, flush=True)
         account_for(self, self.target, writers)
         self.assert_live(pipeline, "target")
         self.same_ids()
         return writers
+
+    def refused_are_counted(self, pipeline, count):
+        """Of this cutover alone, each statement once, though ROLLBACK takes back what it did."""
+        wait_until(lambda: pipeline.status()["cutover"]["refused_writes"] == count, f"{count} refused writes", WAIT)
+        self.assertIn(f'tidegate_refused_writes_total{{pipeline="{name_of(pipeline)}"}} {count}\n', pipeline.get("/metrics"))
+        self.assertIn(f"{count:,} writes at the old database's fence", pipeline.verb("status").out)
 
     def back(self, pipeline, name):
         writers = self.writers("target", name)
