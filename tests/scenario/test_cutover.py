@@ -17,7 +17,7 @@ import urllib.parse
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import SEED, WAIT, Stage, judge, query                                                                  # noqa: E402
 from proxy import wait_until                                                                                         # noqa: E402
-from support.cutover import configure, cutover, fence_of, forward, legacy_takes_writes, name_of, target_takes_writes, verified   # noqa: E402
+from support.cutover import configure, cutover, doctor, fence_of, forward, legacy_takes_writes, name_of, target_takes_writes, verified   # noqa: E402
 from support.compare import Comparison                                                                               # noqa: E402
 from support.tidegate import BIN                                                                                     # noqa: E402
 import ledger                                                                                                        # noqa: E402
@@ -268,11 +268,22 @@ class TheCutover(Cutovers):
             self.assertEqual(pipeline.status()["live"], "target")
             time.sleep(0.5)
             self.assertEqual(pipeline.kill(), -9)
+            left = {file.name: file.read_bytes() for file in pipeline.state.glob("control.db*") if file.suffix != ".db-shm"}
             self.assertEqual(pipeline.verb("status").out, "the target is live\n")
+            self.doctor_knows_the_fence(pipeline)
+            self.assertEqual({file.name: file.read_bytes() for file in pipeline.state.glob("control.db*") if file.suffix != ".db-shm"}, left)
             pipeline.start().wait_phase("reversed", timeout=WAIT)
         self.assertEqual(query(pipeline.target_url, "SELECT count(*) FROM school WHERE code = 'born-there'"), [(1,)])
         self.assertFalse(legacy_takes_writes(stage.app.path))
         self.assertTrue(target_takes_writes(pipeline.target_url))
+
+    def doctor_knows_the_fence(self, pipeline):
+        code, found = doctor(pipeline, "--source", stage.app.path)
+        self.assertEqual((code, found["target-live"]["level"]), (0, "note"))
+        self.assertNotIn("_tidegate_fence", " ".join(finding["message"] for finding in found.values()))
+        code, found = doctor(pipeline, "--source", stage.app.path, "--state", pipeline.base / "another", state=False)
+        self.assertEqual((code, found["half-done"]["level"]), (2, "blocks"))
+        self.assertIn("replicator-lost", found["half-done"]["mend"])
 
     def test_ids_go_on_where_the_source_stood(self):
         pipeline = self.streaming()

@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import LONG, ROOT, SEED, WAIT                                                         # noqa: E402
 from proxy import wait_until                                                                     # noqa: E402
 from pgpassage import CONSENT, STEPS, Scenario, open_servers, servers                            # noqa: E402
-from support.cutover import configure, cutover, forward, name_of, rollback, verified, with_way_back   # noqa: E402
+from support.cutover import configure, cutover, doctor, forward, name_of, rollback, verified, with_way_back   # noqa: E402
 from support.pgledger import account_for, takes_writes                                           # noqa: E402
 from support.postgres_source import PostgresSource                                               # noqa: E402
 from support.tidegate import BIN, Tidegate                                                       # noqa: E402
@@ -126,6 +126,10 @@ class ThereAndBack(Scenario):
         self.assertEqual(self.source.execute("SELECT count(*) FROM child"), [(1,)], "nothing cascades twice")
         status = pipeline.wait_status(lambda status: status["rollback"]["ready"], WAIT, "readiness")
         self.assertEqual(status["rollback"]["rejects"], 0)
+        code, found = doctor(pipeline)
+        self.assertEqual((code, found["target-live"]["level"]), (0, "note"))
+        self.assertNotRegex(json.dumps(found), "tidegate_fence|tidegate\\.")
+        self.assertIn("half-done", doctor(pipeline, "--state", pipeline.base / "another", state=False)[1])
         rollback(pipeline)
         self.assert_live(pipeline, "source")
         self.assert_same()

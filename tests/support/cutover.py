@@ -70,6 +70,13 @@ def name_of(pipeline):
     return pipeline.status()["pipeline"]
 
 
+def doctor(pipeline, *flags, state=True):
+    """(exit code, {code: finding}) of doctor."""
+    done = pipeline.verb("doctor", "--json", *pipeline.flags, *flags, state=state)
+    assert done.code in (0, 2), done.out + done.err
+    return done.code, {finding["code"]: finding for finding in json.loads(done.out)["findings"]}
+
+
 def legacy_takes_writes(path):
     """Tried in a transaction that is rolled back."""
     connection = sqlite3.connect(path, timeout=10, isolation_level=None)

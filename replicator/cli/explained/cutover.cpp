@@ -28,6 +28,12 @@ constexpr Explanation explanations[] = {
      "a "
      "hold would wait for it.",
      "Let it end, or end it: SELECT pg_terminate_backend(PID)."},
+    {"target-live", "doctor says that a cutover has made the target the live side; the source is fenced.",
+     "Nothing: `tidegate run` goes on with the way back. `tidegate rollback` goes back, `tidegate finalize` "
+     "ends the migration."},
+    {"cutover-under-way",
+     "doctor was asked while a cutover or rollback is under way, or after a crash in one.",
+     "`tidegate status --watch`; where no daemon runs, start it: it finds out which side is live."},
     {"finalized", "The pipeline was finalized, or that was begun: nothing is replicated any more.",
      "If it was not finished, `tidegate finalize --confirm NAME` goes on. A new migration needs a new state "
      "directory."},
