@@ -19,7 +19,7 @@ from stage import SEED, WAIT, Stage, judge, query                               
 from proxy import wait_until                                                                                         # noqa: E402
 from support.cutover import configure, cutover, doctor, fence_of, forward, legacy_takes_writes, name_of, target_takes_writes, verified   # noqa: E402
 from support.compare import Comparison                                                                               # noqa: E402
-from support.tidegate import BIN                                                                                     # noqa: E402
+from support.tidegate import BIN, Tidegate                                                                                     # noqa: E402
 import ledger                                                                                                        # noqa: E402
 import psycopg2                                                                                                      # noqa: E402
 
@@ -113,6 +113,30 @@ class DryRun(Cutovers):
         verified(pipeline)
         self.assertIn("hold-fails-writers", self.codes(pipeline, "--no-way-back", code=2))
         self.codes(pipeline, "--no-way-back", "--accept-failed-writes", code=0)
+
+    def test_a_file_without_wal_blocks(self):
+        path = pathlib.Path(stage.app.dir) / "without-wal.db"
+        connection = sqlite3.connect(path)
+        connection.executescript("CREATE TABLE person(id INTEGER PRIMARY KEY, name TEXT); INSERT INTO person(name) VALUES ('x')")
+        connection.close()
+        pipeline = configure(Tidegate(path, stage.new_database()))
+        pipeline.flags.remove("--allow-wal")
+        self.addCleanup(pipeline.__exit__)
+        pipeline.start().wait_phase("streaming", timeout=WAIT)
+        verified(pipeline)
+        self.assertEqual(self.codes(pipeline, "--no-way-back", code=2)["cutover-needs-wal"], "block")
+        self.assertEqual(forward(pipeline, code=2)["outcome"], "refused")
+
+    def test_a_verify_under_way_blocks(self):
+        pipeline = self.streaming()
+        verify = subprocess.Popen([BIN / "tidegate", "verify", "--rate", "20", "--state", pipeline.state], env=pipeline.env(), cwd=pipeline.base,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(verify.wait, 60)
+        pipeline.wait_status(lambda status: status["verify"], WAIT, "the verify")
+        self.assertEqual(self.codes(pipeline, "--no-way-back", code=2)["verify-running"], "block")
+        self.assertEqual(pipeline.verb("verify", "stop").code, 0)
+        verified(pipeline)
+        self.assertNotIn("verify-running", self.codes(pipeline, "--no-way-back", code=0))
 
     def test_bad_hooks_block(self):
         pipeline = self.streaming(hooks={"check": "#!/bin/sh\necho cannot reach the proxy; exit 1\n", "on-switch": "#!/bin/sh\n"})

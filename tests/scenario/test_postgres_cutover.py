@@ -175,6 +175,20 @@ class Guards(Scenario):
         self.source.execute("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'VACUUM%' AND datname = current_database()")
         self.codes(pipeline, code=0)
 
+    def test_a_table_that_is_not_in_step_is_named(self):
+        pipeline = self.streaming()
+        self.source.execute("ALTER TABLE loose RENAME TO renamed")
+        pipeline.wait_status(lambda status: any(table["state"] == "stopped" for table in status["tables"]), WAIT, "the stopped table")
+        self.assertEqual(self.codes(pipeline, code=2)["cutover-table-behind"], "block")
+        self.assertEqual(with_way_back(pipeline, code=2)["outcome"], "refused")
+        self.assertTrue(takes_writes(self.source))
+
+    def test_a_table_that_the_target_has_lost_is_named(self):
+        pipeline = self.streaming()
+        self.target.execute("DROP TABLE child")
+        self.assertEqual(self.codes(pipeline, code=2)["way-back-schema-changed"], "block")
+        self.assertTrue(takes_writes(self.source))
+
     def test_a_schema_that_changes_before_the_hold_or_within_it(self):
         """on-hold runs between PREPARE and HOLD: the first attempt sees another schema within the hold, the second before it."""
         pipeline = self.streaming(hooks={"on-hold": '#!/bin/sh\n[ -e altered ] || psql "$(cat url)" -qc "ALTER TABLE account ADD extra int DEFAULT 5" > said 2>&1\ntouch altered\n'}, start=False)
