@@ -350,6 +350,58 @@ class TheCutover(Cutovers):
                 seen.unlink(missing_ok=True)
                 pipeline.kill()
 
+    def test_a_hook_that_is_tried_again_before_the_return(self):
+        """before-fence with the policy retry: good the third time, or never."""
+        tried = pathlib.Path(stage.app.dir) / "tried"
+        again = '[hooks.policies]\nbefore-fence = "retry"\n'
+        for name, script, outcome in (("good", f'#!/bin/sh\necho x >> {tried}; [ "$(wc -l < {tried})" -ge 3 ]\n', "rehearsed"),
+                                      ("never", f"#!/bin/sh\necho x >> {tried}; exit 9\n", "aborted")):
+            with self.subTest(hook=name):
+                stage.app.unfence()
+                load = self.load()
+                pipeline = self.streaming(hooks={"before-fence": script}, hook_more=again)
+                ended = cutover(pipeline, "--rehearse", "--no-way-back", code=None)
+                self.assertEqual(ended["outcome"], outcome, ended)
+                self.assertEqual(tried.read_text(), "x\n" * 3)
+                self.assertEqual(self.audited(pipeline, "hook before-fence"), 3, "each try is in the audit")
+                self.given_up_unharmed(pipeline, load)
+                tried.unlink()
+                pipeline.kill()
+
+    def test_a_hook_that_hangs_before_the_return(self):
+        """before-fence is ended at its limit with what it has started, and with it the run; or it is passed over, where its policy says so."""
+        left = pathlib.Path(stage.app.dir) / "left"
+        script = f"#!/bin/sh\ntrap '' TERM\nsleep 1000 & echo $! > {left}\nwait; sleep 1000\n"
+        for policy, outcome in (("fail", "aborted"), ("warn", "rehearsed")):
+            with self.subTest(policy=policy):
+                stage.app.unfence()
+                load = self.load()
+                pipeline = self.streaming(hooks={"before-fence": script},
+                                          hook_more=f'[hooks.timeouts]\nbefore-fence = "1s"\n[hooks.policies]\nbefore-fence = "{policy}"\n')
+                ended = cutover(pipeline, "--rehearse", "--no-way-back", code=None)
+                self.assertEqual(ended["outcome"], outcome, ended)
+                if policy == "fail":
+                    self.assertIn("hook before-fence was ended after its time limit", ended["reason"])
+                    self.assertEqual([step["step"] for step in ended["steps"]], ["guard", "prepare"], "nothing was held, and it is not tried again")
+                wait_until(lambda: not pathlib.Path(f"/proc/{left.read_text().strip()}").exists(), "what the hook has started is ended")
+                self.given_up_unharmed(pipeline, load)
+                pipeline.kill()
+
+    def audited(self, pipeline, action):
+        return sum(json.loads(line)["action"] == action for line in pipeline.verb("audit", "--json").out.splitlines())
+
+    def given_up_unharmed(self, pipeline, load):
+        """The application's writes go on, none has failed, and they stream."""
+        self.assertTrue(legacy_takes_writes(stage.app.path))
+        self.assertFalse(target_takes_writes(pipeline.target_url))
+        summary = load.stop()
+        self.assertEqual(summary["failed"], {}, summary["errors"])
+        pipeline.sync(timeout=WAIT)
+        self.assertEqual(pipeline.status()["phase"], "streaming")
+        connection = psycopg2.connect(pipeline.target_url)
+        self.addCleanup(connection.close)
+        self.assertEqual(Comparison(stage.app.path, connection).run(), [])
+
     def test_the_target_is_away_between_fence_and_open(self):
         pipeline = configure(stage.pipeline()).start(failpoint="cutover-before-open=stop")
         pipeline.wait_phase("streaming", timeout=WAIT)
