@@ -68,6 +68,16 @@ struct CutoverFinding {
   bool operator==(const CutoverFinding&) const = default;
 };
 
+// Of a file's writers during a hold, as far as it is seen from outside; cutover/writers_seen.hpp says what is
+// not.
+struct WritersSeen {
+  std::string held_from, held_until;         // ISO 8601, UTC, with milliseconds
+  double commits_per_second = 0;             // by all programs, before the hold
+  std::optional<double> commits_afterwards;  // a second, once it was let go
+  std::vector<std::string> in_transaction;   // programs that had one open when the lock was taken
+  bool operator==(const WritersSeen&) const = default;
+};
+
 // The last cutover, rehearsal or rollback: under way, or how it ended.
 struct CutoverStatus {
   std::string run, mode, step;  // mode: rehearse, cutover, rollback; step: as cutover/README.md names them
@@ -80,6 +90,7 @@ struct CutoverStatus {
   std::vector<std::string> source_open_by;  // programs that have the fenced source open: they have not moved
   std::optional<std::uint64_t> refused_writes;  // statements that the fence of the source has refused since
                                                 // it stands; absent where they cannot be counted (SQLite)
+  std::optional<WritersSeen> writers;           // of a rehearsal with [source] writers = "upgrades"
   bool operator==(const CutoverStatus&) const = default;
 };
 

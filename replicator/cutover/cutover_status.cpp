@@ -68,6 +68,7 @@ void Cutover::note(const Run& run, const Executor* executor) {
   if (is_end(run.step) && !executor) shown_.outcome = outcome_of(run, false);
   if (!executor) return;
   shown_.hold_ms = executor->hold_ms();
+  shown_.writers = executor->writers();
   shown_.findings.clear();
   for (const auto& finding : executor->findings())
     shown_.findings.push_back({level_name(finding.level), finding.code, finding.message, finding.mend});

@@ -31,6 +31,10 @@ class Legacy {
 
   // GUARD of a cutover: why it could not be held and fenced, and who has it open.
   virtual std::vector<Finding> examine(const Parts& parts, const Order& order) = 0;
+  // For a rehearsal where a hold may make writes fail: transactions that were committed, as a counter of 32
+  // bits, and programs that have one open. Absent and empty where it cannot be seen, or no write can fail.
+  virtual std::optional<std::uint32_t> commits() { return std::nullopt; }
+  virtual std::vector<std::string> in_transaction() { return {}; }
   // PREPARE: what would take too long within the hold.
   virtual void prepare(Parts& parts) = 0;
   // What is held, but for max-hold and the hook.

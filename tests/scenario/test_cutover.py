@@ -111,8 +111,35 @@ class DryRun(Cutovers):
         file.write_text(file.read_text().replace('"waits"', '"upgrades"'))
         pipeline.start().wait_phase("streaming", timeout=WAIT)
         verified(pipeline)
-        self.assertIn("hold-fails-writers", self.codes(pipeline, "--no-way-back", code=2))
-        self.codes(pipeline, "--no-way-back", "--accept-failed-writes", code=0)
+        self.assertEqual(self.codes(pipeline, "--no-way-back", code=2)["hold-fails-writers"], "block")
+        found = self.codes(pipeline, "--no-way-back", "--accept-failed-writes", code=2)
+        self.assertEqual((found["hold-fails-writers"], found["rehearsal-wanted"]), ("warn", "block"))
+        self.see_what_a_hold_costs(pipeline)
+        found = {finding["code"]: finding for finding in cutover(pipeline, "--dry-run", "--no-way-back", "--accept-failed-writes")["findings"]}
+        self.assertIn("transactions a second were committed before it", found["hold-fails-writers"]["message"])
+        pipeline.restart().wait_phase("streaming", timeout=WAIT)
+        self.assertEqual(forward(pipeline, "--accept-failed-writes")["outcome"], "done", "what was rehearsed is remembered")
+
+    def see_what_a_hold_costs(self, pipeline):
+        """A rehearsal beside a program that writes, and one that has read and not written yet."""
+        program = ("import sqlite3, sys, time; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('BEGIN');"
+                   "c.execute('SELECT count(*) FROM school').fetchone(); print('reads', flush=True); time.sleep(1000)")
+        reader = subprocess.Popen(["/usr/bin/python3", "-c", program, stage.app.path], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(reader.communicate)
+        self.addCleanup(reader.kill)
+        self.assertEqual(reader.stdout.readline(), "reads\n")
+        load = self.load()
+        wait_until(lambda: pipeline.status()["totals"]["transactions"] > 5, "the load")
+        ended = cutover(pipeline, "--rehearse", "--no-way-back", "--accept-failed-writes")
+        load.stop()
+        writers = ended["writers"]
+        self.assertEqual(ended["outcome"], "rehearsed")
+        self.assertIn(f"python3 (pid {reader.pid})", writers["in_transaction"])
+        self.assertNotIn("tidegate", " ".join(writers["in_transaction"]))
+        self.assertGreater(writers["commits_per_second"], 0)
+        self.assertIsNotNone(writers["commits_afterwards"])
+        self.assertLess(writers["held_from"], writers["held_until"])
+        print(f"rehearsal with failed writes accepted: {writers}", flush=True)
 
     def test_a_file_without_wal_blocks(self):
         path = pathlib.Path(stage.app.dir) / "without-wal.db"

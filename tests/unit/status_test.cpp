@@ -183,6 +183,8 @@ TEST(Render, ShowsWhoHasNotMoved) {
   s.cutover->source_open_by = {"flask (pid 1)", "cron\x1b (pid 2)", "c (pid 3)",
                                "d (pid 4)",     "e (pid 5)",        "f (pid 6)"};
   s.cutover->refused_writes = 1234;
+  s.cutover->writers =
+      WritersSeen{"2026-03-01T12:00:00.001Z", "2026-03-01T12:00:00.018Z", 4.5, {}, {"gunicorn (pid 7)"}};
   const std::string picture = render(s, plain);
   EXPECT_THAT(picture, HasSubstr("1,234 writes at the old database's fence"));
   EXPECT_THAT(picture, HasSubstr("flask (pid 1), cron? (pid 2)"));

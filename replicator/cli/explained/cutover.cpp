@@ -83,6 +83,12 @@ constexpr Explanation explanations[] = {
      "Let requests wait in a proxy (hook on-hold), set [source] writers = \"waits\" if they do not do so, or "
      "accept it "
      "with --accept-failed-writes."},
+    {"rehearsal-wanted",
+     "Who accepts that writes fail during the hold must have seen what a hold costs: a rehearsal of the last "
+     "day is missing.",
+     "tidegate cutover --rehearse --accept-failed-writes, at the hour at which you will cut over; then count "
+     "\"database is "
+     "locked\" in the application's log between the two times that it prints."},
     {"hooks-missing", "[hooks] dir names a folder that is not there.", "Make it, or take the setting out."},
     {"hook-not-executable", "A hook is there and cannot be executed.",
      "chmod +x it, and look at its first line."},
