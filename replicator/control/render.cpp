@@ -409,14 +409,17 @@ class Picture {
     for (const CutoverStep& step : run.steps)
       steps += (steps.empty() ? "" : ", ") + step.step + " " + milliseconds_text(step.milliseconds);
     if (!steps.empty()) labelled_whole("steps", steps + (ended ? "" : " ..."));
-    if (s_.live == "target") left_behind(run);
+    left_behind(run);
   }
 
-  // Who has not moved to the target.
+  // Who has not moved to the side that is live.
   void left_behind(const CutoverStatus& run) {
     if (run.refused_writes)
-      labelled("refused", counted(*run.refused_writes, "write") + " at the old database's fence",
+      labelled("refused",
+               counted(*run.refused_writes, "write") +
+                   (s_.live == "target" ? " at the old database's fence" : " at the target's fence"),
                *run.refused_writes > 0 ? Ink::yellow : Ink::plain);
+    if (s_.live != "target") return;
     std::string names;
     for (std::size_t i = 0; i < std::min(run.source_open_by.size(), users_shown); ++i)
       names += (i ? ", " : "") + clean(run.source_open_by[i]);

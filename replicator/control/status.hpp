@@ -88,9 +88,10 @@ struct CutoverStatus {
   std::vector<CutoverStep> steps;
   std::vector<CutoverFinding> findings;     // of GUARD
   std::vector<std::string> source_open_by;  // programs that have the fenced source open: they have not moved
-  std::optional<std::uint64_t> refused_writes;  // statements that the fence of the source has refused since
-                                                // it stands; absent where they cannot be counted (SQLite)
-  std::optional<WritersSeen> writers;           // of a rehearsal with [source] writers = "upgrades"
+  // Statements that the fence of the side that was left has refused since that run; absent where they cannot
+  // be counted (a SQLite file).
+  std::optional<std::uint64_t> refused_writes;
+  std::optional<WritersSeen> writers;  // of a rehearsal with [source] writers = "upgrades"
   bool operator==(const CutoverStatus&) const = default;
 };
 

@@ -72,11 +72,11 @@ class ThereAndBack(Scenario):
         self.same_ids()
         return writers
 
-    def refused_are_counted(self, pipeline, count):
-        """Of this cutover alone, each statement once, though ROLLBACK takes back what it did."""
+    def refused_are_counted(self, pipeline, count, side="the old database's"):
+        """Since this run alone, each statement once, though ROLLBACK takes back what it did."""
         wait_until(lambda: pipeline.status()["cutover"]["refused_writes"] == count, f"{count} refused writes", WAIT)
         self.assertIn(f'tidegate_refused_writes_total{{pipeline="{name_of(pipeline)}"}} {count}\n', pipeline.get("/metrics"))
-        self.assertIn(f"{count:,} writes at the old database's fence", pipeline.verb("status").out)
+        self.assertIn(f"{count:,} writes at {side} fence", pipeline.verb("status").out)
 
     def back(self, pipeline, name):
         writers = self.writers("target", name)
@@ -87,6 +87,7 @@ class ThereAndBack(Scenario):
         self.assertEqual((ended["outcome"], [step["step"] for step in ended["steps"]]), ("done", STEPS))
         wait_until(lambda: writers.refused.get("25006", 0) > 3, "the fence refuses")
         self.assertEqual(set(writers.stop().refused), {"25006"})
+        self.refused_are_counted(pipeline, writers.refused["25006"], "the target's")
         print(f"rollback: held for {ended['hold_ms']:.0f} ms; {writers.longest_waits()}", flush=True)
         account_for(self, self.source, writers)
         self.assert_live(pipeline, "source")
@@ -240,13 +241,36 @@ class Guards(Scenario):
         pipeline = self.streaming()
         with_way_back(pipeline)
         self.source.execute("SET session_replication_role = replica; INSERT INTO account(id) VALUES (900)")
+        status = pipeline.wait_status(lambda status: any(error["code"] == "fence-passed" for error in status["errors"]), WAIT, "the report")
+        self.assertFalse(status["rollback"]["ready"])
+        self.assertEqual(self.codes(pipeline, code=2, verb="rollback")["fence-passed"], "block")
+        self.assertEqual(rollback(pipeline, code=2)["outcome"], "refused")
+        self.assert_live(pipeline, "target")
+        pipeline.restart().wait_status(lambda status: any(error["code"] == "fence-passed" for error in status["errors"]), WAIT, "the same report")
+        self.source.execute("DROP TRIGGER _tidegate_fence ON bag")
+        pipeline.wait_status(lambda status: any(error["code"] == "fence-broken" for error in status["errors"]), WAIT, "the broken fence")
+        self.assertEqual(self.codes(pipeline, code=2, verb="rollback")["fence-broken"], "block")
+        pipeline.restart().wait_status(lambda status: not any(error["code"] == "fence-broken" for error in status["errors"]), WAIT, "the fence")
+        pipeline.wait_status(lambda status: status["rollback"]["lag_seconds"] is not None, WAIT, "the way back")
+        self.assertEqual(rollback(pipeline, "--accept-loss")["outcome"], "done")
+        self.assert_live(pipeline, "source")
+        self.followed(pipeline)
+        self.assertEqual(self.target.execute("SELECT 1 FROM account WHERE id = 900"), [(1,)], "what was written past the fence is live")
+        self.assertNotIn("fence-passed", [error["code"] for error in pipeline.status()["errors"]])
+
+    def test_a_write_past_the_fence_within_the_rollback(self):
+        """After its GUARD: PROVE sees it."""
+        hook = '#!/bin/sh\n[ "$TIDEGATE_DIRECTION" = backward ] || exit 0\npsql "$(cat BASE/url)" -qc "SET session_replication_role = replica; INSERT INTO account(id) VALUES (901)" > BASE/said 2>&1\nexit 0\n'
+        pipeline = self.streaming(hooks={"on-hold": hook})
+        (pathlib.Path(pipeline.base) / "url").write_text(self.source.url)
+        file = pathlib.Path(pipeline.base) / "hooks" / "on-hold"
+        file.write_text(hook.replace("BASE", str(pipeline.base)))
+        with_way_back(pipeline)
+        pipeline.wait_status(lambda status: status["rollback"]["ready"], WAIT, "the way back")
         ended = rollback(pipeline, code=1)
         self.assertEqual(ended["outcome"], "aborted")
         self.assertIn("past its fence", ended["reason"])
         self.assert_live(pipeline, "target")
-        self.source.execute("DROP TRIGGER _tidegate_fence ON bag")
-        pipeline.wait_status(lambda status: any(error["code"] == "fence-broken" for error in status["errors"]), WAIT, "the broken fence")
-        self.assertEqual(self.codes(pipeline, code=2, verb="rollback")["fence-broken"], "block")
 
 
 class Finalize(Scenario):

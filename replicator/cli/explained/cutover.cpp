@@ -149,6 +149,13 @@ constexpr Explanation explanations[] = {
      "Change nothing; the runbook half-done says how to find out which side has the newest rows."},
     {"no-way-back", "The way back was given up with --no-way-back.",
      "Nothing; a rollback is refused. `tidegate resync --way-back` makes a way back after all."},
+    {"fence-passed",
+     "Somebody has written to the legacy Postgres database while the target was live: in replica mode, or "
+     "while a trigger of "
+     "the fence was not there. Those rows are not on the target.",
+     "Find who it was and stop it; `tidegate events` shows the tables. A rollback wants --accept-loss then: "
+     "what was written there "
+     "goes to the target after it, in the place of what the target had. Run `tidegate verify` afterwards."},
     {"fence-broken",
      "The application can write to tables of the old database: they were made later, or lost their triggers.",
      "Find the program that does so (`tidegate status` lists who has the file open) and stop it."},
