@@ -22,6 +22,16 @@ void make_private_file(const std::string& path) {
   close(file);
 }
 
+std::string uri_at_rest(const std::string& path) {
+  std::string uri = "file:";
+  for (const char c : path) {
+    const bool special = c == '%' || c == '?' || c == '#';
+    uri += special ? std::string("%") + "0123456789ABCDEF"[c >> 4] + "0123456789ABCDEF"[c & 15]
+                   : std::string(1, c);
+  }
+  return uri + "?immutable=1";
+}
+
 int progress(void* check) {
   return (*static_cast<std::function<bool()>*>(check))() ? 1 : 0;
 }
@@ -42,9 +52,12 @@ Database::Database(const std::string& path, Mode mode, std::chrono::milliseconds
   without_memory_statistics();
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   if (mode == Mode::create && path != ":memory:") make_private_file(path);
-  flags |= mode == Mode::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+  const bool only_read = mode == Mode::read_only || mode == Mode::at_rest;
+  flags |= only_read ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+  if (mode == Mode::at_rest) flags |= SQLITE_OPEN_URI;
   sqlite3* handle = nullptr;
-  int code = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
+  int code = sqlite3_open_v2(mode == Mode::at_rest ? uri_at_rest(path).c_str() : path.c_str(), &handle, flags,
+                             nullptr);
   handle_.reset(handle);
   if (code != SQLITE_OK) fail(code, "open", path_, handle);
   sqlite3_busy_timeout(handle, static_cast<int>(busy_timeout.count()));

@@ -31,6 +31,7 @@ class Database {
  public:
   enum class Mode {
     read_only,   // never writes, and cannot open a WAL database whose -shm it would have to make
+    at_rest,     // the same of a file that nobody writes and that has no WAL: nothing is made beside it
     read_write,  // the file must exist
     create,      // made with mode 0600 where it does not exist
   };

@@ -5,7 +5,7 @@
 namespace tidegate {
 namespace {
 
-constexpr int schema_version = 2;
+constexpr int schema_version = 3;
 
 // Two daemons that start at once must not both make the schema; any constant that is ours will do.
 constexpr const char* lock_schema = "SELECT pg_advisory_xact_lock(7221003218841)";
@@ -224,6 +224,26 @@ BEGIN
 END $$;
 )sql";
 
+constexpr const char* third_version = R"sql(
+-- Refused writes that the fence had counted when this run changed the live side.
+ALTER TABLE tidegate.live_side ADD COLUMN refused_before bigint NOT NULL DEFAULT 0;
+
+-- Its trigger names a sequence: what is drawn from one is not rolled back with the statement that is refused. Whoever
+-- is refused has no right to it, hence SECURITY DEFINER; who passes is not decided here, since in replica mode no such
+-- trigger fires. Where the sequence cannot be had the write is refused all the same.
+CREATE OR REPLACE FUNCTION tidegate.refuse_write() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  BEGIN
+    PERFORM pg_catalog.nextval(pg_catalog.format('tidegate.%I', TG_ARGV[0])::pg_catalog.regclass);
+  EXCEPTION WHEN OTHERS THEN
+    NULL;
+  END;
+  RAISE EXCEPTION 'table %.% still follows another database, which tidegate replicates', TG_TABLE_SCHEMA, TG_TABLE_NAME
+    USING ERRCODE = '25006', HINT = 'It takes writes after the cutover; tidegate status says which side is live.';
+END $$;
+)sql";
+
 constexpr const char* closed_to_the_api = R"sql(
 DO $$
 DECLARE api_role text;
@@ -246,8 +266,9 @@ std::string control_schema_sql(postgres::Connection& look) {
     throw Refused("target-newer", "the schema tidegate was made by a newer tidegate", "use that version");
   }
   std::string sql = there ? "" : first_version;
+  if (version < 2) sql += second_version;
   if (version < schema_version)
-    sql += std::string(second_version) + closed_to_the_api + "INSERT INTO tidegate.version VALUES (" +
+    sql += std::string(third_version) + closed_to_the_api + "INSERT INTO tidegate.version VALUES (" +
            std::to_string(schema_version) + ");\n";
   return sql;
 }

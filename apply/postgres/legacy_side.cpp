@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "apply/postgres/control_schema.hpp"
+#include "apply/postgres/refusals.hpp"
 #include "apply/postgres/target_fence.hpp"
 #include "apply/postgres/target_tables.hpp"
 #include "db/error.hpp"
@@ -71,11 +72,13 @@ std::string fence_legacy_sql(postgres::Connection& look, const std::string& pipe
                              const std::vector<TablePlan>& back, const Position& start,
                              const std::string& run) {
   return control_schema_sql(look) + account_sql(pipeline, start) + plans_sql(pipeline, back) +
-         fence_sql(look, back) +
+         fence_sql(look, pipeline, back) +
          fmt::format(
-             "INSERT INTO tidegate.live_side(pipeline, run, live) VALUES ({}, {}, 'target') ON CONFLICT "
-             "(pipeline) DO UPDATE SET run = excluded.run, live = excluded.live, since = now();\n",
-             postgres::literal(pipeline), postgres::literal(run));
+             "INSERT INTO tidegate.live_side(pipeline, run, live, refused_before) VALUES ({}, {}, 'target', "
+             "{}) "
+             "ON CONFLICT (pipeline) DO UPDATE SET run = excluded.run, live = excluded.live, since = now(), "
+             "refused_before = excluded.refused_before;\n",
+             postgres::literal(pipeline), postgres::literal(run), refused_so_far_sql(pipeline));
 }
 
 void begin_legacy_anew(postgres::Connection& legacy, const std::string& pipeline,
@@ -111,7 +114,7 @@ void mend_legacy_fence(postgres::Connection& legacy, const std::string& pipeline
                        std::chrono::milliseconds wait) {
   postgres::Transaction transaction(legacy);
   wait_at_most(legacy, wait);
-  if (auto sql = fence_sql(legacy, recorded_plans(legacy, pipeline)); !sql.empty()) legacy.run(sql);
+  if (auto sql = fence_sql(legacy, pipeline, recorded_plans(legacy, pipeline)); !sql.empty()) legacy.run(sql);
   transaction.commit();
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "apply/plan.hpp"
+#include "apply/postgres/refusals.hpp"
 #include "apply/postgres/row_errors.hpp"
 #include "apply/postgres/statements.hpp"
 #include "apply/postgres/target_fence.hpp"
@@ -122,6 +123,7 @@ std::vector<Emptied> empty_target(postgres::Connection& target, const std::strin
   for (const auto& table : emptied)
     target.run("DELETE FROM tidegate.migration_checkpoints WHERE table_name = $1", {table.table});
   target.run("DELETE FROM tidegate.pipelines WHERE pipeline = $1", {pipeline});
+  forget_refusals(target, pipeline);
   forget_post_sql(target, pipeline, emptied);
   failpoint("reset-before-commit");
   transaction.commit();

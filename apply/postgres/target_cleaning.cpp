@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "apply/postgres/refusals.hpp"
 #include "apply/postgres/target_fence.hpp"
 #include "apply/postgres/target_tables.hpp"
 #include "apply/schema/planner.hpp"
@@ -56,6 +57,8 @@ void clean_target(postgres::Connection& target, const std::string& pipeline) {
   target.run("DELETE FROM tidegate.keys WHERE pipeline = $1", {pipeline});
   if (target.run("SELECT NOT EXISTS (SELECT FROM tidegate.pipelines)").boolean(0, 0))
     target.run("DROP SCHEMA tidegate CASCADE");
+  else
+    forget_refusals(target, pipeline);
   failpoint("finalize-before-target-commit");
   transaction.commit();
 }

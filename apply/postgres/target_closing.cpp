@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include "apply/postgres/refusals.hpp"
 #include "apply/schema/planner.hpp"
 #include "db/error.hpp"
 
@@ -30,11 +31,12 @@ std::string hold_request(const std::string& pipeline, const std::vector<TablePla
 std::string close_target_sql(postgres::Connection& look, const std::string& pipeline,
                              const std::vector<TablePlan>& plans, const std::string& run) {
   const std::string name = postgres::literal(pipeline);
-  return fence_sql(look, plans) +
+  return fence_sql(look, pipeline, plans) +
          fmt::format(
              "UPDATE tidegate.pipelines SET direction = 'forward', updated_at = now() WHERE pipeline = {0};\n"
-             "UPDATE tidegate.live_side SET run = {1}, live = 'source', since = now() WHERE pipeline = {0}",
-             name, postgres::literal(run));
+             "UPDATE tidegate.live_side SET run = {1}, live = 'source', since = now(), refused_before = {2} "
+             "WHERE pipeline = {0}",
+             name, postgres::literal(run), refused_so_far_sql(pipeline));
 }
 
 TargetLiveSide settle_target(postgres::Connection& target, const std::string& pipeline,

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "apply/postgres/refusals.hpp"
 #include "apply/schema/planner.hpp"
 #include "db/failpoint.hpp"
 
@@ -58,19 +59,20 @@ bool is_fenced(const TargetTable& table) {
   return has(table, trigger_name) && (!table.is_partitioned || has(table, row_trigger_name));
 }
 
-std::string triggers_sql(const TargetTable& table) {
+std::string triggers_sql(const std::string& pipeline, const TargetTable& table) {
   const std::string name = quoted_name(*table.plan);
+  const std::string counted_by = postgres::literal(refusal_sequence(pipeline));
   std::string sql;
   if (!has(table, trigger_name))
     sql += fmt::format(
         "CREATE TRIGGER {} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {} FOR EACH STATEMENT EXECUTE "
-        "FUNCTION tidegate.refuse_write();\n",
-        trigger_name, name);
+        "FUNCTION tidegate.refuse_write({});\n",
+        trigger_name, name, counted_by);
   if (table.is_partitioned && !has(table, row_trigger_name))
     sql += fmt::format(
         "CREATE TRIGGER {} BEFORE INSERT OR UPDATE OR DELETE ON {} FOR EACH ROW EXECUTE FUNCTION "
-        "tidegate.refuse_write();\n",
-        row_trigger_name, name);
+        "tidegate.refuse_write({});\n",
+        row_trigger_name, name, counted_by);
   return sql;
 }
 
@@ -97,17 +99,19 @@ void let_rowids_go_on(postgres::Connection& target, const TablePlan& plan) {
 
 }  // namespace
 
-std::string fence_sql(postgres::Connection& target, const std::vector<TablePlan>& plans) {
+std::string fence_sql(postgres::Connection& target, const std::string& pipeline,
+                      const std::vector<TablePlan>& plans) {
   std::string sql;
   for (const auto& table : tables_with_triggers(target, plans)) {
-    if (table.is_ours && !is_fenced(table)) sql += triggers_sql(table);
+    if (table.is_ours && !is_fenced(table)) sql += triggers_sql(pipeline, table);
   }
-  return sql;
+  return sql.empty() ? sql : count_refusals_sql(pipeline) + sql;
 }
 
 void fence_target(TargetSession& session, const std::vector<TablePlan>& plans) {
   if (!session.replica_mode() || session.is_open()) return;
-  if (auto sql = fence_sql(session.connection(), plans); !sql.empty()) session.connection().run(sql);
+  if (auto sql = fence_sql(session.connection(), session.pipeline(), plans); !sql.empty())
+    session.connection().run(sql);
 }
 
 void unfence_target(postgres::Connection& target, const std::vector<TablePlan>& plans) {

@@ -16,7 +16,8 @@ namespace tidegate {
 void fence_target(TargetSession& session, const std::vector<TablePlan>& plans);
 
 // Statements that fence what tidegate could fence and is not fenced yet.
-std::string fence_sql(postgres::Connection& target, const std::vector<TablePlan>& plans);
+std::string fence_sql(postgres::Connection& target, const std::string& pipeline,
+                      const std::vector<TablePlan>& plans);
 
 // Within the caller's transaction: takes it away.
 void unfence_target(postgres::Connection& target, const std::vector<TablePlan>& plans);

@@ -88,7 +88,8 @@ class Reader {
 
   void note_triggers() {
     Statement triggers = database_.prepare(
-        "SELECT name, tbl_name FROM main.sqlite_schema WHERE type = 'trigger' ORDER BY name");
+        "SELECT name, tbl_name FROM main.sqlite_schema WHERE type = 'trigger' AND name NOT LIKE "
+        "'\\_tidegate\\_%' ESCAPE '\\' ORDER BY name");
     while (triggers.step()) note("trigger", triggers.text(0), triggers.text(1));
   }
 

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 namespace tidegate::capture {
@@ -46,6 +47,37 @@ long parent_of(const fs::path& process) {
   return number_in(rest.substr(0, rest.find(' ')));
 }
 
+// Ourselves, and the processes that hold the file for us, which are our child's.
+bool is_ours(long pid) {
+  for (int generation = 0; generation < 3 && pid > 1; ++generation) {
+    if (pid == getpid()) return true;
+    pid = parent_of(fs::path("/proc") / std::to_string(pid));
+  }
+  return false;
+}
+
+struct Lock {
+  long pid = 0, first = 0, last = 0;
+};
+
+// A line of /proc/locks: "1: POSIX  ADVISORY  READ  1234 fd:01:5678 1073741826 1073742335".
+std::vector<Lock> locks_on(const std::string& path) {
+  struct stat facts {};
+  if (stat(path.c_str(), &facts) != 0) return {};
+  const std::string wanted =
+      fmt::format("{:02x}:{:02x}:{}", major(facts.st_dev), minor(facts.st_dev), facts.st_ino);
+  std::vector<Lock> found;
+  std::ifstream locks("/proc/locks");
+  for (std::string line; std::getline(locks, line);) {
+    std::istringstream words(line);
+    std::string number, kind, advisory, mode, pid, file, first, last;
+    words >> number >> kind >> advisory >> mode >> pid >> file >> first >> last;
+    if (kind == "POSIX" && file == wanted)
+      found.push_back({number_in(pid), number_in(first), number_in(last)});
+  }
+  return found;
+}
+
 }  // namespace
 
 std::vector<FileUser> users_of_file(const std::string& path) {
@@ -61,20 +93,23 @@ std::vector<FileUser> users_of_file(const std::string& path) {
   return users;
 }
 
-// A line of /proc/locks: "1: POSIX  ADVISORY  READ  1234 fd:01:5678 1073741826 1073742335".
-bool is_locked_by_others(const std::string& path) {
-  struct stat facts {};
-  if (stat(path.c_str(), &facts) != 0) return false;
-  const std::string wanted =
-      fmt::format("{:02x}:{:02x}:{}", major(facts.st_dev), minor(facts.st_dev), facts.st_ino);
-  std::ifstream locks("/proc/locks");
-  for (std::string line; std::getline(locks, line);) {
-    std::istringstream words(line);
-    std::string number, kind, advisory, mode, pid, file;
-    words >> number >> kind >> advisory >> mode >> pid >> file;
-    if (kind == "POSIX" && file == wanted && number_in(pid) != getpid()) return true;
+std::vector<FileUser> in_transaction(const std::string& path) {
+  constexpr long write_lock = 120, first_read_lock = 123, last_read_lock = 127;  // bytes of the -shm file
+  std::map<long, FileUser> users;
+  for (const auto& lock : locks_on(path + "-shm")) {
+    const bool of_a_transaction = (lock.first <= write_lock && lock.last >= write_lock) ||
+                                  (lock.first <= last_read_lock && lock.last >= first_read_lock);
+    if (!of_a_transaction || is_ours(lock.pid)) continue;
+    users[lock.pid] = {lock.pid, first_line(fs::path("/proc") / std::to_string(lock.pid) / "comm")};
   }
-  return false;
+  std::vector<FileUser> found;
+  for (auto& [pid, user] : users) found.push_back(std::move(user));
+  return found;
+}
+
+bool is_locked_by_others(const std::string& path) {
+  const auto locks = locks_on(path);
+  return std::any_of(locks.begin(), locks.end(), [](const Lock& lock) { return lock.pid != getpid(); });
 }
 
 }  // namespace tidegate::capture

@@ -10,6 +10,7 @@
 #include "replicator/cli/verbs.hpp"
 #include "replicator/control/client.hpp"
 #include "replicator/control/status.hpp"
+#include "replicator/cutover/writers_seen.hpp"
 
 namespace tidegate::cli {
 
@@ -118,7 +119,9 @@ const char* live_side(const CutoverStatus& ended) {
 std::string sentence(const CutoverStatus& ended) {
   const std::string hold =
       ended.hold_ms ? fmt::format("writers were held for {:.1f} ms", *ended.hold_ms) : "";
-  if (ended.outcome == "rehearsed") return hold + "; the source was let go, nothing has changed";
+  if (ended.outcome == "rehearsed")
+    return hold + "; the source was let go, nothing has changed" +
+           (ended.writers ? "\n" + cutover::in_words(*ended.writers) : "");
   if (ended.outcome != "done")
     return fmt::format("{}: {}; the {} is live as before", ended.outcome, ended.reason, live_side(ended));
   std::string text = fmt::format("the {} is live; {}", live_side(ended), hold);

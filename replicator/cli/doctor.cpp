@@ -6,6 +6,7 @@
 #include "replicator/cli/plan_text.hpp"
 #include "replicator/cli/verbs.hpp"
 #include "replicator/doctor/doctor.hpp"
+#include "replicator/doctor/live_side.hpp"
 #include "replicator/failure.hpp"
 
 namespace tidegate::cli {
@@ -46,6 +47,7 @@ std::vector<Finding> all_findings(const Settings& settings) {
   const auto sound = [&] { return std::none_of(findings.begin(), findings.end(), blocks_a_run); };
   append(findings, examined("source-unreachable", [&] { return examine_source(settings, planned); }));
   append(findings, examined("target-unreachable", [&] { return examine_target(settings); }));
+  if (sound()) append(findings, examined("target-unreachable", [&] { return examine_live_side(settings); }));
   if (sound()) append(findings, examined("source-unreachable", [&] { return examine_versions(settings); }));
   if (sound())
     append(findings,

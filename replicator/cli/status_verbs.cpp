@@ -103,14 +103,14 @@ void print(const Invocation& invocation, const std::string& body) {
 
 // After a kill nothing else says it. What a run that did not end has done is not inferred.
 void print_live_side(const std::filesystem::path& state_dir) {
-  if (!std::filesystem::exists(state_dir / "control.db")) return;
-  cutover::RunJournal journal((state_dir / "control.db").string());
-  if (const auto last = journal.last(); last && !is_end(last->step))
+  const auto journal = cutover::RunJournal::look_at((state_dir / "control.db").string());
+  if (!journal) return;
+  if (const auto last = journal->last(); last && !is_end(last->step))
     fmt::print("a {} was under way, at the step {}: the next start asks both databases which side is live\n",
                name_of(last->mode), name_of(last->step));
   else
     fmt::print("the {} is live\n",
-               live_after(journal.settled()) == cutover::Side::target ? "target" : "source");
+               live_after(journal->settled()) == cutover::Side::target ? "target" : "source");
   std::fflush(stdout);
 }
 

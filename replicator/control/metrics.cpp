@@ -106,6 +106,12 @@ std::string metrics_text(const Status& s) {
   }
   out.one("rollback_ready", "gauge", "1 while the way back is proven", s.rollback.ready ? 1 : 0);
   out.one("rollback_lag_seconds", "gauge", "what a rollback now would lose", s.rollback.lag_seconds);
+  if (s.live == "target" && s.cutover)
+    out.one("fenced_source_users", "gauge", "programs that have the fenced source open: they have not moved",
+            s.cutover->source_open_by.size());
+  if (s.cutover)
+    out.one("refused_writes_total", "counter", "writes that the fence of the side that was left has refused",
+            s.cutover->refused_writes);
   add_tables(out, s);
   return std::move(out.text);
 }

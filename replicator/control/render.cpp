@@ -21,6 +21,7 @@ constexpr int label_width = 12;
 constexpr int least_width = 40;  // narrower terminals wrap
 constexpr double shortest_sample = 0.1;
 constexpr std::size_t errors_shown = 3;
+constexpr std::size_t users_shown = 5;
 constexpr double long_transaction = 60;         // seconds
 constexpr double worth_a_warning = 7 * 86'400;  // seconds until the disk is full
 
@@ -408,6 +409,23 @@ class Picture {
     for (const CutoverStep& step : run.steps)
       steps += (steps.empty() ? "" : ", ") + step.step + " " + milliseconds_text(step.milliseconds);
     if (!steps.empty()) labelled_whole("steps", steps + (ended ? "" : " ..."));
+    left_behind(run);
+  }
+
+  // Who has not moved to the side that is live.
+  void left_behind(const CutoverStatus& run) {
+    if (run.refused_writes)
+      labelled("refused",
+               counted(*run.refused_writes, "write") +
+                   (s_.live == "target" ? " at the old database's fence" : " at the target's fence"),
+               *run.refused_writes > 0 ? Ink::yellow : Ink::plain);
+    if (s_.live != "target") return;
+    std::string names;
+    for (std::size_t i = 0; i < std::min(run.source_open_by.size(), users_shown); ++i)
+      names += (i ? ", " : "") + clean(run.source_open_by[i]);
+    if (run.source_open_by.size() > users_shown)
+      names += fmt::format(", and {} more", run.source_open_by.size() - users_shown);
+    if (!names.empty()) labelled_whole("not moved", names, Ink::yellow);
   }
 
   void stream() {

@@ -67,6 +67,15 @@ json::array list_of(const std::vector<T>& items) {
   return list;
 }
 
+json::value json_of(const std::optional<WritersSeen>& writers) {
+  if (!writers) return nullptr;
+  return {{"held_from", writers->held_from},
+          {"held_until", writers->held_until},
+          {"commits_per_second", writers->commits_per_second},
+          {"commits_afterwards", or_null(writers->commits_afterwards)},
+          {"in_transaction", list_of(writers->in_transaction)}};
+}
+
 json::value json_of(const std::optional<CutoverStatus>& cutover) {
   if (!cutover) return nullptr;
   return {{"run", cutover->run},
@@ -78,7 +87,9 @@ json::value json_of(const std::optional<CutoverStatus>& cutover) {
           {"hold_ms", or_null(cutover->hold_ms)},
           {"steps", list_of(cutover->steps)},
           {"findings", list_of(cutover->findings)},
-          {"source_open_by", list_of(cutover->source_open_by)}};
+          {"source_open_by", list_of(cutover->source_open_by)},
+          {"refused_writes", or_null(cutover->refused_writes)},
+          {"writers", json_of(cutover->writers)}};
 }
 
 // Reads the members of one object; what is absent, null or of another type leaves the default.
@@ -208,6 +219,18 @@ CutoverFinding finding_in(const json::value& value) {
   return finding;
 }
 
+void read_writers(const Members& cutover, std::optional<WritersSeen>& into) {
+  const auto* value = cutover.find("writers");
+  if (!value || !value->is_object()) return;
+  const Members members(value);
+  WritersSeen& writers = into.emplace();
+  members.read("held_from", writers.held_from);
+  members.read("held_until", writers.held_until);
+  members.read("commits_per_second", writers.commits_per_second);
+  members.read("commits_afterwards", writers.commits_afterwards);
+  members.read_list("in_transaction", writers.in_transaction, text_in);
+}
+
 void read_cutover(const Members& root, Status& s) {
   const auto* value = root.find("cutover");
   if (!value || !value->is_object()) return;
@@ -223,6 +246,8 @@ void read_cutover(const Members& root, Status& s) {
   members.read_list("steps", cutover.steps, step_in);
   members.read_list("findings", cutover.findings, finding_in);
   members.read_list("source_open_by", cutover.source_open_by, text_in);
+  members.read("refused_writes", cutover.refused_writes);
+  read_writers(members, cutover.writers);
 }
 
 void read_verify(const Members& root, Status& s) {

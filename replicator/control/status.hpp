@@ -68,6 +68,16 @@ struct CutoverFinding {
   bool operator==(const CutoverFinding&) const = default;
 };
 
+// Of a file's writers during a hold, as far as it is seen from outside; cutover/writers_seen.hpp says what is
+// not.
+struct WritersSeen {
+  std::string held_from, held_until;         // ISO 8601, UTC, with milliseconds
+  double commits_per_second = 0;             // by all programs, before the hold
+  std::optional<double> commits_afterwards;  // a second, once it was let go
+  std::vector<std::string> in_transaction;   // programs that had one open when the lock was taken
+  bool operator==(const WritersSeen&) const = default;
+};
+
 // The last cutover, rehearsal or rollback: under way, or how it ended.
 struct CutoverStatus {
   std::string run, mode, step;  // mode: rehearse, cutover, rollback; step: as cutover/README.md names them
@@ -78,6 +88,10 @@ struct CutoverStatus {
   std::vector<CutoverStep> steps;
   std::vector<CutoverFinding> findings;     // of GUARD
   std::vector<std::string> source_open_by;  // programs that have the fenced source open: they have not moved
+  // Statements that the fence of the side that was left has refused since that run; absent where they cannot
+  // be counted (a SQLite file).
+  std::optional<std::uint64_t> refused_writes;
+  std::optional<WritersSeen> writers;  // of a rehearsal with [source] writers = "upgrades"
   bool operator==(const CutoverStatus&) const = default;
 };
 

@@ -1,5 +1,7 @@
 #include "replicator/control/store.hpp"
 
+#include <filesystem>
+
 #include "replicator/journal/journal.hpp"
 
 namespace tidegate {
@@ -25,6 +27,13 @@ std::optional<AuditHead> read_audit_head(sqlite::Database& database) {
 std::string now_of(sqlite::Database& database) {
   auto row = database.prepare("SELECT strftime('%Y-%m-%dT%H:%M:%fZ')");
   row.step();
+  return row.text(0);
+}
+
+std::optional<std::string> fact_in(sqlite::Database& database, const std::string& name) {
+  auto row = database.prepare("SELECT value FROM facts WHERE name = ?");
+  row.bind(1, std::string_view(name));
+  if (!row.step()) return std::nullopt;
   return row.text(0);
 }
 
@@ -72,10 +81,15 @@ void ControlStore::save_plans(const std::vector<TablePlan>& plans) {
 
 std::optional<std::string> ControlStore::fact(const std::string& name) {
   std::lock_guard lock(mutex_);
-  auto row = database_.prepare("SELECT value FROM facts WHERE name = ?");
-  row.bind(1, std::string_view(name));
-  if (!row.step()) return std::nullopt;
-  return row.text(0);
+  return fact_in(database_, name);
+}
+
+std::optional<std::string> look_at_fact(const std::string& path, const std::string& name) {
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  auto database = look_at_state(path);
+  if (database.integer("SELECT count(*) FROM main.sqlite_schema WHERE name = 'facts'") == 0)
+    return std::nullopt;
+  return fact_in(database, name);
 }
 
 void ControlStore::set_fact(const std::string& name, const std::string& value) {

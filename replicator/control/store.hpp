@@ -40,4 +40,8 @@ class ControlStore {
   sqlite::Database database_;
 };
 
+// The same as fact(), for a look from another process than the daemon: changes nothing. Absent too where
+// there is no such file.
+std::optional<std::string> look_at_fact(const std::string& path, const std::string& name);
+
 }  // namespace tidegate

@@ -19,6 +19,12 @@ bool is_lost(const std::exception& failure) {
   return std::find(codes.begin(), codes.end(), told(failure).code) != codes.end();
 }
 
+// The report has a code of its own; what the failure's says must be found as well.
+std::string with_page(const std::exception& failure) {
+  const std::string code = dynamic_cast<const Error*>(&failure) ? "" : told(failure).code;
+  return failure.what() + (code.empty() || code == "failed" ? "" : "; tidegate explain " + code);
+}
+
 bool passes(const std::exception& failure) {
   const auto* error = dynamic_cast<const Error*>(&failure);
   return error && error->advice() != Advice::stop;
@@ -36,7 +42,7 @@ void BackStream::run(const std::string& start, const std::stop_token& stop) {
   try {
     way_back_.run(start, stop);
   } catch (const std::exception& failure) {
-    std::string what = failure.what();
+    std::string what = with_page(failure);
     if (is_lost(failure))  // the way out that it names is a source's
       what = "the target has no slot any more that has all since the cutover (" + told(failure).message +
              "): `tidegate resync --way-back` builds the way back anew";
@@ -56,7 +62,7 @@ void BackStream::rebuild(std::function<void(const std::string& start)> built) {
       if (!start.empty()) built(start);
     } catch (const std::exception& failure) {
       log_error("way back: {}", failure.what());
-      coordination_.report("way-back-failed", failure.what());
+      coordination_.report("way-back-failed", with_page(failure));
       start.clear();
     }
     tell("");

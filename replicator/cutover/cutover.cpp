@@ -7,11 +7,13 @@
 #include <random>
 #include <utility>
 
+#include "apply/postgres/refusals.hpp"
 #include "db/failpoint.hpp"
 #include "replicator/cutover/executor.hpp"
 #include "replicator/cutover/permitted.hpp"
 #include "replicator/cutover/restart.hpp"
 #include "replicator/log.hpp"
+#include "replicator/server_access.hpp"
 
 namespace tidegate::cutover {
 namespace {
@@ -102,6 +104,9 @@ void Cutover::settle_on(const std::optional<Run>& settled) {
     std::lock_guard lock(mutex_);
     live_ = live_after(settled);
   }
+  came_back_ = settled && settled->mode == Mode::rollback;
+  past_fence_.reset();
+  parts_.coordination.clear_report("fence-passed");
   parts_.coordination.park(is_target_live());
   if (!is_target_live()) return;
   legacy_->mend_fence(settled->id);
@@ -164,13 +169,16 @@ void Cutover::wait(milliseconds time, std::stop_token stop) {
                  [&] { return abort_.load() || parts_.coordination.stop_token().stop_requested(); });
 }
 
-// While the target is live the old side is looked at between two orders. Absent: the stop came.
+// The side that was left is looked at between two orders. Absent: the stop came.
 std::optional<Cutover::Waiting> Cutover::next_order(std::stop_token stop) {
   while (!stop.stop_requested()) {
-    if (is_target_live()) look_at_leftovers();
+    if (is_target_live())
+      look_at_leftovers();
+    else if (came_back_)
+      look_at_target();
     std::unique_lock lock(mutex_);
     const auto ordered = [&] { return waiting_.has_value(); };
-    if (live_ == Side::target)
+    if (live_ == Side::target || came_back_)
       wake_.wait_for(lock, stop, between_looks, ordered);
     else
       wake_.wait(lock, stop, ordered);
@@ -247,9 +255,11 @@ bool Cutover::make_move(Run& run, const Move& move, Executor& executor, std::sto
 void Cutover::look_at_leftovers() {
   try {
     auto users = legacy_->users(0);
+    const auto refused = legacy_->refused_writes();
     {
       std::lock_guard lock(mutex_);
       shown_.source_open_by = std::move(users);
+      shown_.refused_writes = refused;
     }
     const auto rejects = way_back_->rejects();
     {
@@ -262,8 +272,39 @@ void Cutover::look_at_leftovers() {
       parts_.coordination.report(
           "fence-broken", "the application can write to the old database: table " + table + " has no fence",
           table);
+    look_past_fence();
   } catch (const std::exception& failure) {
     log_debug("looking at the fence: {}", failure.what());
+  }
+}
+
+// Who was let through all the same. After the next cutover it begins anew.
+void Cutover::look_past_fence() {
+  if (!past_fence_) past_fence_ = nothing_past_fence(target_to_look_at(), parts_.settings.pipeline);
+  target_look_.reset();
+  cutover::look_past_fence(parts_.state_path, *past_fence_);
+  if (const auto what = in_words(*past_fence_); !what.empty())
+    parts_.coordination.report("fence-passed", what);
+  else
+    parts_.coordination.clear_report("fence-passed");
+}
+
+postgres::Connection& Cutover::target_to_look_at() {
+  if (!target_look_)
+    target_look_ = std::make_unique<postgres::Connection>(
+        connect_target(connect_options(parts_.settings, "tidegate look")));
+  return *target_look_;
+}
+
+// After a rollback it is the target whose fence refuses those that have not moved.
+void Cutover::look_at_target() {
+  try {
+    const auto refused = refusals(target_to_look_at(), parts_.settings.pipeline);
+    std::lock_guard lock(mutex_);
+    shown_.refused_writes = refused;
+  } catch (const std::exception& failure) {
+    target_look_.reset();
+    log_debug("looking at the target's fence: {}", failure.what());
   }
 }
 

@@ -11,7 +11,9 @@
 #include <thread>
 #include <vector>
 
+#include "db/postgres.hpp"
 #include "replicator/cutover/parts.hpp"
+#include "replicator/cutover/past_fence.hpp"
 
 namespace tidegate::cutover {
 
@@ -65,6 +67,9 @@ class Cutover {
   std::optional<Waiting> next_order(std::stop_token stop);
   void settle_on(const std::optional<Run>& settled);
   void look_at_leftovers();
+  void look_at_target();
+  void look_past_fence();
+  postgres::Connection& target_to_look_at();
   void show_run(Status& status) const;
   void show_reversed(Status& status);
   void take_up_last_run();
@@ -85,7 +90,10 @@ class Cutover {
   std::optional<Waiting> waiting_;
   bool busy_ = false;
   std::atomic<bool> abort_ = false;
-  std::atomic<bool> knows_live_side_;  // after a start both databases are asked first
+  bool came_back_ = false;                             // the last run that came through was a rollback
+  std::unique_ptr<postgres::Connection> target_look_;  // what the target is asked by then
+  std::optional<PastFence> past_fence_;                // while the target is live, since the start
+  std::atomic<bool> knows_live_side_;                  // after a start both databases are asked first
   CutoverStatus shown_;
   std::int64_t step_began_us_ = 0;  // of the step that is shown last
   Step step_ = Step::aborted;       // and mode of the last run

@@ -68,6 +68,7 @@ void Cutover::note(const Run& run, const Executor* executor) {
   if (is_end(run.step) && !executor) shown_.outcome = outcome_of(run, false);
   if (!executor) return;
   shown_.hold_ms = executor->hold_ms();
+  shown_.writers = executor->writers();
   shown_.findings.clear();
   for (const auto& finding : executor->findings())
     shown_.findings.push_back({level_name(finding.level), finding.code, finding.message, finding.mend});
@@ -121,7 +122,7 @@ void Cutover::show_reversed(Status& status) {
   status.rollback.rebuilding = back_.rebuilding();
   status.rollback.ready = status.rollback.rebuilding.empty() && lag.seconds.has_value() &&
                           status.rollback.rejects == 0 && !reported("way-back-failed") &&
-                          !reported("fence-broken");
+                          !reported("fence-broken") && !reported("fence-passed");
   status.next_steps.clear();
   if (reported("hook-failed")) status.next_steps.emplace_back("tidegate cutover --continue");
   if (reported("way-back-failed")) status.next_steps.emplace_back("tidegate explain way-back-lost");

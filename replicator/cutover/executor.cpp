@@ -99,6 +99,7 @@ void Executor::note_trouble(Run& run, const std::string& trouble) {
 
 // What these say of themselves must not look like the run's own end.
 void Executor::tell_end(const Run& run) {
+  tell_writers(run);
   if (run.step == Step::aborted || (run.step == Step::watch && !run.reason.empty())) tell("on-failure", run);
   tell("on-status", run);
 }
@@ -118,6 +119,25 @@ Outcome Executor::out_of_time(Run& run, const char* what) {
   return Outcome::no_time;
 }
 
+// Where requests wait in a proxy, or writers wait for the lock, none fails.
+void Executor::watch_writers() {
+  if (order_.mode != Mode::rehearse || !order_.accept_failed_writes || parts_.hooks.has("on-hold")) return;
+  watch_.emplace(parts_.legacy);
+  watch_->before_guard();
+}
+
+void Executor::tell_writers(const Run& run) {
+  if (!watch_ || run.step != Step::rehearsed) return;
+  writers_ = watch_->afterwards();
+  if (!writers_) return;
+  log_info("{}", in_words(*writers_));
+  try {
+    remember(parts_.store, *writers_);
+  } catch (const std::exception& failure) {
+    log_warn("what the rehearsal has seen could not be kept: {}", failure.what());
+  }
+}
+
 Outcome Executor::guard(Run& run) {
   tell("on-status", run);
   std::stop_source stop;
@@ -125,7 +145,9 @@ Outcome Executor::guard(Run& run) {
     while (!ended.stop_requested() && !abort_) std::this_thread::sleep_for(20ms);
     stop.request_stop();
   });
+  watch_writers();
   findings_ = passage_->examine(order_.calm, stop.get_token());
+  if (watch_) watch_->after_guard();
   if (abort_) return Outcome::done;  // the machine looks at the abort itself
   if (!blocks(findings_)) return hook("on-ready", run) ? Outcome::done : Outcome::failed;
   for (const auto& finding : findings_)
@@ -151,7 +173,10 @@ Outcome Executor::prepare(Run& run) {
 }
 
 Outcome Executor::hold(Run& run) {
-  if (hold_->take()) return Outcome::done;
+  if (hold_->take()) {
+    if (watch_) watch_->locked();
+    return Outcome::done;
+  }
   run.reason = "the live side's write lock was not to be had: somebody else holds it";
   return Outcome::no_time;
 }
@@ -226,6 +251,7 @@ Outcome Executor::switch_over(Run& run) {
 void Executor::let_go(const Run& run, bool again) {
   try {
     if (hold_) hold_->release();
+    if (hold_ && watch_) watch_->released();
     note_hold();
     hold_.reset();
     passage_->go_on_as_before();

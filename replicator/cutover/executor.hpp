@@ -11,6 +11,7 @@
 #include "replicator/cutover/hold.hpp"
 #include "replicator/cutover/parts.hpp"
 #include "replicator/cutover/passage.hpp"
+#include "replicator/cutover/writers_seen.hpp"
 
 namespace tidegate::cutover {
 
@@ -32,6 +33,8 @@ class Executor {
   const std::vector<Finding>& findings() const { return findings_; }
   // From the lock's first request to its end, of the last attempt that took it.
   std::optional<double> hold_ms() const { return hold_ms_; }
+  // Of a rehearsal that has ended.
+  const std::optional<WritersSeen>& writers() const { return writers_; }
 
  private:
   Outcome guard(Run& run);
@@ -49,6 +52,8 @@ class Executor {
   void note_trouble(Run& run, const std::string& trouble);
   void tell(const char* event, const Run& run);
   void note_hold();
+  void watch_writers();
+  void tell_writers(const Run& run);
   Outcome out_of_time(Run& run, const char* what);
 
   Parts& parts_;
@@ -58,6 +63,8 @@ class Executor {
   std::unique_ptr<Hold> hold_;
   std::vector<Finding> findings_;
   std::optional<double> hold_ms_;
+  std::optional<WritersWatch> watch_;  // a rehearsal where a hold may make writes fail
+  std::optional<WritersSeen> writers_;
 };
 
 }  // namespace tidegate::cutover

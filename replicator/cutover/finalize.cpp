@@ -164,7 +164,7 @@ void finalize(const Settings& settings, const std::string& by, const std::string
 }
 
 void refuse_finalized(const std::filesystem::path& state_dir) {
-  const auto begun = ControlStore((state_dir / "control.db").string()).fact(begun_fact);
+  const auto begun = look_at_fact((state_dir / "control.db").string(), begun_fact);
   if (!begun) return;
   throw Coded<Refused>("finalized", "the pipeline was finalized: the target is on its own",
                        *begun == "done" ? "a new migration needs a new state directory (--state DIR)"

@@ -20,7 +20,7 @@ std::vector<Finding> examine_end(const Settings& settings);
 using Said = std::function<void(const std::string&)>;
 void finalize(const Settings& settings, const std::string& by, const std::string& reason, const Said& said);
 
-// For a daemon's start: throws Refused ("finalized") where it has begun.
+// Before anything is opened there: throws Refused ("finalized") where it has begun.
 void refuse_finalized(const std::filesystem::path& state_dir);
 
 // Before the first run changes it: `finalize` puts it back.

@@ -9,6 +9,7 @@
 #include "apply/postgres/target_closing.hpp"
 #include "apply/postgres/target_tables.hpp"
 #include "replicator/cutover/guard.hpp"
+#include "replicator/cutover/past_fence.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/server_access.hpp"
 
@@ -68,12 +69,24 @@ class GuardBack {
       auto target = connect_target(connect_options(parts_.settings, "tidegate look"));
       const auto plans = recorded_plans(target, parts_.settings.pipeline);
       fenceable(target, plans);
+      past_fence(target);
       for (const auto& one : in_the_way_of_a_hold(target, plans, long_transaction))
         block("target-held", "a transaction of the target would keep the hold waiting: " + one,
               "let it end, or end it: SELECT pg_terminate_backend(PID)");
     } catch (const std::exception& failure) {
       block("target-unreachable", told(failure).message, "look at `tidegate status`");
     }
+  }
+
+  // Such rows are on the legacy database alone. Once it is live they go to the target as any others.
+  void past_fence(postgres::Connection& target) {
+    auto seen = nothing_past_fence(target, parts_.settings.pipeline);
+    look_past_fence(parts_.state_path, seen);
+    if (seen.transactions == 0) return;
+    find(order_.accept_loss ? Finding::Level::warn : Finding::Level::block, "fence-passed", in_words(seen),
+         "look at what was written; --accept-loss goes on, and brings it to the target after the rollback: "
+         "verify then, since "
+         "it may be older than what the target had in its place");
   }
 
   void fenceable(postgres::Connection& target, const std::vector<TablePlan>& plans) {

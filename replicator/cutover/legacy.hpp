@@ -2,8 +2,10 @@
 // a Postgres database.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +31,10 @@ class Legacy {
 
   // GUARD of a cutover: why it could not be held and fenced, and who has it open.
   virtual std::vector<Finding> examine(const Parts& parts, const Order& order) = 0;
+  // For a rehearsal where a hold may make writes fail: transactions that were committed, as a counter of 32
+  // bits, and programs that have one open. Absent and empty where it cannot be seen, or no write can fail.
+  virtual std::optional<std::uint32_t> commits() { return std::nullopt; }
+  virtual std::vector<std::string> in_transaction() { return {}; }
   // PREPARE: what would take too long within the hold.
   virtual void prepare(Parts& parts) = 0;
   // What is held, but for max-hold and the hook.
@@ -47,9 +53,12 @@ class Legacy {
   virtual void open(const std::string& run) = 0;
 
   // While the target is live: tables that take writes all the same, programs that could write
-  // ("flask (pid 71)", but for the one of this pid), and the fence made whole again.
+  // ("flask (pid 71)", of a server with role and address too; but for the one of this pid), writes that the
+  // fence has refused since it was made (absent where they cannot be counted), and the fence made whole
+  // again.
   virtual std::vector<std::string> unfenced() = 0;
   virtual std::vector<std::string> users(long without_pid) = 0;
+  virtual std::optional<std::uint64_t> refused_writes() { return std::nullopt; }
   virtual void mend_fence(const std::string& run) = 0;
   // GUARD of a rollback: transactions that open() would wait for.
   virtual std::vector<std::string> in_the_way_of_opening() { return {}; }

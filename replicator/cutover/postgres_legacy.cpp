@@ -6,6 +6,7 @@
 #include <set>
 
 #include "apply/postgres/legacy_side.hpp"
+#include "apply/postgres/refusals.hpp"
 #include "apply/postgres/sequences.hpp"
 #include "apply/postgres/target_cleaning.hpp"
 #include "apply/postgres/target_closing.hpp"
@@ -52,9 +53,11 @@ std::vector<std::string> sources_of(const std::vector<TablePlan>& back) {
   return names;
 }
 
-// Sessions of roles that may write to one of the tables; ours go by their name.
+// Sessions of roles that may write to one of the tables; ours go by their name. Where another role's session
+// comes from the server tells members of that role and of pg_read_all_stats only.
 constexpr const char* users_sql = R"sql(
-SELECT coalesce(nullif(a.application_name, ''), a.usename) || ' (pid ' || a.pid || ')'
+SELECT coalesce(nullif(a.application_name, ''), a.usename) || ' (pid ' || a.pid || ', role ' || a.usename ||
+  coalesce(', from ' || pg_catalog.host(a.client_addr), '') || ')'
 FROM pg_catalog.pg_stat_activity AS a
 WHERE a.datname = pg_catalog.current_database() AND a.usesysid IS NOT NULL AND a.pid <> pg_catalog.pg_backend_pid()
   AND a.application_name NOT LIKE 'tidegate %'
@@ -187,6 +190,10 @@ class PostgresLegacy : public Legacy {
 
   std::vector<std::string> users(long) override {
     return look_([&](postgres::Connection& legacy) { return users_of(legacy, plans_there(legacy)); });
+  }
+
+  std::optional<std::uint64_t> refused_writes() override {
+    return look_([&](postgres::Connection& legacy) { return refusals(legacy, settings_.pipeline); });
   }
 
   // What cannot be mended now is reported all the time, and mended by a later start.

@@ -1,6 +1,7 @@
 #include "replicator/cutover/run_journal.hpp"
 
 #include <chrono>
+#include <filesystem>
 
 #include "db/error.hpp"
 #include "replicator/journal/journal.hpp"
@@ -37,6 +38,14 @@ RunJournal::RunJournal(const std::string& path) : database_(open_state(path)) {
       "CREATE TABLE IF NOT EXISTS cutover_steps (number INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL "
       "REFERENCES cutover_runs(id), step TEXT NOT NULL, attempt INTEGER NOT NULL, way_back_start TEXT NOT "
       "NULL, reason TEXT NOT NULL, at_us INTEGER NOT NULL)");
+}
+
+std::unique_ptr<RunJournal> RunJournal::look_at(const std::string& path) {
+  if (!std::filesystem::exists(path)) return nullptr;
+  auto database = look_at_state(path);
+  if (database.integer("SELECT count(*) FROM main.sqlite_schema WHERE name = 'cutover_steps'") == 0)
+    return nullptr;
+  return std::unique_ptr<RunJournal>(new RunJournal(std::move(database)));
 }
 
 void RunJournal::begin(const Run& run) {

@@ -2,9 +2,11 @@
 // when it returns.
 #pragma once
 
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "db/sqlite.hpp"
@@ -25,6 +27,8 @@ class RunJournal {
  public:
   // A connection of its own to control.db. Usable from any thread.
   explicit RunJournal(const std::string& path);
+  // For a look from another process than the daemon: changes nothing. Absent where there is no journal yet.
+  static std::unique_ptr<RunJournal> look_at(const std::string& path);
 
   void begin(const Run& run);
   // The run as it is now, with its step.
@@ -36,6 +40,7 @@ class RunJournal {
   std::vector<JournalledStep> steps(const std::string& run);
 
  private:
+  explicit RunJournal(sqlite::Database database) : database_(std::move(database)) {}
   std::optional<Run> find(const char* condition);
 
   std::mutex mutex_;

@@ -5,10 +5,12 @@
 #include <map>
 
 #include "capture/sqlite/fence.hpp"
+#include "capture/sqlite/narrowing/wal_file.hpp"
 #include "capture/sqlite/users_of_file.hpp"
 #include "db/failpoint.hpp"
 #include "replicator/cutover/legacy.hpp"
 #include "replicator/cutover/parts.hpp"
+#include "replicator/cutover/writers_seen.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/log.hpp"
 
@@ -20,9 +22,14 @@ using Level = Finding::Level;
 
 constexpr auto settle_time = 30s;  // for the write lock, against a busy application
 constexpr std::chrono::milliseconds look_timeout{1000}, long_look_timeout{5000};
+constexpr int most_looks = 100;  // at an index that a writer is changing
 
 Finding blocked(const char* code, std::string message, std::string mend) {
   return {Level::block, code, "", "", std::move(message), std::move(mend)};
+}
+
+std::string shown(const capture::FileUser& user) {
+  return fmt::format("{} (pid {})", user.program, user.pid);
 }
 
 class SqliteLegacy : public Legacy {
@@ -54,6 +61,23 @@ class SqliteLegacy : public Legacy {
       findings.push_back({Level::note, "source-open-by", "", "", user + " has the source open",
                           "after the cutover it must use the target"});
     return findings;
+  }
+
+  std::optional<std::uint32_t> commits() override {
+    if (settings_.source.writers == Writers::waits) return std::nullopt;
+    auto live = look(look_timeout);
+    if (live.text("PRAGMA journal_mode") != "wal") return std::nullopt;
+    live.integer("SELECT count(*) FROM main.sqlite_schema");  // the WAL's index is there from now on
+    for (int tries = 0; tries < most_looks; ++tries)
+      if (const auto position = sqlite_wal::published_position(live.wal_index_header()))
+        return position->change;
+    return std::nullopt;
+  }
+  std::vector<std::string> in_transaction() override {
+    std::vector<std::string> users;
+    if (settings_.source.writers == Writers::waits) return users;
+    for (const auto& user : capture::in_transaction(path())) users.push_back(shown(user));
+    return users;
   }
 
   void prepare(Parts&) override {}
@@ -97,7 +121,7 @@ class SqliteLegacy : public Legacy {
   std::vector<std::string> users(long without_pid) override {
     std::vector<std::string> users;
     for (const auto& user : capture::users_of_file(path()))
-      if (user.pid != without_pid) users.push_back(fmt::format("{} (pid {})", user.program, user.pid));
+      if (user.pid != without_pid) users.push_back(shown(user));
     return users;
   }
 
@@ -162,13 +186,22 @@ class SqliteLegacy : public Legacy {
           fmt::format("max-hold is {} ms, and the application's writers wait for {} ms only",
                       order.max_hold.count(), source.busy_timeout.count()),
           "give a --max-hold of less than half of the application's busy timeout ([source] busy_timeout)"));
-    if (source.writers == Writers::waits || order.accept_failed_writes || parts.hooks.has("on-hold")) return;
+    if (source.writers == Writers::waits || parts.hooks.has("on-hold")) return;
+    const bool accepted = order.accept_failed_writes;
+    const auto rehearsed = remembered(parts.store);
     findings.push_back(blocked(
         "hold-fails-writers",
         "the application's transactions may read first and write later ([source] writers): those that do so "
-        "during the hold would fail, not wait",
+        "during the hold would fail, not wait" +
+            (rehearsed ? "; " + *rehearsed : ""),
         "let requests wait in a proxy by a hook on-hold, or set writers = \"waits\" if they take the write "
         "lock at once, or accept it with --accept-failed-writes after a rehearsal"));
+    if (accepted) findings.back().level = Level::warn;
+    if (accepted && !rehearsed && order.mode == Mode::cutover)
+      findings.push_back(
+          blocked("rehearsal-wanted",
+                  "failed writes are accepted, and no rehearsal of the last day says what a hold costs",
+                  "tidegate cutover --rehearse --accept-failed-writes"));
   }
 
   const Settings& settings_;

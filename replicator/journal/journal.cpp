@@ -5,6 +5,7 @@
 #include <openssl/rand.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "db/digest.hpp"
 #include "db/error.hpp"
@@ -72,6 +73,14 @@ sqlite::Database open_state(const std::string& path) {
   state.execute(
       "PRAGMA synchronous = FULL; PRAGMA cache_size = -16384; PRAGMA journal_size_limit = 67108864");
   return state;
+}
+
+// A clean end leaves no WAL; a reader would have to make one.
+sqlite::Database look_at_state(const std::string& path) {
+  std::error_code none;
+  const bool has_wal = std::filesystem::exists(path + "-wal", none);
+  using Mode = sqlite::Database::Mode;
+  return sqlite::Database(path, has_wal ? Mode::read_only : Mode::at_rest, state_busy_timeout);
 }
 
 Journal::Journal(sqlite::Database& state, std::size_t max_part_bytes)

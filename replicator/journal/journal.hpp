@@ -16,6 +16,9 @@ namespace tidegate {
 
 // Opens or makes a SQLite database of the state directory: WAL, synchronous=FULL, mode 0600.
 sqlite::Database open_state(const std::string& path);
+// One that is there, for a look from a process that has no other connection to it: nothing is written, nor is
+// its WAL taken in or deleted, so a daemon's crash stays as it is. On a file system that is full, too.
+sqlite::Database look_at_state(const std::string& path);
 
 // The writing side; shares capture's connection and thread.
 class Journal : public Outbox {

@@ -354,8 +354,7 @@ bool run_daemon(const Settings& given, const DaemonHooks& hooks) {
 }
 
 std::optional<Status> last_status(const std::filesystem::path& state_dir) {
-  if (!std::filesystem::exists(state_dir / "control.db")) return std::nullopt;
-  auto kept = ControlStore(state_dir / "control.db").fact("last_status");
+  const auto kept = look_at_fact((state_dir / "control.db").string(), "last_status");
   if (!kept || kept->empty()) return std::nullopt;
   return status_from_json(*kept);
 }

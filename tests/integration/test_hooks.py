@@ -143,6 +143,55 @@ class Dns(HookTest):
         self.assertEqual(self.answer()[0], "192.0.2.1")
 
 
+class DnsOfBothKinds(HookTest):
+    """A name that has an IPv4 and an IPv6 address at the old side."""
+
+    def start_with(self, old, new, address6="2001:db8::1"):
+        bind = Bind("192.0.2.1", ttl=2, address6=address6)
+        self.addCleanup(bind.stop)
+        bind.start(WAIT)
+        self.install("dns", bind.hook_settings(f'"{old}"', f'"{new}"', ttl=2, low_ttl=1))
+        return lambda: (bind.answer("A"), bind.answer("AAAA"))
+
+    def test_both_move(self):
+        answers = self.start_with("2001:db8::1 192.0.2.1", "192.0.2.2 2001:db8::2")
+        for event in ("check", "before-fence", "on-switch", "verify-switch", "on-switch"):
+            self.run_hook(event)
+        self.assertEqual(answers(), (("192.0.2.2", 1), ("2001:db8::2", 1)))
+        self.run_hook("on-done")
+        self.assertEqual(answers(), (("192.0.2.2", 2), ("2001:db8::2", 2)))
+        for event in ("check", "before-fence", "on-rollback", "verify-switch"):
+            self.run_hook(event, direction="backward")
+        self.assertEqual(answers(), (("192.0.2.1", 1), ("2001:db8::1", 1)))
+
+    def test_what_the_new_side_does_not_have_goes_and_comes_back(self):
+        answers = self.start_with("192.0.2.1 2001:db8::1", "192.0.2.2")
+        for event in ("check", "before-fence", "on-switch", "verify-switch"):
+            self.run_hook(event)
+        self.assertEqual(answers(), (("192.0.2.2", 1), None))
+        for event in ("check", "on-rollback", "on-done"):
+            self.run_hook(event, direction="backward")
+        self.assertEqual(answers(), (("192.0.2.1", 2), ("2001:db8::1", 2)))
+
+    def test_from_one_kind_to_the_other(self):
+        answers = self.start_with("192.0.2.1", "2001:db8::2", address6=None)
+        for event in ("check", "on-switch", "verify-switch"):
+            self.run_hook(event)
+        self.assertEqual(answers(), (None, ("2001:db8::2", 1)))
+
+    def test_an_address_that_the_settings_do_not_know_blocks(self):
+        self.start_with("192.0.2.1", "192.0.2.2")
+        self.assertIn("points to '192.0.2.1 2001:db8::1', not to '192.0.2.1'", self.run_hook("check", code=1))
+
+    def test_a_server_that_is_away_is_told(self):
+        bind = Bind("192.0.2.1", ttl=2)
+        self.addCleanup(bind.stop)   # never started
+        self.install("dns", bind.hook_settings("192.0.2.1", "192.0.2.2", ttl=2, low_ttl=1))
+        for event in ("check", "verify-switch", "on-switch"):
+            env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TIDEGATE_EVENT": event, "TIDEGATE_DIRECTION": "forward"}
+            self.assertNotEqual(subprocess.run([self.hook], env=env, capture_output=True, timeout=60, check=False).returncode, 0, event)
+
+
 class Nginx(HookTest):
     def setUp(self):
         super().setUp()

@@ -16,6 +16,7 @@ from psycopg2 import sql
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support import catalog, tidegate        # noqa: E402
 from support.compare import Comparison       # noqa: E402
+from support.cutover import process_state    # noqa: E402,F401
 from support.legacy import LegacyApp         # noqa: E402
 from support.target import Target            # noqa: E402
 import ledger                                # noqa: E402
@@ -236,11 +237,6 @@ def next_id(cursor, table, column, given):
 def pg_name(cursor, table, column):
     cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", (table, column))
     return cursor.fetchone()[0]
-
-
-def process_state(pid):
-    """The kernel's letter: R, S, T (stopped), Z, …"""
-    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def server_do(target, *words):

@@ -17,9 +17,9 @@ import urllib.parse
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import SEED, WAIT, Stage, judge, query                                                                  # noqa: E402
 from proxy import wait_until                                                                                         # noqa: E402
-from support.cutover import configure, cutover, fence_of, forward, legacy_takes_writes, name_of, target_takes_writes, verified   # noqa: E402
+from support.cutover import configure, cutover, doctor, fence_of, forward, legacy_takes_writes, name_of, target_takes_writes, verified   # noqa: E402
 from support.compare import Comparison                                                                               # noqa: E402
-from support.tidegate import BIN                                                                                     # noqa: E402
+from support.tidegate import BIN, Tidegate                                                                                     # noqa: E402
 import ledger                                                                                                        # noqa: E402
 import psycopg2                                                                                                      # noqa: E402
 
@@ -111,8 +111,59 @@ class DryRun(Cutovers):
         file.write_text(file.read_text().replace('"waits"', '"upgrades"'))
         pipeline.start().wait_phase("streaming", timeout=WAIT)
         verified(pipeline)
-        self.assertIn("hold-fails-writers", self.codes(pipeline, "--no-way-back", code=2))
-        self.codes(pipeline, "--no-way-back", "--accept-failed-writes", code=0)
+        self.assertEqual(self.codes(pipeline, "--no-way-back", code=2)["hold-fails-writers"], "block")
+        found = self.codes(pipeline, "--no-way-back", "--accept-failed-writes", code=2)
+        self.assertEqual((found["hold-fails-writers"], found["rehearsal-wanted"]), ("warn", "block"))
+        self.see_what_a_hold_costs(pipeline)
+        found = {finding["code"]: finding for finding in cutover(pipeline, "--dry-run", "--no-way-back", "--accept-failed-writes")["findings"]}
+        self.assertIn("transactions a second were committed before it", found["hold-fails-writers"]["message"])
+        pipeline.restart().wait_phase("streaming", timeout=WAIT)
+        self.assertEqual(forward(pipeline, "--accept-failed-writes")["outcome"], "done", "what was rehearsed is remembered")
+
+    def see_what_a_hold_costs(self, pipeline):
+        """A rehearsal beside a program that writes, and one that has read and not written yet."""
+        program = ("import sqlite3, sys, time; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('BEGIN');"
+                   "c.execute('SELECT count(*) FROM school').fetchone(); print('reads', flush=True); time.sleep(1000)")
+        reader = subprocess.Popen(["/usr/bin/python3", "-c", program, stage.app.path], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(reader.communicate)
+        self.addCleanup(reader.kill)
+        self.assertEqual(reader.stdout.readline(), "reads\n")
+        load = self.load()
+        wait_until(lambda: pipeline.status()["totals"]["transactions"] > 5, "the load")
+        ended = cutover(pipeline, "--rehearse", "--no-way-back", "--accept-failed-writes")
+        load.stop()
+        writers = ended["writers"]
+        self.assertEqual(ended["outcome"], "rehearsed")
+        self.assertIn(f"python3 (pid {reader.pid})", writers["in_transaction"])
+        self.assertNotIn("tidegate", " ".join(writers["in_transaction"]))
+        self.assertGreater(writers["commits_per_second"], 0)
+        self.assertIsNotNone(writers["commits_afterwards"])
+        self.assertLess(writers["held_from"], writers["held_until"])
+        print(f"rehearsal with failed writes accepted: {writers}", flush=True)
+
+    def test_a_file_without_wal_blocks(self):
+        path = pathlib.Path(stage.app.dir) / "without-wal.db"
+        connection = sqlite3.connect(path)
+        connection.executescript("CREATE TABLE person(id INTEGER PRIMARY KEY, name TEXT); INSERT INTO person(name) VALUES ('x')")
+        connection.close()
+        pipeline = configure(Tidegate(path, stage.new_database()))
+        pipeline.flags.remove("--allow-wal")
+        self.addCleanup(pipeline.__exit__)
+        pipeline.start().wait_phase("streaming", timeout=WAIT)
+        verified(pipeline)
+        self.assertEqual(self.codes(pipeline, "--no-way-back", code=2)["cutover-needs-wal"], "block")
+        self.assertEqual(forward(pipeline, code=2)["outcome"], "refused")
+
+    def test_a_verify_under_way_blocks(self):
+        pipeline = self.streaming()
+        verify = subprocess.Popen([BIN / "tidegate", "verify", "--rate", "20", "--state", pipeline.state], env=pipeline.env(), cwd=pipeline.base,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(verify.wait, 60)
+        pipeline.wait_status(lambda status: status["verify"], WAIT, "the verify")
+        self.assertEqual(self.codes(pipeline, "--no-way-back", code=2)["verify-running"], "block")
+        self.assertEqual(pipeline.verb("verify", "stop").code, 0)
+        verified(pipeline)
+        self.assertNotIn("verify-running", self.codes(pipeline, "--no-way-back", code=0))
 
     def test_bad_hooks_block(self):
         pipeline = self.streaming(hooks={"check": "#!/bin/sh\necho cannot reach the proxy; exit 1\n", "on-switch": "#!/bin/sh\n"})
@@ -268,11 +319,22 @@ class TheCutover(Cutovers):
             self.assertEqual(pipeline.status()["live"], "target")
             time.sleep(0.5)
             self.assertEqual(pipeline.kill(), -9)
+            left = {file.name: file.read_bytes() for file in pipeline.state.glob("control.db*") if file.suffix != ".db-shm"}
             self.assertEqual(pipeline.verb("status").out, "the target is live\n")
+            self.doctor_knows_the_fence(pipeline)
+            self.assertEqual({file.name: file.read_bytes() for file in pipeline.state.glob("control.db*") if file.suffix != ".db-shm"}, left)
             pipeline.start().wait_phase("reversed", timeout=WAIT)
         self.assertEqual(query(pipeline.target_url, "SELECT count(*) FROM school WHERE code = 'born-there'"), [(1,)])
         self.assertFalse(legacy_takes_writes(stage.app.path))
         self.assertTrue(target_takes_writes(pipeline.target_url))
+
+    def doctor_knows_the_fence(self, pipeline):
+        code, found = doctor(pipeline, "--source", stage.app.path)
+        self.assertEqual((code, found["target-live"]["level"]), (0, "note"))
+        self.assertNotIn("_tidegate_fence", " ".join(finding["message"] for finding in found.values()))
+        code, found = doctor(pipeline, "--source", stage.app.path, "--state", pipeline.base / "another", state=False)
+        self.assertEqual((code, found["half-done"]["level"]), (2, "blocks"))
+        self.assertIn("replicator-lost", found["half-done"]["mend"])
 
     def test_ids_go_on_where_the_source_stood(self):
         pipeline = self.streaming()
@@ -314,6 +376,58 @@ class TheCutover(Cutovers):
                 self.assertEqual(seen.exists(), event != "on-ready")
                 seen.unlink(missing_ok=True)
                 pipeline.kill()
+
+    def test_a_hook_that_is_tried_again_before_the_return(self):
+        """before-fence with the policy retry: good the third time, or never."""
+        tried = pathlib.Path(stage.app.dir) / "tried"
+        again = '[hooks.policies]\nbefore-fence = "retry"\n'
+        for name, script, outcome in (("good", f'#!/bin/sh\necho x >> {tried}; [ "$(wc -l < {tried})" -ge 3 ]\n', "rehearsed"),
+                                      ("never", f"#!/bin/sh\necho x >> {tried}; exit 9\n", "aborted")):
+            with self.subTest(hook=name):
+                stage.app.unfence()
+                load = self.load()
+                pipeline = self.streaming(hooks={"before-fence": script}, hook_more=again)
+                ended = cutover(pipeline, "--rehearse", "--no-way-back", code=None)
+                self.assertEqual(ended["outcome"], outcome, ended)
+                self.assertEqual(tried.read_text(), "x\n" * 3)
+                self.assertEqual(self.audited(pipeline, "hook before-fence"), 3, "each try is in the audit")
+                self.given_up_unharmed(pipeline, load)
+                tried.unlink()
+                pipeline.kill()
+
+    def test_a_hook_that_hangs_before_the_return(self):
+        """before-fence is ended at its limit with what it has started, and with it the run; or it is passed over, where its policy says so."""
+        left = pathlib.Path(stage.app.dir) / "left"
+        script = f"#!/bin/sh\ntrap '' TERM\nsleep 1000 & echo $! > {left}\nwait; sleep 1000\n"
+        for policy, outcome in (("fail", "aborted"), ("warn", "rehearsed")):
+            with self.subTest(policy=policy):
+                stage.app.unfence()
+                load = self.load()
+                pipeline = self.streaming(hooks={"before-fence": script},
+                                          hook_more=f'[hooks.timeouts]\nbefore-fence = "1s"\n[hooks.policies]\nbefore-fence = "{policy}"\n')
+                ended = cutover(pipeline, "--rehearse", "--no-way-back", code=None)
+                self.assertEqual(ended["outcome"], outcome, ended)
+                if policy == "fail":
+                    self.assertIn("hook before-fence was ended after its time limit", ended["reason"])
+                    self.assertEqual([step["step"] for step in ended["steps"]], ["guard", "prepare"], "nothing was held, and it is not tried again")
+                wait_until(lambda: not pathlib.Path(f"/proc/{left.read_text().strip()}").exists(), "what the hook has started is ended")
+                self.given_up_unharmed(pipeline, load)
+                pipeline.kill()
+
+    def audited(self, pipeline, action):
+        return sum(json.loads(line)["action"] == action for line in pipeline.verb("audit", "--json").out.splitlines())
+
+    def given_up_unharmed(self, pipeline, load):
+        """The application's writes go on, none has failed, and they stream."""
+        self.assertTrue(legacy_takes_writes(stage.app.path))
+        self.assertFalse(target_takes_writes(pipeline.target_url))
+        summary = load.stop()
+        self.assertEqual(summary["failed"], {}, summary["errors"])
+        pipeline.sync(timeout=WAIT)
+        self.assertEqual(pipeline.status()["phase"], "streaming")
+        connection = psycopg2.connect(pipeline.target_url)
+        self.addCleanup(connection.close)
+        self.assertEqual(Comparison(stage.app.path, connection).run(), [])
 
     def test_the_target_is_away_between_fence_and_open(self):
         pipeline = configure(stage.pipeline()).start(failpoint="cutover-before-open=stop")

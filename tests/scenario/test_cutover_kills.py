@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""kill -9 at every step of a cutover, of the daemon or of the process that holds the source: afterwards one side takes writes, it holds every
+"""kill -9 at every step of a cutover, of the daemon or of the process that holds the source, or SIGTERM of the daemon: afterwards one side takes writes, it holds every
 acknowledged write, and one command goes on. TIDEGATE_SEED repeats a run."""
 import json
 import os
@@ -14,12 +14,13 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import CUTOVER, ROOT, SEED, WAIT, Stage, process_state                                             # noqa: E402
 from proxy import wait_until                                                                                    # noqa: E402
-from support.cutover import configure, fence_of, forward, has_died, legacy_takes_writes, target_takes_writes, verified   # noqa: E402
+from support.cutover import configure, end_where_it_stopped, fence_of, forward, has_died, legacy_takes_writes, target_takes_writes, verified   # noqa: E402
 from support.compare import Comparison                                                                          # noqa: E402
 from support.tidegate import BIN                                                                                # noqa: E402
 import ledger                                                                                                   # noqa: E402
 import psycopg2                                                                                                 # noqa: E402
 
+INTENT = 6   # of them: before it a run is given up, after it the next start goes on
 STEPS = 9    # of a cutover that succeeds, after `guard`: each is journalled, then "cutover-entered" is passed
 PAST = {"cutover-after-fence-commit", "cutover-before-open", "cutover-before-open-commit", "cutover-after-open-commit",
         "cutover-before-switch", "cutover-switched"}
@@ -47,8 +48,8 @@ def failpoints():
 
 
 class Kills(unittest.TestCase):
-    def round(self, failpoint, rehearse=False):
-        """Begins a cutover that dies at the failpoint; returns the pipeline, started again, and whether the target is live."""
+    def round(self, failpoint, rehearse=False, ended=False):
+        """Begins a cutover that dies at the failpoint, or stops there and is told to end; returns the pipeline, started again, and whether the target is live."""
         self.doCleanups()   # a round that failed leaves its load and its daemon
         stage.app.unfence()
         load = stage.load()
@@ -62,11 +63,15 @@ class Kills(unittest.TestCase):
         command = subprocess.Popen([BIN / "tidegate", "cutover", "--json", "--no-way-back", *words, "--state", str(pipeline.state)],
                                    env=pipeline.env(), cwd=pipeline.base, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
+            if ended:
+                end_where_it_stopped(pipeline)
             out, _ = command.communicate(timeout=120)
         finally:
             command.kill()
         died = False
-        if has_died(pipeline, out):
+        if ended:
+            self.assertEqual(pipeline.wait(), 0, pipeline.log[-2000:])
+        elif has_died(pipeline, out):
             died = True
             self.assertEqual(pipeline.wait(), -9, pipeline.log[-2000:])
         self.never_two(pipeline)
@@ -118,6 +123,22 @@ class Kills(unittest.TestCase):
                 self.assertTrue(died)
                 self.judge(pipeline, summary, moved=passes >= 7)   # the seventh is `open`
                 pipeline.kill()
+
+    def test_told_to_end_at_every_journalled_step(self):
+        for passes in range(1, STEPS + 1):
+            with self.subTest(step=passes):
+                pipeline, summary, _, out = self.round(f"cutover-entered:{passes}=stop", ended=True)
+                moved = fence_of(stage.app.path)[1] is not None
+                if passes != INTENT:   # the hold may have ended meanwhile, or its fence may be committed
+                    self.assertEqual(moved, passes > INTENT)
+                self.judge_end(out, moved)
+                self.judge(pipeline, summary, moved)
+                pipeline.kill()
+
+    def judge_end(self, out, moved):
+        """The command says how it ended, where the daemon was still there to say it."""
+        if out.startswith('{"run"') and json.loads(out)["outcome"]:
+            self.assertEqual(json.loads(out)["outcome"], "done" if moved else "aborted")
 
     def test_while_letting_go(self):
         pipeline, summary, died, _ = self.round("cutover-let-go", rehearse=True)

@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import LONG, ROOT, SEED, WAIT                                                         # noqa: E402
 from proxy import wait_until                                                                     # noqa: E402
 from pgpassage import CONSENT, STEPS, Scenario, open_servers, servers                            # noqa: E402
-from support.cutover import configure, cutover, forward, name_of, rollback, verified, with_way_back   # noqa: E402
+from support.cutover import configure, cutover, doctor, forward, name_of, rollback, verified, with_way_back   # noqa: E402
 from support.pgledger import account_for, takes_writes                                           # noqa: E402
 from support.postgres_source import PostgresSource                                               # noqa: E402
 from support.tidegate import BIN, Tidegate                                                       # noqa: E402
@@ -61,15 +61,22 @@ class ThereAndBack(Scenario):
         ended = with_way_back(pipeline)
         self.assertEqual((ended["outcome"], [step["step"] for step in ended["steps"]]), ("done", STEPS))
         wait_until(lambda: writers.refused.get("25006", 0) > 3, "the fence refuses")
-        self.assertTrue(any("legacy-app" in user for user in
+        self.assertTrue(any(re.fullmatch(r"legacy-app \(pid \d+, role \w+(, from [0-9a-f.:]+)?\)", user) for user in
                             pipeline.wait_status(lambda status: status["cutover"]["source_open_by"], WAIT, "who has not moved")["cutover"]["source_open_by"]))
         self.assertEqual(set(writers.stop().refused), {"25006"})
+        self.refused_are_counted(pipeline, writers.refused["25006"])
         print(f"cutover: held for {ended['hold_ms']:.0f} ms; {writers.longest_waits()};",
               {step["step"]: round(step["ms"]) for step in ended["steps"]}, flush=True)
         account_for(self, self.target, writers)
         self.assert_live(pipeline, "target")
         self.same_ids()
         return writers
+
+    def refused_are_counted(self, pipeline, count, side="the old database's"):
+        """Since this run alone, each statement once, though ROLLBACK takes back what it did."""
+        wait_until(lambda: pipeline.status()["cutover"]["refused_writes"] == count, f"{count} refused writes", WAIT)
+        self.assertIn(f'tidegate_refused_writes_total{{pipeline="{name_of(pipeline)}"}} {count}\n', pipeline.get("/metrics"))
+        self.assertIn(f"{count:,} writes at {side} fence", pipeline.verb("status").out)
 
     def back(self, pipeline, name):
         writers = self.writers("target", name)
@@ -80,6 +87,7 @@ class ThereAndBack(Scenario):
         self.assertEqual((ended["outcome"], [step["step"] for step in ended["steps"]]), ("done", STEPS))
         wait_until(lambda: writers.refused.get("25006", 0) > 3, "the fence refuses")
         self.assertEqual(set(writers.stop().refused), {"25006"})
+        self.refused_are_counted(pipeline, writers.refused["25006"], "the target's")
         print(f"rollback: held for {ended['hold_ms']:.0f} ms; {writers.longest_waits()}", flush=True)
         account_for(self, self.source, writers)
         self.assert_live(pipeline, "source")
@@ -119,6 +127,10 @@ class ThereAndBack(Scenario):
         self.assertEqual(self.source.execute("SELECT count(*) FROM child"), [(1,)], "nothing cascades twice")
         status = pipeline.wait_status(lambda status: status["rollback"]["ready"], WAIT, "readiness")
         self.assertEqual(status["rollback"]["rejects"], 0)
+        code, found = doctor(pipeline)
+        self.assertEqual((code, found["target-live"]["level"]), (0, "note"))
+        self.assertNotRegex(json.dumps(found), "tidegate_fence|tidegate\\.")
+        self.assertIn("half-done", doctor(pipeline, "--state", pipeline.base / "another", state=False)[1])
         rollback(pipeline)
         self.assert_live(pipeline, "source")
         self.assert_same()
@@ -163,6 +175,20 @@ class Guards(Scenario):
         self.assertIn("psql", [finding["message"] for finding in findings if finding["code"] == "source-held"][0])
         self.source.execute("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'VACUUM%' AND datname = current_database()")
         self.codes(pipeline, code=0)
+
+    def test_a_table_that_is_not_in_step_is_named(self):
+        pipeline = self.streaming()
+        self.source.execute("ALTER TABLE loose RENAME TO renamed")
+        pipeline.wait_status(lambda status: any(table["state"] == "stopped" for table in status["tables"]), WAIT, "the stopped table")
+        self.assertEqual(self.codes(pipeline, code=2)["cutover-table-behind"], "block")
+        self.assertEqual(with_way_back(pipeline, code=2)["outcome"], "refused")
+        self.assertTrue(takes_writes(self.source))
+
+    def test_a_table_that_the_target_has_lost_is_named(self):
+        pipeline = self.streaming()
+        self.target.execute("DROP TABLE child")
+        self.assertEqual(self.codes(pipeline, code=2)["way-back-schema-changed"], "block")
+        self.assertTrue(takes_writes(self.source))
 
     def test_a_schema_that_changes_before_the_hold_or_within_it(self):
         """on-hold runs between PREPARE and HOLD: the first attempt sees another schema within the hold, the second before it."""
@@ -215,13 +241,36 @@ class Guards(Scenario):
         pipeline = self.streaming()
         with_way_back(pipeline)
         self.source.execute("SET session_replication_role = replica; INSERT INTO account(id) VALUES (900)")
+        status = pipeline.wait_status(lambda status: any(error["code"] == "fence-passed" for error in status["errors"]), WAIT, "the report")
+        self.assertFalse(status["rollback"]["ready"])
+        self.assertEqual(self.codes(pipeline, code=2, verb="rollback")["fence-passed"], "block")
+        self.assertEqual(rollback(pipeline, code=2)["outcome"], "refused")
+        self.assert_live(pipeline, "target")
+        pipeline.restart().wait_status(lambda status: any(error["code"] == "fence-passed" for error in status["errors"]), WAIT, "the same report")
+        self.source.execute("DROP TRIGGER _tidegate_fence ON bag")
+        pipeline.wait_status(lambda status: any(error["code"] == "fence-broken" for error in status["errors"]), WAIT, "the broken fence")
+        self.assertEqual(self.codes(pipeline, code=2, verb="rollback")["fence-broken"], "block")
+        pipeline.restart().wait_status(lambda status: not any(error["code"] == "fence-broken" for error in status["errors"]), WAIT, "the fence")
+        pipeline.wait_status(lambda status: status["rollback"]["lag_seconds"] is not None, WAIT, "the way back")
+        self.assertEqual(rollback(pipeline, "--accept-loss")["outcome"], "done")
+        self.assert_live(pipeline, "source")
+        self.followed(pipeline)
+        self.assertEqual(self.target.execute("SELECT 1 FROM account WHERE id = 900"), [(1,)], "what was written past the fence is live")
+        self.assertNotIn("fence-passed", [error["code"] for error in pipeline.status()["errors"]])
+
+    def test_a_write_past_the_fence_within_the_rollback(self):
+        """After its GUARD: PROVE sees it."""
+        hook = '#!/bin/sh\n[ "$TIDEGATE_DIRECTION" = backward ] || exit 0\npsql "$(cat BASE/url)" -qc "SET session_replication_role = replica; INSERT INTO account(id) VALUES (901)" > BASE/said 2>&1\nexit 0\n'
+        pipeline = self.streaming(hooks={"on-hold": hook})
+        (pathlib.Path(pipeline.base) / "url").write_text(self.source.url)
+        file = pathlib.Path(pipeline.base) / "hooks" / "on-hold"
+        file.write_text(hook.replace("BASE", str(pipeline.base)))
+        with_way_back(pipeline)
+        pipeline.wait_status(lambda status: status["rollback"]["ready"], WAIT, "the way back")
         ended = rollback(pipeline, code=1)
         self.assertEqual(ended["outcome"], "aborted")
         self.assertIn("past its fence", ended["reason"])
         self.assert_live(pipeline, "target")
-        self.source.execute("DROP TRIGGER _tidegate_fence ON bag")
-        pipeline.wait_status(lambda status: any(error["code"] == "fence-broken" for error in status["errors"]), WAIT, "the broken fence")
-        self.assertEqual(self.codes(pipeline, code=2, verb="rollback")["fence-broken"], "block")
 
 
 class Finalize(Scenario):

@@ -264,6 +264,47 @@ class Guards(Rollbacks):
         stage.write("DROP TABLE made_later")
         self.codes(pipeline, code=0)
 
+    def test_a_way_back_that_is_too_slow_blocks(self):
+        pipeline = self.reversed()
+        self.assertEqual(self.codes(pipeline, "--max-lag", "1ms", code=2)["rollback-lag"], "block")
+        self.assertEqual(rollback(pipeline, "--max-lag", "1ms", code=2)["outcome"], "refused")
+        self.assert_target_live(pipeline)
+        self.codes(pipeline, code=0)
+
+    def trouble_after_a_restart(self, pipeline, code):
+        pipeline.start().wait_phase("reversed", timeout=WAIT)
+        status = pipeline.wait_status(lambda status: any(error["code"] == "way-back-failed" for error in status["errors"]), WAIT, "the trouble")
+        self.assertIn(f"tidegate explain {code}", [error["message"] for error in status["errors"] if error["code"] == "way-back-failed"][0])
+        self.assertFalse(status["rollback"]["ready"])
+        self.assertEqual(pipeline.verb("explain", code, state=False).code, 0)
+        self.assertEqual(rollback(pipeline, code=2)["outcome"], "refused")
+        pipeline.stop()
+
+    def ready_after_a_restart(self, pipeline):
+        pipeline.start().wait_status(lambda status: status["rollback"]["ready"], WAIT, "the way back")
+
+    def test_a_legacy_file_of_another_history(self):
+        """As one that was swapped: its position is no place in this state directory's history."""
+        pipeline = self.reversed()
+        query(pipeline.target_url, "INSERT INTO audit_log(at, action, token) VALUES (now(), 'history', 'x')")
+        wait_until(lambda: self.legacy("SELECT count(*) FROM audit_log WHERE action = 'history'") == [(1,)], "the way back")
+        pipeline.stop()
+        digest, = self.legacy("SELECT digest FROM _tidegate_position")[0]
+        stage.write(f"UPDATE _tidegate_position SET digest = '{digest[::-1]}'")
+        self.trouble_after_a_restart(pipeline, "way-back-not-in-history")
+        stage.write(f"UPDATE _tidegate_position SET digest = '{digest}'")
+        self.ready_after_a_restart(pipeline)
+
+    def test_a_legacy_file_without_one_of_its_tables(self):
+        pipeline = self.reversed()
+        pipeline.stop()
+        stage.write("ALTER TABLE achievement RENAME TO not_there")
+        try:
+            self.trouble_after_a_restart(pipeline, "way-back-schema-changed")
+        finally:
+            stage.write("ALTER TABLE not_there RENAME TO achievement")
+        self.ready_after_a_restart(pipeline)   # SQLite spells its CREATE TABLE anew, so that a rollback would want it as it was
+
     def test_abort(self):
         pipeline = self.reversed(hooks={"on-hold": '#!/bin/sh\n[ "$TIDEGATE_DIRECTION" = backward ] && sleep 4\nexit 0\n'})
         words = [BIN / "tidegate", "rollback", "--json", "--confirm", name_of(pipeline), "--state", str(pipeline.state)]

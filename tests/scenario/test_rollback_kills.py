@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""kill -9 at every step of a rollback, of the daemon or of the process that holds the target: afterwards one side takes writes, it holds what
+"""kill -9 at every step of a rollback, of the daemon or of the process that holds the target, or SIGTERM of the daemon: afterwards one side takes writes, it holds what
 the target acknowledged, and one command goes on. TIDEGATE_SEED repeats a run."""
 import json
 import os
@@ -15,12 +15,13 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import ROOT, SEED, WAIT, Stage, process_state, query                                                # noqa: E402
 from proxy import wait_until                                                                                    # noqa: E402
-from support.cutover import (configure, fence_of, has_died, legacy_takes_writes, name_of, rollback, target_takes_writes,   # noqa: E402
+from support.cutover import (configure, end_where_it_stopped, fence_of, has_died, legacy_takes_writes, name_of, rollback, target_takes_writes,   # noqa: E402
                              verified, with_way_back)
 from support.compare import Comparison                                                                          # noqa: E402
 from support.tidegate import BIN                                                                                # noqa: E402
 import psycopg2                                                                                                 # noqa: E402
 
+INTENT = 6   # of them: before it a run is given up, after it the next start goes on
 STEPS = 9    # of a rollback that succeeds, after `guard`: each is journalled, then "cutover-entered" is passed
 FORWARD = re.compile(r"^replicator/cutover/forward|^capture/sqlite/fence|^apply/postgres/target_fence")
 PASSED = re.compile(r"^replicator/cutover/|^capture/sqlite/fence")
@@ -148,6 +149,27 @@ class Kills(unittest.TestCase):
                 pipeline, died, _ = self.round(name)
                 self.assertTrue(died)
                 self.judge(pipeline, name, moved=passes >= 7)   # the seventh is `open`
+
+    def test_told_to_end_at_every_journalled_step(self):
+        for passes in range(1, STEPS + 1):
+            with self.subTest(step=passes):
+                name = f"told {passes}"
+                pipeline = self.begin()
+                self.start_with(pipeline, f"cutover-entered:{passes}=stop")
+                self.write(pipeline, f"before {name}")
+                command = self.command(pipeline)
+                try:
+                    end_where_it_stopped(pipeline)
+                    command.communicate(timeout=120)
+                finally:
+                    command.kill()
+                self.assertEqual(pipeline.wait(), 0, pipeline.log[-2000:])
+                self.never_two(pipeline)
+                pipeline.start().wait_phase("streaming", "reversed", timeout=WAIT)
+                moved = fence_of(stage.app.path)[1] is None
+                if passes != INTENT:   # the hold may have ended meanwhile, or its fence may be committed
+                    self.assertEqual(moved, passes > INTENT)
+                self.judge(pipeline, name, moved)
 
     def test_killed_again_while_recovering(self):
         """Dies with the intent in the journal; the next start dies while it gives up."""

@@ -200,7 +200,7 @@ class Sqlite(unittest.TestCase):
         old = re.search(r"//([^:]+):([^@]+)@", self.target.url)
         self.target.admin("ALTER ROLE postgres PASSWORD 'rotated'")
         new_url = self.target.url.replace(f":{old.group(2)}@", ":rotated@")
-        (self.folder.dir / ".env.new").write_text(f"export TIDEGATE_TARGET_URL='{new_url}'\n")
+        (self.folder.dir / ".env.new").write_text(f"TIDEGATE_TARGET_URL='{new_url}'\n")
         self.folder.page("credentials-rotated", "Check")
         self.folder.page("credentials-rotated", "Action")
         self.folder.environment["TIDEGATE_TARGET_URL"] = new_url

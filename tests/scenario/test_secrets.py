@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import pathlib
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -126,7 +125,7 @@ class Secrets(TwoServers):
         self.assertGreater(len(entries), 0, "nothing that the target refuses: the test shows less than it says")
         self.run_verb("quarantine", "show", entries[0]["id"])
         self.run_verb("quarantine", "accept", entries[0]["id"], "--reason", "a test")
-        self.said.append(("metrics", self.ask("/metrics")))
+        self.said.append(("metrics", self.tide.get("/metrics")))
 
     def afterwards(self):
         backup = json.loads(self.run_verb("backup", "list", "--json").out)[0]["id"]
@@ -140,12 +139,6 @@ class Secrets(TwoServers):
 
     def name(self):
         return json.loads(next(text for where, text in self.said if where == "status --json"))["pipeline"]
-
-    def ask(self, path):
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(str(self.tide.state / "api.sock"))
-            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-            return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
 
     def start(self):
         self.tide.start(flags=["--log-level", "debug"])

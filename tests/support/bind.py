@@ -17,14 +17,14 @@ def new_key():
 
 
 class Bind:
-    """Serves NAME as `address` for `ttl` seconds."""
+    """Serves NAME as `address` for `ttl` seconds, and as `address6` where one is given."""
 
-    def __init__(self, address, ttl):
+    def __init__(self, address, ttl, address6=None):
         self.dir, self.port = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-bind-")), free_port()
         self.process = self._handle = None
         (self.dir / "key").write_bytes(new_key())
         (self.dir / "zone").write_text("$TTL 60\n@ IN SOA ns.example.test. admin.example.test. 1 60 60 60 60\n@ IN NS ns.example.test.\n"
-                                       f"ns IN A 127.0.0.1\napp {ttl} IN A {address}\n")
+                                       f"ns IN A 127.0.0.1\napp {ttl} IN A {address}\n" + (f"app {ttl} IN AAAA {address6}\n" if address6 else ""))
         (self.dir / "named.conf").write_text(f"""
             include "{self.dir}/key";
             options {{ directory "{self.dir}"; listen-on port {self.port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; recursion no;
@@ -47,9 +47,9 @@ class Bind:
             time.sleep(0.05)
         return self
 
-    def answer(self):
+    def answer(self, kind="A"):
         """(address, TTL) of NAME, or None."""
-        done = subprocess.run(["dig", "+noall", "+answer", "+time=1", "+tries=1", "@127.0.0.1", "-p", str(self.port), NAME, "A"],
+        done = subprocess.run(["dig", "+noall", "+answer", "+time=1", "+tries=1", "@127.0.0.1", "-p", str(self.port), NAME, kind],
                               capture_output=True, text=True, check=False)
         words = done.stdout.split()
         return (words[4], int(words[1])) if len(words) == 5 else None

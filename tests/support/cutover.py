@@ -1,6 +1,8 @@
 """A pipeline that is about to be cut over, and what must be true of both databases at any time."""
 import json
+import os
 import pathlib
+import signal
 import sqlite3
 import time
 
@@ -49,6 +51,21 @@ def has_died(pipeline, out):
     return pipeline.process.poll() is not None
 
 
+def process_state(pid):
+    """The kernel's letter: R, S, T (stopped), Z, …"""
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def end_where_it_stopped(pipeline):
+    """SIGTERM of a daemon that a failpoint has stopped: it comes when the daemon goes on."""
+    deadline = time.monotonic() + 60
+    while process_state(pipeline.process.pid) != "T":
+        assert time.monotonic() < deadline, "the daemon did not come to its failpoint"
+        time.sleep(0.02)
+    for sign in (signal.SIGTERM, signal.SIGCONT):
+        os.kill(pipeline.process.pid, sign)
+
+
 def verified(pipeline):
     done = pipeline.verb("verify")
     assert done.code == 0, done.out + done.err
@@ -68,6 +85,13 @@ def rollback(pipeline, *flags, **options):
 
 def name_of(pipeline):
     return pipeline.status()["pipeline"]
+
+
+def doctor(pipeline, *flags, state=True):
+    """(exit code, {code: finding}) of doctor."""
+    done = pipeline.verb("doctor", "--json", *pipeline.flags, *flags, state=state)
+    assert done.code in (0, 2), done.out + done.err
+    return done.code, {finding["code"]: finding for finding in json.loads(done.out)["findings"]}
 
 
 def legacy_takes_writes(path):

@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import shutil
+import socket
 import signal
 import subprocess
 import tempfile
@@ -129,6 +130,13 @@ class Tidegate:
             return json.loads(done.out) if done.code == 0 else None
         except ValueError:
             raise AssertionError(f"status --json is not JSON: {done.out[:500]}") from None
+
+    def get(self, path):
+        """What the daemon's API answers, with its head."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self.state / "api.sock"))
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
 
     def wait_phase(self, *phases, timeout=60):
         """Returns the status once it is in one of the phases. Fails at once if the daemon ends."""

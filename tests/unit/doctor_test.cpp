@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "replicator/doctor/hold_time.hpp"
+#include "replicator/doctor/live_side.hpp"
 #include "replicator/doctor/server_link.hpp"
 #include "replicator/doctor/target_server.hpp"
 #include "replicator/doctor/volume.hpp"
@@ -95,6 +96,38 @@ TEST(HoldTime, WhereTheCompareIsMadeIsSaid) {
   };
   EXPECT_THAT(said(0.12), testing::HasSubstr("while the application's writers wait"));
   EXPECT_THAT(said(0.13), testing::HasSubstr("just before they wait"));
+}
+
+TEST(LiveSide, SaysWhatAStartWouldMakeOfIt) {
+  using cutover::Step;
+  const auto found = [](const LiveSideFacts& facts) {
+    const auto findings = findings_of(facts);
+    return findings.empty()
+               ? std::string()
+               : findings.front().code + (findings.front().level == Finding::Level::block ? "!" : "");
+  };
+  LiveSideFacts facts;
+  EXPECT_EQ(found(facts), "");
+  facts.source = {false, "r1"};
+  EXPECT_EQ(found(facts), "half-done!") << "another state directory, or one that was lost";
+  facts.target = {true, "r1"};
+  EXPECT_EQ(found(facts), "half-done!");
+  EXPECT_THAT(findings_of(facts).front().mend, testing::HasSubstr("replicator-lost"));
+  facts.has_journal = true;
+  facts.last = facts.settled = cutover::Run();
+  facts.last->id = facts.settled->id = "r1";
+  facts.last->step = facts.settled->step = Step::watch;
+  EXPECT_EQ(found(facts), "target-live");
+  facts.last->id = "r2";
+  facts.last->mode = cutover::Mode::rollback;
+  facts.last->step = Step::aborted;
+  EXPECT_EQ(found(facts), "target-live") << "a rollback that was given up";
+  facts.last->step = Step::drain;
+  EXPECT_EQ(found(facts), "cutover-under-way");
+  facts.last->step = Step::aborted;
+  facts.source = {true, ""};
+  EXPECT_EQ(found(facts), "half-done!") << "the fence is gone";
+  EXPECT_THAT(findings_of(facts).front().mend, testing::HasSubstr("explain half-done"));
 }
 
 TEST(TargetServer, AnOlderOneThanTheSourceIsTold) {

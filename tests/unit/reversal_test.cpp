@@ -199,6 +199,27 @@ TEST(Reversal, WhatNothingTellsOfNewRowsIsNamed) {
       << "without a memory of keys";
 }
 
+TEST(Reversal, RowsThatOnlyAnotherMapTakesAreNamed) {
+  const std::vector<SourceTable> tables = {table_of("user", {"id", "name", "gone"})};
+  const auto map = [](const std::string& to, const std::string& where) {
+    auto made = map_of("user", {target_of(to, {{"id", "uuid('user', id)"}, {"name", "name"}})});
+    if (!where.empty()) made.condition = PlacedText{where, ""};
+    return made;
+  };
+  const auto warned = [&](const std::string& first, const std::string& second) {
+    std::vector<std::string> codes;
+    for (const auto& finding :
+         reversals({map("users", first), map("archive", second)}, tables).front().warned)
+      codes.push_back(finding.code +
+                      (finding.message.find("public.archive") != std::string::npos ? " archive" : ""));
+    return codes;
+  };
+  EXPECT_THAT(warned("gone is null", "gone is not null"), ElementsAre("way-back-rows-not-followed archive"));
+  EXPECT_THAT(warned("gone is null", ""), ElementsAre("way-back-rows-not-followed archive"));
+  EXPECT_THAT(warned("", "gone is not null"), IsEmpty()) << "the anchor has all rows";
+  EXPECT_THAT(warned("gone is null", " gone IS null "), IsEmpty()) << "the same rows";
+}
+
 TEST(Reversal, AContributorComesBackToRowsThatItHas) {
   auto phonebook = table_of("phonebook", {"teacher_id", "phone"});
   const std::vector<SourceTable> tables = {table_of("teacher", {"id", "name"}), phonebook};

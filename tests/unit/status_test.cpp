@@ -171,6 +171,31 @@ TEST(Render, ShowsAWayBackThatIsBuiltAnew) {
   EXPECT_EQ(status_from_json(to_json(s)).rollback, s.rollback);
 }
 
+TEST(Render, ShowsWhoHasNotMoved) {
+  Status s = streaming();
+  s.live = "target";
+  s.phase = "reversed";
+  s.cutover.emplace();
+  s.cutover->mode = "cutover";
+  s.cutover->outcome = "done";
+  EXPECT_THAT(render(s, plain), Not(HasSubstr("not moved")));
+  EXPECT_THAT(metrics_text(s), Not(HasSubstr("refused_writes_total"))) << "a SQLite file counts none";
+  s.cutover->source_open_by = {"flask (pid 1)", "cron\x1b (pid 2)", "c (pid 3)",
+                               "d (pid 4)",     "e (pid 5)",        "f (pid 6)"};
+  s.cutover->refused_writes = 1234;
+  s.cutover->writers =
+      WritersSeen{"2026-03-01T12:00:00.001Z", "2026-03-01T12:00:00.018Z", 4.5, {}, {"gunicorn (pid 7)"}};
+  const std::string picture = render(s, plain);
+  EXPECT_THAT(picture, HasSubstr("1,234 writes at the old database's fence"));
+  EXPECT_THAT(picture, HasSubstr("flask (pid 1), cron? (pid 2)"));
+  EXPECT_THAT(picture, HasSubstr("and 1 more"));
+  EXPECT_THAT(metrics_text(s),
+              HasSubstr("tidegate_refused_writes_total{pipeline=\"" + s.pipeline + "\"} 1234\n"));
+  EXPECT_EQ(status_from_json(to_json(s)), s);
+  s.live = "source";
+  EXPECT_THAT(render(s, plain), Not(HasSubstr("not moved")));
+}
+
 TEST(Render, ShowsTheStream) {
   const std::string picture = render(streaming(), plain, Rates{0, 210, {}, {}});
   for (const char* part :

@@ -108,6 +108,7 @@ class Planner {
       for (std::size_t i = 0; i < names_.size(); ++i) plan_.columns[i] = source_of(i);
       if (!plan_.contributes) refuse_what_cannot_be_inserted();
       judge_shared();
+      tell_of_other_maps();
     }
     return std::move(plan_);
   }
@@ -141,6 +142,27 @@ class Planner {
                      "there: such rows do not come back",
                      table_.name, table),
          how});
+  }
+
+  // The anchor has the rows of its own map. Those that only another map of this table takes are not in it.
+  void tell_of_other_maps() {
+    const MapDefinition& own = *plan_.anchor_output().from.map;
+    if (!own.condition) return;
+    const MapDefinition* told = nullptr;
+    for (const ReturnOutput& output : plan_.outputs) {
+      const MapDefinition& other = *output.from.map;
+      const bool alike =
+          &other == &own || (other.condition && same_expression(other.condition->text, own.condition->text));
+      if (alike || output.from.target->contributor || &other == told) continue;
+      told = &other;
+      plan_.findings.push_back({Finding::Level::warn, "way-back-rows-not-followed", table_.name, "",
+                                fmt::format("several maps take rows of table {}, and only those that {} "
+                                            "takes are followed back: changes of {} that "
+                                            "belong to no such row do not come back",
+                                            table_.name, own.where, name_of(*output.from.target)),
+                                "give the rows one map without `where`, and conditions to its tables, or "
+                                "know that a rollback loses these changes"});
+    }
   }
 
   // The source's column behind each column of the target's key; nothing where one is made in another way.

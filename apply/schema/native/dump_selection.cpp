@@ -191,8 +191,15 @@ class Selector {
     }
   }
 
+  // A fenced source has tidegate's account and triggers. pg_dump names a trigger as "TABLE TRIGGER".
+  static bool is_ours(const DumpEntry& entry) {
+    return entry.schema == "tidegate" ||
+           (entry.type == "TRIGGER" && entry.name.find(" _tidegate_fence") != std::string::npos);
+  }
+
   // What is left out by choice of tables is not told.
   void tell(const DumpEntry& entry) {
+    if (is_ours(entry)) return;
     if (entry.type == "FK CONSTRAINT" && is_made(entry.subject)) {
       find(Level::warn, "foreign-key-not-carried", joined(selection_.roots.at(entry.subject)),
            "foreign key " + entry.name + " refers to " + joined(referenced_table(entry)) +

@@ -28,6 +28,12 @@ constexpr Explanation explanations[] = {
      "a "
      "hold would wait for it.",
      "Let it end, or end it: SELECT pg_terminate_backend(PID)."},
+    {"target-live", "doctor says that a cutover has made the target the live side; the source is fenced.",
+     "Nothing: `tidegate run` goes on with the way back. `tidegate rollback` goes back, `tidegate finalize` "
+     "ends the migration."},
+    {"cutover-under-way",
+     "doctor was asked while a cutover or rollback is under way, or after a crash in one.",
+     "`tidegate status --watch`; where no daemon runs, start it: it finds out which side is live."},
     {"finalized", "The pipeline was finalized, or that was begun: nothing is replicated any more.",
      "If it was not finished, `tidegate finalize --confirm NAME` goes on. A new migration needs a new state "
      "directory."},
@@ -77,6 +83,12 @@ constexpr Explanation explanations[] = {
      "Let requests wait in a proxy (hook on-hold), set [source] writers = \"waits\" if they do not do so, or "
      "accept it "
      "with --accept-failed-writes."},
+    {"rehearsal-wanted",
+     "Who accepts that writes fail during the hold must have seen what a hold costs: a rehearsal of the last "
+     "day is missing.",
+     "tidegate cutover --rehearse --accept-failed-writes, at the hour at which you will cut over; then count "
+     "\"database is "
+     "locked\" in the application's log between the two times that it prints."},
     {"hooks-missing", "[hooks] dir names a folder that is not there.", "Make it, or take the setting out."},
     {"hook-not-executable", "A hook is there and cannot be executed.",
      "chmod +x it, and look at its first line."},
@@ -133,6 +145,13 @@ constexpr Explanation explanations[] = {
      "Change nothing; the runbook half-done says how to find out which side has the newest rows."},
     {"no-way-back", "The way back was given up with --no-way-back.",
      "Nothing; a rollback is refused. `tidegate resync --way-back` makes a way back after all."},
+    {"fence-passed",
+     "Somebody has written to the legacy Postgres database while the target was live: in replica mode, or "
+     "while a trigger of "
+     "the fence was not there. Those rows are not on the target.",
+     "Find who it was and stop it; `tidegate events` shows the tables. A rollback wants --accept-loss then: "
+     "what was written there "
+     "goes to the target after it, in the place of what the target had. Run `tidegate verify` afterwards."},
     {"fence-broken",
      "The application can write to tables of the old database: they were made later, or lost their triggers.",
      "Find the program that does so (`tidegate status` lists who has the file open) and stop it."},
@@ -160,6 +179,12 @@ constexpr Explanation explanations[] = {
      "owner "
      "a constant in one column, or a table of its own with the same key. Without it such rows are rejects "
      "(owner_unknown)."},
+    {"way-back-rows-not-followed",
+     "Several maps take rows of one legacy table, each with a `where` of its own. The way back follows the "
+     "target "
+     "rows of one of them; what is changed in rows that only another map takes does not come back.",
+     "Write one [[map]] without `where` for the table, and conditions into its [[map.to]], so that each row "
+     "has an anchor; or accept that a rollback loses these changes."},
     {"way-back-not-followed",
      "A table of the target is another role's, as those of Supabase Auth are, so tidegate cannot publish it "
      "and its "
