@@ -34,12 +34,15 @@ Finding half_done(const LiveSideFacts& facts, const std::string& why) {
           ? "change nothing; `tidegate explain half-done` says how to find out which side has the newest rows"
           : "use the state directory that made the cutover (--state); if it is lost: tidegate explain "
             "replicator-lost";
-  return {Level::block,
-          "half-done",
-          "",
-          "",
-          "the journal and the databases disagree about the last cutover: " + why,
-          mend};
+  const bool cut_over = !facts.source.is_live && facts.target.is_live && facts.source.run == facts.target.run;
+  const std::string what =
+      !facts.has_journal && cut_over
+          ? fmt::format(
+                "the target is the live side since run {}, and the source is fenced; this state directory "
+                "knows nothing of it",
+                facts.target.run)
+          : "the journal and the databases disagree about the last cutover: " + why;
+  return {Level::block, "half-done", "", "", what, mend};
 }
 
 Finding target_live(const cutover::Run& run) {

@@ -282,7 +282,7 @@ class Sqlite(unittest.TestCase):
         self.way_back_runs()
         self.folder.kill()
         shutil.rmtree(self.folder.dir / ".tidegate")
-        self.assertIn("is the live side", self.folder.shell("tidegate doctor"))
+        self.assertIn("the target is the live side", self.folder.shell("tidegate doctor", code=2))
         self.assertIn("target|", self.folder.page("replicator-lost", "Check"))
         slot, empty, _ = commands("replicator-lost", "Action")
         self.folder.shell("sleep 1;" + slot)    # the server needs a moment to see that nobody reads it

@@ -112,6 +112,8 @@ TEST(LiveSide, SaysWhatAStartWouldMakeOfIt) {
   EXPECT_EQ(found(facts), "half-done!") << "another state directory, or one that was lost";
   facts.target = {true, "r1"};
   EXPECT_EQ(found(facts), "half-done!");
+  EXPECT_THAT(findings_of(facts).front().message,
+              testing::HasSubstr("the target is the live side since run r1"));
   EXPECT_THAT(findings_of(facts).front().mend, testing::HasSubstr("replicator-lost"));
   facts.has_journal = true;
   facts.last = facts.settled = cutover::Run();
