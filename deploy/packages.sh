@@ -10,7 +10,7 @@ build=(g++ cmake ninja-build pkg-config ccache mold git ca-certificates
   libgtest-dev libgmock-dev libbenchmark-dev)
 test=(postgresql-15 postgresql-client-15 pgbouncer sqlite3 openssl python3 python3-flask python3-flask-sqlalchemy
   python3-sqlalchemy python3-bcrypt python3-cryptography python3-psycopg2 gunicorn curl procps util-linux iproute2 haproxy
-  nginx-light bind9 bind9-dnsutils prometheus spin clang-format clang-tidy)
+  nginx-light bind9 bind9-dnsutils prometheus spin clang-format clang-tidy docker.io docker-compose busybox-static)
 bench=(pgloader pgcopydb)
 
 wanted=()

@@ -1,12 +1,9 @@
 #!/usr/bin/python3
-"""The hooks of deploy/hooks against what they move: BIND, nginx, gunicorn, PgBouncer, HAProxy, on free ports of this machine."""
-import http.server
+"""The hooks of deploy/hooks against what they move: BIND, nginx, PgBouncer, HAProxy, on free ports of this machine."""
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import unittest
@@ -14,79 +11,10 @@ import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support.bind import Bind, new_key                # noqa: E402
-from support.guard import guard                       # noqa: E402
 from support.haproxy import HaProxy, free_port        # noqa: E402
+from support.hooks import WAIT, HookTest, wait_until  # noqa: E402
 from support.pg_cluster import PgCluster              # noqa: E402
 from support.pgbouncer import PgBouncer               # noqa: E402
-
-HOOKS = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "hooks"
-WAIT = 30
-
-
-def wait_until(true, what):
-    deadline = time.monotonic() + WAIT
-    while not true():
-        if time.monotonic() > deadline:
-            raise AssertionError("no " + what)
-        time.sleep(0.05)
-
-
-class Named(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        time.sleep(self.server.delay)
-        body = self.server.name.encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_POST = do_GET
-
-    def log_message(self, *_):
-        pass
-
-
-class HookTest(unittest.TestCase):
-    def setUp(self):
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-hooks-"))
-        self.dir.chmod(0o755)
-        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
-
-    def install(self, hook, settings):
-        shutil.copy(HOOKS / hook, self.dir / hook)
-        (self.dir / f"{hook}.conf").write_text(settings)
-        self.hook = self.dir / hook
-
-    def run_hook(self, event, code=0, direction="forward", **more):
-        """With an environment like the one that tidegate gives."""
-        env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TIDEGATE_EVENT": event, "TIDEGATE_DIRECTION": direction, **more}
-        done = subprocess.run([self.hook], env=env, capture_output=True, text=True, timeout=60, check=False)
-        self.assertEqual(done.returncode, code, f"{event}: {done.stdout}{done.stderr}")
-        return done.stdout
-
-    def server(self, name, delay=0.0):
-        made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Named)
-        made.name, made.delay, made.daemon_threads = name, delay, True
-        threading.Thread(target=made.serve_forever, daemon=True).start()
-        self.addCleanup(made.server_close)
-        self.addCleanup(made.shutdown)
-        return made.server_address[1]
-
-    def start(self, command, **options):
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                   start_new_session=True, **options)
-        handle = guard.kill_later(process.pid)
-
-        def end():
-            process.kill()
-            process.wait(10)
-            guard.forget(handle)
-        self.addCleanup(end)
-        return process
-
-    def get(self, port):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20) as answer:
-            return answer.read().decode()
 
 
 class Dns(HookTest):
@@ -225,49 +153,6 @@ class Nginx(HookTest):
         settings.write_text(settings.read_text().replace("NEW=", "NEW=nonsense:0:"))
         self.run_hook("on-switch", code=1)
         self.assertEqual(self.get(self.port), "old")
-
-
-class EnvFile(HookTest):
-    def setUp(self):
-        super().setUp()
-        self.port = free_port()
-        (self.dir / ".env").write_text("OTHER=kept\nDATABASE_URL=sqlite:////old.db\n")
-        (self.dir / ".env").chmod(0o640)
-        (self.dir / "new-url").write_text("postgresql://u:p@h/new?a=b&c=d\n")
-        (self.dir / "app.py").write_text("import os\ndef app(environ, start):\n    start('200 OK', [])\n    return [os.environ['DATABASE_URL'].encode()]\n")
-        (self.dir / "gunicorn_conf.py").write_text(f"raw_env = [line.strip() for line in open('{self.dir}/.env') if '=' in line]\n")
-        process = self.start(["/usr/bin/python3", "-m", "gunicorn", "-c", "gunicorn_conf.py", "--bind", f"127.0.0.1:{self.port}", "app:app"], cwd=self.dir)
-        wait_until(self.answers, "gunicorn")
-        self.install("env-file", f"ENV_FILE={self.dir}/.env\nNAME=DATABASE_URL\nNEW_VALUE_FILE={self.dir}/new-url\nRELOAD='kill -HUP {process.pid}'\n")
-
-    def answers(self):
-        try:
-            return self.get(self.port)
-        except OSError:
-            return None
-
-    def test_there_and_back(self):
-        self.run_hook("check")
-        self.assertEqual(self.answers(), "sqlite:////old.db")
-        for _ in range(2):
-            self.run_hook("on-switch")
-            wait_until(lambda: self.answers() == "postgresql://u:p@h/new?a=b&c=d", "the new URL")
-        self.assertIn("OTHER=kept\n", (self.dir / ".env").read_text())
-        self.assertEqual((self.dir / ".env").stat().st_mode & 0o777, 0o640)
-        self.run_hook("check", direction="backward")
-        for _ in range(2):
-            self.run_hook("on-switch", direction="backward")
-            wait_until(lambda: self.answers() == "sqlite:////old.db", "the old URL")
-        self.run_hook("check")
-
-    def test_nothing_to_go_back_to(self):
-        (self.dir / ".env").write_text((self.dir / "new-url").read_text().join(("DATABASE_URL=", "")))
-        self.run_hook("check", code=1, direction="backward")
-        self.run_hook("on-rollback", code=1)
-
-    def test_a_file_without_the_line(self):
-        (self.dir / ".env").write_text("OTHER=kept\n")
-        self.run_hook("check", code=1)
 
 
 class Haproxy(HookTest):
