@@ -100,7 +100,7 @@ void open_legacy_side(postgres::Connection& legacy, const std::string& pipeline,
   if (!says.is_live && says.run == run) return;
   postgres::Transaction transaction(legacy);
   wait_at_most(legacy, wait);
-  unfence_target(legacy, recorded_plans(legacy, pipeline));
+  switch_fence_off(legacy, recorded_plans(legacy, pipeline));
   legacy.run("UPDATE tidegate.pipelines SET direction = 'backward', updated_at = now() WHERE pipeline = $1",
              {pipeline});
   legacy.run("UPDATE tidegate.live_side SET run = $2, live = 'source', since = now() WHERE pipeline = $1",

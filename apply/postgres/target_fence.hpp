@@ -19,7 +19,11 @@ void fence_target(TargetSession& session, const std::vector<TablePlan>& plans);
 std::string fence_sql(postgres::Connection& target, const std::string& pipeline,
                       const std::vector<TablePlan>& plans);
 
-// Within the caller's transaction: takes it away.
+// Within the caller's transaction: the tables take writes. The triggers stay, disabled, until they are needed
+// again or dropped: dropping waits for whoever reads a table, disabling for writers only.
+void switch_fence_off(postgres::Connection& target, const std::vector<TablePlan>& plans);
+
+// Within the caller's transaction: drops it, whether it is switched on or off.
 void unfence_target(postgres::Connection& target, const std::vector<TablePlan>& plans);
 
 // Tables ("schema.name") of the pipeline that others can write to: those that tidegate could fence, and those
@@ -36,7 +40,7 @@ struct TargetLiveSide {
 };
 TargetLiveSide ask_target(postgres::Connection& target, const std::string& pipeline);
 
-// OPEN, in one transaction under the pipeline's lease: the fence goes, run and live side are written, and
+// OPEN, in one transaction under the pipeline's lease: the fence is switched off, run and live side are written, and
 // from its commit on every forward transaction is refused by the target. Can be repeated.
 void open_target(TargetSession& session, const std::vector<TablePlan>& plans, const std::string& run);
 

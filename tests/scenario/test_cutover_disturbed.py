@@ -14,6 +14,8 @@ import threading
 import time
 import unittest
 
+import psycopg2
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import WAIT, open_stage, process_state, query                                                         # noqa: E402
 from proxy import wait_until                                                                                     # noqa: E402
@@ -77,6 +79,21 @@ class Disturbed(unittest.TestCase):
             wait_alike(stage.app.path, pipeline.target_url)
             self.assertEqual(rollback(pipeline)["outcome"], "done")
             self.assertEqual(reader.execute("SELECT count(*) FROM school").fetchone(), before)
+        wait_alike(stage.app.path, pipeline.target_url)
+
+    def test_a_read_of_the_target_that_lasts(self):
+        """Neither opening the target nor closing it again waits for those who only read it."""
+        pipeline = self.streaming()
+        with contextlib.closing(psycopg2.connect(pipeline.target_url, application_name="report")) as reader, reader.cursor() as cursor:
+            for passage in (with_way_back, rollback, with_way_back):
+                cursor.execute("SELECT count(*) FROM school")
+                self.assertEqual(passage(pipeline)["outcome"], "done")
+                live_is_target = passage is with_way_back
+                self.assertEqual(target_takes_writes(pipeline.target_url), live_is_target)
+                self.assertEqual(legacy_takes_writes(stage.app.path), not live_is_target)
+                if not live_is_target:
+                    verified(pipeline)
+            reader.rollback()
         wait_alike(stage.app.path, pipeline.target_url)
 
     def test_vacuum_and_ddl_within_the_hold(self):

@@ -10,6 +10,8 @@ import sys
 import time
 import unittest
 
+import psycopg2
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import LONG, ROOT, SEED, WAIT                                                         # noqa: E402
 from proxy import wait_until                                                                     # noqa: E402
@@ -103,6 +105,27 @@ class ThereAndBack(Scenario):
             self.assertIsNotNone(there, name)
         for database in (self.source, self.target):
             self.assertEqual(database.execute("SELECT last_value >= (SELECT max(id) FROM ledger) FROM ledger_id_seq"), [(True,)])
+
+    def test_reads_that_last(self):
+        """Neither side waits for those who only read when it is closed, opened and closed again; partitions come along."""
+        pipeline = self.streaming()
+        readers = [database.connect() for database in (self.source, self.target)]
+        for reader in readers:
+            self.addCleanup(reader.close)
+        for passage, live, left in ((with_way_back, self.target, self.source), (rollback, self.source, self.target), (with_way_back, self.target, self.source)):
+            for reader in readers:
+                reader.rollback()
+                reader.cursor().execute("SELECT (SELECT count(*) FROM ledger), (SELECT count(*) FROM diary)")
+            self.assertEqual(passage(pipeline)["outcome"], "done")
+            live.execute("INSERT INTO ledger(token, side) VALUES (%s, 'live')", (f"{pipeline.status()['cutover']['run']}",))
+            for table in ("diary", "diary_1"):
+                text = f"INSERT INTO {table}(day, id) VALUES ('2026-02-02', (SELECT count(*) + 1000 FROM diary))"
+                live.execute(text)
+                with self.assertRaises(psycopg2.errors.ReadOnlySqlTransaction):
+                    left.execute(text)
+            if passage is rollback:
+                self.followed(pipeline)
+                verified(pipeline)
 
     def test_what_is_changed_on_the_target_comes_back(self):
         pipeline = self.streaming()
