@@ -163,10 +163,11 @@ void Cutover::stop() {
   back_.stop();
 }
 
-void Cutover::wait(milliseconds time, std::stop_token stop) {
+void Cutover::wait(milliseconds time, bool can_be_aborted, std::stop_token stop) {
   std::unique_lock lock(mutex_);
-  wake_.wait_for(lock, stop, time,
-                 [&] { return abort_.load() || parts_.coordination.stop_token().stop_requested(); });
+  wake_.wait_for(lock, stop, time, [&] {
+    return (can_be_aborted && abort_) || parts_.coordination.stop_token().stop_requested();
+  });
 }
 
 // The side that was left is looked at between two orders. Absent: the stop came.
@@ -184,7 +185,6 @@ std::optional<Cutover::Waiting> Cutover::next_order(std::stop_token stop) {
       wake_.wait(lock, stop, ordered);
     if (!waiting_) continue;
     busy_ = true;
-    abort_ = false;
     return std::exchange(waiting_, std::nullopt);
   }
   return std::nullopt;
@@ -228,7 +228,7 @@ bool Cutover::make_move(Run& run, const Move& move, Executor& executor, std::sto
       time = first_pause;
       parts_.coordination.report("cutover-open", run.reason);
     }
-    wait(std::min<milliseconds>(time, longest_pause), stop);
+    wait(std::min<milliseconds>(time, longest_pause), !is_past_return(move.to), stop);
     if (stop.stop_requested() || parts_.coordination.stop_token().stop_requested()) {
       if (is_past_return(move.to)) return false;
       run.step = Step::aborted;
@@ -323,6 +323,7 @@ std::string Cutover::begin(const Order& order) {
   run.mode = order.mode;
   run.attempts = order.attempts;
   waiting_ = Waiting{run, order, false};
+  abort_ = false;  // here, not where the thread takes it up: until then it can be aborted too
   step_ = Step::guard;
   mode_ = run.mode;
   shown_ = {};
@@ -343,6 +344,7 @@ std::string Cutover::switch_again(const Order& order) {
   last->reason.clear();
   journal_->enter(*last);
   waiting_ = Waiting{*last, order, true};
+  abort_ = false;
   shown_.outcome.clear();
   step_ = Step::switching;
   parts_.store.audit(std::string(name_of(order.mode)) + " --continue", order.by, order.reason, last->id);

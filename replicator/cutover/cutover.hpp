@@ -76,7 +76,7 @@ class Cutover {
   void start_way_back(const Run& settled);
   void let_go_at_once(Run run);
   void give_up_after_crash(Run run);
-  void wait(std::chrono::milliseconds time, std::stop_token stop);
+  void wait(std::chrono::milliseconds time, bool can_be_aborted, std::stop_token stop);
 
   std::unique_ptr<Legacy> legacy_;
   std::unique_ptr<WayBack> way_back_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <thread>
 
 #include "db/failpoint.hpp"
@@ -167,6 +168,7 @@ Outcome Executor::prepare(Run& run) {
   what.max_hold = order_.max_hold;
   what.hook = parts_.hooks.path("on-abort");
   what.hook_environment = Hooks::environment("on-abort", facts(run));
+  what.hook_output = (std::filesystem::path(parts_.state_path).parent_path() / "on-abort.log").string();
   hold_ = std::make_unique<Hold>(what);
   const auto watch = [this](pid_t group, milliseconds limit) { hold_->waits_outside(group, limit); };
   return hook("on-hold", run, watch) ? Outcome::done : Outcome::failed;

@@ -29,7 +29,7 @@ std::vector<std::string> arguments(const Hold::Options& options) {
   const char* kind = options.kind == Hold::Options::Kind::sqlite ? "sqlite" : "postgres";
   std::vector<std::string> words{"/proc/self/exe", hold_process_word, kind,
                                  std::to_string(options.max_hold.count())};
-  if (!options.hook.empty()) words.push_back(options.hook);
+  if (!options.hook.empty()) words.insert(words.end(), {options.hook, options.hook_output});
   return words;
 }
 

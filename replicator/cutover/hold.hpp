@@ -22,6 +22,7 @@ class Hold {
     std::chrono::milliseconds max_hold{0};
     std::string hook;                           // run by the watchdog where the daemon dies; may be empty
     std::vector<std::string> hook_environment;  // all of it
+    std::string hook_output;                    // the file that takes what it prints; made anew
   };
   // Starts the holder and its watchdog, without a lock. Throws Error where they do not get ready.
   explicit Hold(const Options& options);

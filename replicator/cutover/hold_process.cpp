@@ -1,5 +1,6 @@
 #include "replicator/cutover/hold_process.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/prctl.h>
@@ -191,7 +192,20 @@ void forget_connections() {
   for (const auto& name : names) ::unsetenv(name.c_str());
 }
 
-int watch(pid_t holder, int told, milliseconds max_hold, const char* hook) {
+// The daemon must see the end of the holder as the end of its answers.
+bool leave_standard_streams() {
+  const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  return nothing >= 0 && ::dup2(nothing, 0) == 0 && ::dup2(nothing, 1) == 1;
+}
+
+// What it prints has a place even where the daemon's own output went with the daemon.
+void run_hook(const char* hook, const char* output) {
+  const int file = ::open(output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  for (const int stream : {1, 2}) ::dup2(file < 0 ? 0 : file, stream);
+  ::execl(hook, hook, static_cast<char*>(nullptr));
+}
+
+int watch(pid_t holder, int told, milliseconds max_hold, const char* hook, const char* output) {
   Watchdog watchdog(told, max_hold);
   Ended ended = watchdog.watch();
   if (ended != Ended::by_itself) ::kill(holder, SIGKILL);
@@ -204,7 +218,7 @@ int watch(pid_t holder, int told, milliseconds max_hold, const char* hook) {
   watchdog.end_hook();
   if (!hook) return 0;
   forget_connections();
-  ::execl(hook, hook, static_cast<char*>(nullptr));
+  run_hook(hook, output);
   return 1;
 }
 
@@ -224,11 +238,11 @@ int hold_process(int argc, char** argv) {
     told.read.close();
     return hold({argv[2], milliseconds(std::stol(argv[3])), told.write.number});
   }
-  // The daemon must see the end of the holder as the end of its answers.
-  ::close(0);
-  ::close(1);
+  if (!leave_standard_streams()) return 1;
   told.write.close();
-  return watch(holder, told.read.number, milliseconds(std::stol(argv[3])), argc > 4 ? argv[4] : nullptr);
+  const bool has_hook = argc > 5;
+  return watch(holder, told.read.number, milliseconds(std::stol(argv[3])), has_hook ? argv[4] : nullptr,
+               has_hook ? argv[5] : nullptr);
 }
 
 }  // namespace tidegate::cutover

@@ -29,7 +29,7 @@ struct WaitsOutside {
 
 constexpr const char* hold_process_word = "hold-process";
 
-// `tidegate hold-process sqlite|postgres MAX_HOLD_MS [HOOK]`; returns the exit code.
+// `tidegate hold-process sqlite|postgres MAX_HOLD_MS [HOOK OUTPUT_FILE]`; returns the exit code.
 int hold_process(int argc, char** argv);
 
 }  // namespace tidegate::cutover

@@ -27,7 +27,8 @@ class HoldProcess:
         read, self.life = os.pipe()
         env = {"PATH": os.environ["PATH"], **({"TIDEGATE_FAILPOINT": failpoint} if failpoint else {})}
         program = BIN / ("tidegate-fault" if failpoint else "tidegate")
-        command = ["sh", "-c", f'exec "$0" "$@" 3<&{read}', program, "hold-process", "sqlite", str(max_hold), *([hook] if hook else [])]
+        command = ["sh", "-c", f'exec "$0" "$@" 3<&{read}', program, "hold-process", "sqlite", str(max_hold),
+                   *([hook, hook + ".log"] if hook else [])]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[read], env=env, text=True, bufsize=1,
                                         start_new_session=True)
         os.close(read)
@@ -195,7 +196,7 @@ class Holds(unittest.TestCase):
 
     def hook(self):
         path = os.path.join(self.folder, "on-abort")
-        pathlib.Path(path).write_text(f"#!/bin/sh\ntouch {self.folder}/let-go\n")
+        pathlib.Path(path).write_text(f"#!/bin/bash\nset -e\necho letting go\necho now >&2\ntouch {self.folder}/let-go\n")
         os.chmod(path, 0o755)
         return path
 

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Rollbacks of the legacy app's SQLite file: what blocks one, one under load, and cutover again. TIDEGATE_SEED repeats a run."""
+import contextlib
 import json
 import pathlib
 import sqlite3
@@ -304,6 +305,24 @@ class Guards(Rollbacks):
         finally:
             stage.write("ALTER TABLE not_there RENAME TO achievement")
         self.ready_after_a_restart(pipeline)   # SQLite spells its CREATE TABLE anew, so that a rollback would want it as it was
+
+    def test_an_abort_that_comes_before_the_run_has_begun(self):
+        """The order is taken up only once the thread has looked at the target, which answers late."""
+        pipeline = self.reversed()
+        rollback(pipeline)
+        verified(pipeline)
+        words = [BIN / "tidegate", "cutover", "--json", "--confirm", name_of(pipeline), "--state", str(pipeline.state)]
+        with contextlib.closing(psycopg2.connect(pipeline.target_url, application_name="locks")) as slow:
+            slow.cursor().execute("LOCK TABLE tidegate.live_side")
+            wait_until(lambda: query(pipeline.target_url, "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'tidegate.live_side'::regclass"),
+                       "the look waits")
+            command = subprocess.Popen(words, env=pipeline.env(), cwd=pipeline.base, stdout=subprocess.PIPE, text=True)
+            pipeline.wait_status(lambda status: status["phase"] == "cutover", WAIT, "the order")
+            abort = subprocess.Popen([BIN / "tidegate", "abort", "--state", str(pipeline.state)], env=pipeline.env(), cwd=pipeline.base)
+            wait_until(lambda: " abort " in pipeline.verb("audit").out, "the abort")
+        self.assertEqual(json.loads(command.communicate(timeout=60)[0])["outcome"], "aborted")
+        self.assertEqual(abort.wait(60), 0)
+        self.assertTrue(legacy_takes_writes(stage.app.path))
 
     def test_abort(self):
         pipeline = self.reversed(hooks={"on-hold": '#!/bin/sh\n[ "$TIDEGATE_DIRECTION" = backward ] && sleep 4\nexit 0\n'})
