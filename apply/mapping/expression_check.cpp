@@ -32,6 +32,15 @@ constexpr std::array<std::string_view, 9> changing = {
     "changes", "total_changes", "last_insert_rowid", "sqlite_source_id"};
 constexpr std::array<std::string_view, 5> of_time = {"date", "time", "datetime", "julianday", "unixepoch"};
 
+// Of a date function: they read the machine's time zone.
+bool is_of_the_machine(const std::vector<Token>& tokens, const Token& token) {
+  if (token.kind != Token::Kind::text) return false;
+  const std::string modifier = ascii_lower(token.text);
+  if (modifier != "localtime" && modifier != "utc") return false;
+  return std::any_of(tokens.begin(), tokens.end(),
+                     [](const Token& each) { return each.is_word("strftime") || is_one_of(each, of_time); });
+}
+
 // date(), and strftime('%s'): without a point in time they speak of now.
 bool is_of_the_present(const std::vector<Token>& tokens, std::size_t i) {
   const bool formats = tokens[i].is_word("strftime");
@@ -67,6 +76,7 @@ std::string not_repeatable(std::string_view expression) {
     const Token& token = tokens[i];
     if (is_one_of(token, changing)) return token.text;
     if (token.kind == Token::Kind::text && ascii_lower(token.text) == "now") return "'now'";
+    if (is_of_the_machine(tokens, token)) return "'" + token.text + "' (the machine's time zone)";
     if (is_of_the_present(tokens, i)) return token.text + "() of the present";
   }
   return "";

@@ -32,8 +32,14 @@ void read_keys(TargetSession& session, Ledger& ledger) {
 // chunk was copied. TRUNCATE needs a right of its own, and no foreign key that leads here.
 void remove_rows(TargetSession& session, const TablePlan& plan) {
   auto& target = session.connection();
-  if (!plan.from.empty()) {
-    target.run(delete_all_sql(plan));
+  const bool adopted = target
+                           .run(
+                               "SELECT EXISTS (SELECT FROM tidegate.adopted WHERE pipeline = $1 AND "
+                               "target_table = $2)",
+                               {session.pipeline(), shown_name(plan)})
+                           .boolean(0, 0);
+  if (adopted || !plan.from.empty()) {
+    target.run(delete_all_sql(plan, session.pipeline()));
     return;
   }
   target.run("SAVEPOINT tidegate_empty");

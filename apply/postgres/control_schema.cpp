@@ -5,7 +5,7 @@
 namespace tidegate {
 namespace {
 
-constexpr int schema_version = 3;
+constexpr int schema_version = 4;
 
 // Two daemons that start at once must not both make the schema; any constant that is ours will do.
 constexpr const char* lock_schema = "SELECT pg_advisory_xact_lock(7221003218841)";
@@ -244,6 +244,17 @@ BEGIN
 END $$;
 )sql";
 
+constexpr const char* fourth_version = R"sql(
+-- Rows that were there when the pipeline began to write into their table (--adopt): no reset, TRUNCATE or new copy takes
+-- them away.
+CREATE TABLE tidegate.adopted (
+  pipeline text NOT NULL REFERENCES tidegate.pipelines ON DELETE CASCADE,
+  target_table text NOT NULL,
+  key text[] NOT NULL,
+  PRIMARY KEY (pipeline, target_table, key));
+REVOKE ALL ON tidegate.adopted FROM PUBLIC;
+)sql";
+
 constexpr const char* closed_to_the_api = R"sql(
 DO $$
 DECLARE api_role text;
@@ -267,8 +278,9 @@ std::string control_schema_sql(postgres::Connection& look) {
   }
   std::string sql = there ? "" : first_version;
   if (version < 2) sql += second_version;
+  if (version < 3) sql += third_version;
   if (version < schema_version)
-    sql += std::string(third_version) + closed_to_the_api + "INSERT INTO tidegate.version VALUES (" +
+    sql += std::string(fourth_version) + closed_to_the_api + "INSERT INTO tidegate.version VALUES (" +
            std::to_string(schema_version) + ");\n";
   return sql;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "apply/plan.hpp"
+#include "apply/postgres/control_schema.hpp"
 #include "apply/postgres/refusals.hpp"
 #include "apply/postgres/row_errors.hpp"
 #include "apply/postgres/statements.hpp"
@@ -27,9 +28,9 @@ std::vector<Filled> filled_by(postgres::Connection& target, const std::string& p
   return all;
 }
 
-Emptied empty(postgres::Connection& target, const Filled& filled) {
+Emptied empty(postgres::Connection& target, const Filled& filled, const std::string& pipeline) {
   unfence_target(target, {filled.plan});
-  return {shown_name(filled.plan), false, target.run(delete_all_sql(filled.plan)).affected()};
+  return {shown_name(filled.plan), false, target.run(delete_all_sql(filled.plan, pipeline)).affected()};
 }
 
 // In one statement, so that foreign keys among them do not matter.
@@ -65,7 +66,8 @@ bool there_is(postgres::Connection& target, const char* table) {
 }
 
 // What refers to rows of others waits until those have lost theirs.
-std::vector<Emptied> empty_all(postgres::Connection& target, std::vector<Filled> left) {
+std::vector<Emptied> empty_all(postgres::Connection& target, const std::string& pipeline) {
+  std::vector<Filled> left = filled_by(target, pipeline);
   std::vector<Emptied> emptied;
   const auto made =
       std::stable_partition(left.begin(), left.end(), [](const Filled& each) { return !each.made_by_us; });
@@ -75,7 +77,7 @@ std::vector<Emptied> empty_all(postgres::Connection& target, std::vector<Filled>
     std::vector<Filled> refused;
     std::optional<Error> failure;
     for (const Filled& filled : left) {
-      failure = attempt(target, [&] { emptied.push_back(empty(target, filled)); });
+      failure = attempt(target, [&] { emptied.push_back(empty(target, filled, pipeline)); });
       if (failure) refused.push_back(filled);
     }
     if (refused.size() == left.size()) throw *failure;
@@ -116,10 +118,11 @@ void forget_post_sql(postgres::Connection& target, const std::string& pipeline,
 std::vector<Emptied> empty_target(postgres::Connection& target, const std::string& pipeline) {
   if (!there_is(target, "tidegate.pipelines"))
     throw Refused("no-such-pipeline", "the target holds nothing of tidegate", "look at --target");
+  install_control_schema(target);
   postgres::Transaction transaction(target);
   take_over(target, pipeline);
   leave_realtime(target, pipeline);
-  auto emptied = empty_all(target, filled_by(target, pipeline));
+  auto emptied = empty_all(target, pipeline);
   for (const auto& table : emptied)
     target.run("DELETE FROM tidegate.migration_checkpoints WHERE table_name = $1", {table.table});
   target.run("DELETE FROM tidegate.pipelines WHERE pipeline = $1", {pipeline});

@@ -1,4 +1,5 @@
 #include "apply/postgres/statements.hpp"
+#include "db/postgres.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -205,10 +206,31 @@ std::string contribute_sql(const TablePlan& plan) {
       fmt::join(matches, " AND "), plan.columns.size() + 1);
 }
 
-std::string delete_all_sql(const TablePlan& plan) {
+std::string key_text(const TablePlan& plan) {
+  std::vector<std::string> texts;
+  for (const auto& column : plan.key) texts.push_back(fmt::format("t.{}::text", quoted(column)));
+  return fmt::format("ARRAY[{}]", fmt::join(texts, ", "));
+}
+
+std::string delete_all_sql(const TablePlan& plan, const std::string& pipeline) {
   if (plan.contributor) return fmt::format("UPDATE {} SET {}", quoted_name(plan), blank_sets(plan));
-  const std::string all = "DELETE FROM " + quoted_name(plan);
-  return plan.rows.empty() ? all : all + " WHERE " + plan.rows;
+  std::vector<std::string> which;
+  if (!plan.rows.empty()) which.push_back("(" + plan.rows + ")");
+  if (!plan.key.empty())
+    which.push_back(fmt::format(
+        "NOT EXISTS (SELECT FROM tidegate.adopted AS a WHERE a.pipeline = {} AND a.target_table = {} AND "
+        "a.key = {})",
+        postgres::literal(pipeline), postgres::literal(shown_name(plan)), key_text(plan)));
+  return fmt::format("DELETE FROM {} AS t{}{}", quoted_name(plan), which.empty() ? "" : " WHERE ",
+                     fmt::join(which, " AND "));
+}
+
+std::string adopt_sql(const TablePlan& plan, const std::string& pipeline) {
+  if (plan.contributor || plan.key.empty()) return "";
+  return fmt::format(
+      "INSERT INTO tidegate.adopted(pipeline, target_table, key) SELECT {}, {}, {} FROM {} AS t ON CONFLICT "
+      "DO NOTHING",
+      postgres::literal(pipeline), postgres::literal(shown_name(plan)), key_text(plan), quoted_name(plan));
 }
 
 std::string delete_sql(const TablePlan& plan) {

@@ -20,8 +20,10 @@ inline constexpr const char* check_now = "SET CONSTRAINTS ALL IMMEDIATE";
 
 // One array parameter per key column. Of a contributor's rows its own columns get their defaults.
 std::string delete_sql(const TablePlan& plan);
-// The same for all rows of the plan's relation, without parameters.
-std::string delete_all_sql(const TablePlan& plan);
+// The same for all rows of the plan's relation but those that were adopted, without parameters.
+std::string delete_all_sql(const TablePlan& plan, const std::string& pipeline);
+// Notes all rows that are there as adopted; empty where rows cannot be told apart by a key.
+std::string adopt_sql(const TablePlan& plan, const std::string& pipeline);
 // A contributor's columns of rows that must be there: one array parameter per plan column, and the number of
 // rows. Fails with is_row_missing() where some are not.
 std::string contribute_sql(const TablePlan& plan);

@@ -17,7 +17,8 @@ namespace {
 constexpr const char* columns_sql = R"sql(
 SELECT a.attname, pg_catalog.format_type(base.type, NULL), a.attnotnull,
        a.atthasdef OR a.attidentity <> '' AS has_default, a.attgenerated <> '' AS generated,
-       base.modifier, t.typtype = 'e' AS is_enum, NOT coalesce(c.collisdeterministic, true) AS folds_text
+       base.modifier, t.typtype = 'e' AS is_enum, NOT coalesce(c.collisdeterministic, true) AS folds_text,
+       a.attidentity = 'a' AS takes_no_update
 FROM pg_catalog.pg_attribute a
 CROSS JOIN LATERAL (
   WITH RECURSIVE below(type, modifier, depth) AS (
@@ -158,6 +159,11 @@ void check_column(postgres::Connection& target, const postgres::Result& there, i
                   ColumnPlan& column, const ColumnMeasure& measure, std::vector<Finding>& findings) {
   if (there.boolean(row, 4))
     throw does_not_fit(plan, column, "its column " + column.target + " is generated");
+  if (there.boolean(row, 8) && !is_key(plan, column.target) &&
+      (is_mapped(plan) || column.type != TargetType::native))
+    throw does_not_fit(plan, column,
+                       "its column " + column.target +
+                           " is GENERATED ALWAYS AS IDENTITY, and takes no UPDATE (BY DEFAULT does)");
   if (is_mapped(plan) && !column.existing_type.empty())
     check_asked_type(target, plan, column, std::string(there.text(row, 1)));
   column.existing_type = there.text(row, 1);

@@ -7,6 +7,7 @@
 
 #include "apply/postgres/object_builder.hpp"
 #include "apply/postgres/row_errors.hpp"
+#include "apply/postgres/statements.hpp"
 #include "apply/postgres/target_fence.hpp"
 #include "apply/postgres/widening.hpp"
 #include "db/failpoint.hpp"
@@ -32,6 +33,14 @@ void TargetTables::record(const TablePlan& plan, bool created, const std::string
       {shown_name(plan), status});
 }
 
+// What is there now was written by others.
+void TargetTables::adopt(const std::vector<TablePlan>& plans, const std::vector<bool>& there) {
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    const std::string sql = there[i] ? adopt_sql(plans[i], session_.pipeline()) : "";
+    if (!sql.empty()) session_.connection().run(sql);
+  }
+}
+
 // With `adopt` the tables that are there are used as they are, and the others are made.
 void TargetTables::create(const std::vector<SourceTable>& tables, std::vector<TablePlan> plans) {
   TargetTransaction transaction(session_);
@@ -48,6 +57,7 @@ void TargetTables::create(const std::vector<SourceTable>& tables, std::vector<Ta
     session_.connection().run(statement);
   }
   for (std::size_t i = 0; i < plans.size(); ++i) record(plans[i], !there[i], "pending");
+  if (options_.adopt) adopt(plans, there);
   fence_target(session_, plans);
   auto phase = session_.change_phase(TargetPhase::loading);
   session_.connection().run(phase.sql, phase.parameters);

@@ -61,6 +61,7 @@ class TargetTables {
   bool widen_column(Plans& plans, const std::string& source_table, const std::string& column);
 
  private:
+  void adopt(const std::vector<TablePlan>& plans, const std::vector<bool>& there);
   void record(const TablePlan& plan, bool created, const std::string& status);
   std::set<std::string> built();
   std::set<std::string> made_by_us();  // source's names

@@ -155,6 +155,11 @@ class Existing(unittest.TestCase):
         self.assertEqual(self.target.query("SELECT title FROM public.class ORDER BY id"), [("A",), ("B",), ("CCC",)])
         self.assertEqual(self.tide.status()["quarantined"], 2)
 
+    def test_a_column_that_takes_no_update(self):
+        self.target.query(MIGRATIONS + "ALTER TABLE public.class ADD COLUMN other bigint GENERATED ALWAYS AS IDENTITY")
+        self.write("ALTER TABLE class ADD COLUMN other INTEGER")
+        self.refused("table-does-not-fit", "public.class", "other", "GENERATED ALWAYS AS IDENTITY")
+
     def test_a_table_without_a_key_needs_the_hidden_column(self):
         self.write("CREATE TABLE note (word TEXT); INSERT INTO note VALUES ('a'), ('a')")
         self.target.query(MIGRATIONS + "DROP TABLE IF EXISTS public.note; CREATE TABLE public.note (word text)")

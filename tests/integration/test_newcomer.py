@@ -181,6 +181,9 @@ class Newcomer(unittest.TestCase):
         self.assertEqual(tide.status()["quarantined"], 0)
         self.assertEqual(self.target.query("SELECT id, name FROM public.pupil ORDER BY id"), [(10, "Ada"), (11, "Ben")])
         self.assertEqual(tide.stop().code, 0)
+        done = tide.verb("reset", "--target", "--confirm", "app", "--source", self.source)
+        self.assertEqual(done.code, 0, done.out + done.err)
+        self.assertEqual(self.target.query("SELECT id, motto FROM public.school ORDER BY id"), [(1, "mine"), (77, "mine")])
 
     def test_port_taken(self):
         with socket.socket() as taken:

@@ -254,6 +254,7 @@ class Mapping(unittest.TestCase):
         self.refused(CONFIG.replace("lower(email)", "lower(emial)"), "map-expression", f"{here}{column + 6}: no such column: emial")
         self.refused(CONFIG.replace("lower(email)", "lowr(email)"), "map-expression", f"{here}\\d+: no such function: lowr")
         self.refused(CONFIG.replace("lower(email)", "datetime('now')"), "map-not-repeatable", here)
+        self.refused(CONFIG.replace("lower(email)", "datetime(email, 'localtime')"), "map-not-repeatable", here, "time zone")
         self.refused(CONFIG.replace("email = \"lower", "mail = \"lower"), "table-does-not-fit", f"{here}{column - 2}: .*it has no column mail")
         self.refused(CONFIG.replace("public.app_role", "public.tier"), "map-type", f"tidegate.toml:{line - 1}:\\d+: column role .* is (public\\.)?app_role, not public.tier")
         self.refused(CONFIG.replace('created_at = "created_at"', "created_at = \"'day ' || id\""), "map-type", f"{here}\\d+: none of \\d+ values .* column created_at .* timestamp")

@@ -110,7 +110,7 @@ void Composer::delete_all(const Target& target, bool restart_sequences, Commands
   const bool all = !plan.contributor && plan.rows.empty();
   if (all) references_.before_delete_of_all(plan, out);
   std::string table = quoted_name(plan);
-  out.push_back({delete_all_sql(plan), {}});
+  out.push_back({delete_all_sql(plan, session_.pipeline()), {}});
   if (restart_sequences) out.push_back({restart_sql, {table}});
 }
 

@@ -15,7 +15,7 @@ constexpr Explanation explanations[] = {
      "\"create\"."},
     {"table-holds-rows", "A table of the target holds rows that tidegate did not write, and could overwrite.",
      "Empty it, exclude it ([tables] exclude), or say --adopt: rows with the same key become the source's, "
-     "others stay."},
+     "others stay; no reset takes any of them away."},
     {"table-does-not-fit",
      "A table that is in the target cannot take the source's rows; the sentence names the reason.",
      "Change it with a migration, or exclude it ([tables] exclude)."},
