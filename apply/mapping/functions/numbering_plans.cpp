@@ -102,9 +102,8 @@ const NumberingPlan* numbering_plan(std::string_view region) {
   return found != std::end(plans) && found->region == region ? found : nullptr;
 }
 
-bool is_calling_code(unsigned code) {
-  return std::any_of(std::begin(plans), std::end(plans),
-                     [&](const NumberingPlan& plan) { return plan.calling_code == code; });
+std::span<const NumberingPlan> numbering_plans() {
+  return plans;
 }
 
 }  // namespace tidegate

@@ -7,6 +7,7 @@
 // length.
 #pragma once
 
+#include <span>
 #include <string_view>
 
 namespace tidegate {
@@ -21,6 +22,6 @@ struct NumberingPlan {
 
 // Null where there is no such region.
 const NumberingPlan* numbering_plan(std::string_view region);
-bool is_calling_code(unsigned code);
+std::span<const NumberingPlan> numbering_plans();
 
 }  // namespace tidegate

@@ -10,7 +10,7 @@
 namespace tidegate {
 namespace {
 
-constexpr std::size_t shortest_foreign = 7, longest = 15;  // digits, calling code included
+constexpr std::size_t longest = 15;  // digits, calling code included
 
 char upper(char c) {
   return static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
@@ -38,7 +38,7 @@ std::string_view without_extension(std::string_view text) {
 }
 
 struct Dialled {
-  bool plus = false;
+  bool plus = false, zero_in_brackets = false;
   std::string digits;
 };
 
@@ -50,38 +50,15 @@ std::optional<Dialled> dialled(std::string_view phone) {
   for (char c : text) {
     if (std::string_view(" \t-./()").find(c) == std::string_view::npos) kept += c;
   }
-  // "+49 (0) 30": a trunk zero that stands there for readers at home.
-  const std::size_t zero = text.find("(0)");
-  if (kept.starts_with('+') && zero != text.npos) {
-    const auto before = static_cast<std::size_t>(
-        std::count_if(text.begin(), text.begin() + static_cast<long>(zero), is_digit));
-    kept.erase(1 + before, 1);
-  }
+  out.zero_in_brackets = text.find("(0)") != text.npos;
   out.plus = kept.starts_with('+');
   out.digits = kept.substr(out.plus ? 1 : 0);
   if (out.digits.empty() || !std::all_of(out.digits.begin(), out.digits.end(), is_digit)) return std::nullopt;
   return out;
 }
 
-bool begins_with_calling_code(const std::string& digits) {
-  unsigned code = 0;
-  for (std::size_t i = 0; i < 3 && i < digits.size(); ++i) {
-    code = code * 10 + static_cast<unsigned>(digits[i] - '0');
-    if (is_calling_code(code)) return true;
-  }
-  return false;
-}
-
 bool fits(const NumberingPlan& plan, std::string_view national) {
   return national.size() >= plan.shortest && national.size() <= plan.longest;
-}
-
-std::optional<std::string> international(const NumberingPlan& plan, const std::string& digits) {
-  const std::string code = std::to_string(plan.calling_code);
-  if (digits.starts_with(code) && !fits(plan, digits.substr(code.size()))) return std::nullopt;
-  const bool whole = digits.size() >= shortest_foreign && digits.size() <= longest;
-  if (!whole || !begins_with_calling_code(digits)) return std::nullopt;
-  return '+' + digits;
 }
 
 // Without the trunk prefix; a number that begins with the same digits by chance (Russia's 812) is told by its
@@ -94,6 +71,29 @@ std::optional<std::string_view> national(const NumberingPlan& plan, std::string_
   return std::nullopt;
 }
 
+// A trunk prefix that was written behind the calling code, as "(0)" or not, is no part of the number; where
+// there is none to be dialled (Italy), a zero is.
+std::optional<std::string_view> national_abroad(unsigned code, std::string_view digits,
+                                                bool zero_in_brackets) {
+  for (const auto& plan : numbering_plans()) {
+    if (plan.calling_code != code) continue;
+    if (auto number = national(plan, digits)) return number;
+    if (zero_in_brackets && digits.starts_with('0') && fits(plan, digits.substr(1))) return digits.substr(1);
+  }
+  return std::nullopt;
+}
+
+// No calling code is the beginning of another.
+std::optional<std::string> international(std::string_view digits, bool zero_in_brackets) {
+  unsigned code = 0;
+  for (std::size_t i = 0; i < 3 && i < digits.size(); ++i) {
+    code = code * 10 + static_cast<unsigned>(digits[i] - '0');
+    const auto number = national_abroad(code, digits.substr(i + 1), zero_in_brackets);
+    if (number && i + 1 + number->size() <= longest) return '+' + std::to_string(code) + std::string(*number);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<std::string> e164(std::string_view phone, std::string_view region) {
@@ -101,12 +101,15 @@ std::optional<std::string> e164(std::string_view phone, std::string_view region)
   const auto number = dialled(phone);
   if (!number) return std::nullopt;
   const std::string& digits = number->digits;
-  if (number->plus) return international(plan, digits);
+  const auto abroad = [&](std::size_t prefix) {
+    return international(std::string_view(digits).substr(prefix), number->zero_in_brackets);
+  };
+  if (number->plus) return abroad(0);
   if (!plan.international.empty() && digits.starts_with(plan.international))
-    return international(plan, digits.substr(plan.international.size()));
+    return abroad(plan.international.size());
   // No national number begins like this: whoever wrote it meant the most common of the international
   // prefixes.
-  if (digits.starts_with("00")) return international(plan, digits.substr(2));
+  if (digits.starts_with("00")) return abroad(2);
   const auto number_at_home = national(plan, digits);
   if (!number_at_home) return std::nullopt;
   return '+' + std::to_string(plan.calling_code) + std::string(*number_at_home);
