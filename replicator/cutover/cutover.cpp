@@ -31,6 +31,15 @@ std::string new_run_id() {
   return fmt::format("{:%Y%m%dT%H%M%S}-{:04x}", fmt::gmtime(now), std::random_device{}() & 0xffff);
 }
 
+// A hook has done what it does, whether there is room to say so or not.
+void audit_hook(ControlStore& store, const std::string& what, const std::string& outcome) {
+  try {
+    store.audit(what, "tidegate", "", outcome);
+  } catch (const std::exception& failure) {
+    log_warn("{}: {}; the audit could not be written: {}", what, outcome, failure.what());
+  }
+}
+
 }  // namespace
 
 Cutover::Cutover(const Settings& settings, const std::filesystem::path& state_dir,
@@ -40,10 +49,8 @@ Cutover::Cutover(const Settings& settings, const std::filesystem::path& state_di
       way_back_(std::move(way_back)),
       back_(*way_back_, coordination),
       journal_(std::make_unique<RunJournal>((state_dir / "control.db").string())),
-      hooks_(settings.hooks,
-             [&store](const std::string& what, const std::string& outcome) {
-               store.audit(what, "tidegate", "", outcome);
-             }),
+      hooks_(settings.hooks, [&store](const std::string& what,
+                                      const std::string& outcome) { audit_hook(store, what, outcome); }),
       parts_{settings,  state_path, coordination, store, source, apply,
              *journal_, *legacy_,   *way_back_,   back_, hooks_},
       knows_live_side_(!journal_->last()) {}
@@ -192,11 +199,49 @@ std::optional<Cutover::Waiting> Cutover::next_order(std::stop_token stop) {
 
 void Cutover::work(std::stop_token stop) {
   while (auto next = next_order(stop)) {
-    if (!next->journalled) journal_->begin(next->run);
-    failpoint("cutover-begun");
-    carry_out(next->run, next->order, stop);
+    if (next->journalled || begins(next->run)) {
+      failpoint("cutover-begun");
+      carry_out(next->run, next->order, stop);
+    }
     std::lock_guard lock(mutex_);
     busy_ = false;
+  }
+}
+
+bool Cutover::begins(Run run) {
+  try {
+    journal_->begin(run);
+    return true;
+  } catch (const Error& failure) {
+    run.step = Step::aborted;
+    run.reason = std::string("it could not be journalled: ") + failure.what();
+    log_warn("{} {}: {}", name_of(run.mode), run.id, run.reason);
+    note(run, nullptr);
+    return false;
+  }
+}
+
+// Where the step cannot be journalled (the disk is full): short of the point of no return the live side is
+// let go first of all, and the run is over; past it there is no other way than on. False where the daemon
+// ends before there is room.
+bool Cutover::enter(Run& run, bool was_past_return, Executor& executor, std::stop_token stop) {
+  for (bool let_go = false;;) {
+    try {
+      journal_->enter(run);
+      parts_.coordination.clear_report("cutover-not-journalled");
+      return true;
+    } catch (const Error& failure) {
+      parts_.coordination.report("cutover-not-journalled",
+                                 std::string("a step cannot be journalled: ") + failure.what());
+      if (!was_past_return && !let_go) {
+        run.reason = std::string("a step could not be journalled: ") + failure.what();
+        executor.let_go(run);
+        run.step = Step::aborted;
+        let_go = true;
+      }
+    }
+    wait(first_pause, false, stop);
+    if (stop.stop_requested() || parts_.coordination.stop_token().stop_requested()) return false;
   }
 }
 
@@ -232,10 +277,10 @@ bool Cutover::make_move(Run& run, const Move& move, Executor& executor, std::sto
     if (stop.stop_requested() || parts_.coordination.stop_token().stop_requested()) {
       if (is_past_return(move.to)) return false;
       run.step = Step::aborted;
-      journal_->enter(run);
-      return true;
+      return enter(run, false, executor, stop);
     }
   }
+  const bool was_past_return = is_past_return(run.step);
   if (move.to == Step::prepare && run.step != Step::guard) ++run.attempt;
   if (abort_ && move.pause && !is_past_return(move.to)) {
     run.step = Step::aborted;
@@ -244,7 +289,7 @@ bool Cutover::make_move(Run& run, const Move& move, Executor& executor, std::sto
     run.step = move.to;
   }
   if (!is_end(run.step)) run.reason.clear();
-  journal_->enter(run);
+  if (!enter(run, was_past_return, executor, stop)) return false;
   failpoint("cutover-entered");
   return true;
 }
@@ -322,6 +367,7 @@ std::string Cutover::begin(const Order& order) {
   run.id = new_run_id();
   run.mode = order.mode;
   run.attempts = order.attempts;
+  parts_.store.audit(std::string(name_of(order.mode)), order.by, order.reason, run.id);
   waiting_ = Waiting{run, order, false};
   abort_ = false;  // here, not where the thread takes it up: until then it can be aborted too
   step_ = Step::guard;
@@ -330,7 +376,6 @@ std::string Cutover::begin(const Order& order) {
   shown_.run = run.id;
   shown_.mode = name_of(run.mode);
   shown_.step = name_of(run.step);
-  parts_.store.audit(std::string(name_of(order.mode)), order.by, order.reason, run.id);
   wake_.notify_all();
   return run.id;
 }

@@ -60,6 +60,8 @@ class Cutover {
     bool journalled = false;
   };
   void work(std::stop_token stop);
+  bool begins(Run run);
+  bool enter(Run& run, bool was_past_return, Executor& executor, std::stop_token stop);
   void carry_out(Run run, const Order& order, std::stop_token stop);
   bool make_move(Run& run, const Move& move, Executor& executor, std::stop_token stop);
   void note(const Run& run, const Executor* executor);

@@ -42,7 +42,11 @@ void Cutover::end(const Run& run, const Executor& executor) {
     if (run.step == Step::watch) live_ = other(from_of(run.mode));
   }
   const std::string mode(name_of(run.mode));
-  parts_.store.audit(mode + " ended", "tidegate", run.reason, std::string(name_of(run.step)));
+  try {
+    parts_.store.audit(mode + " ended", "tidegate", run.reason, std::string(name_of(run.step)));
+  } catch (const Error& failure) {
+    log_warn("the audit could not be written: {}", failure.what());
+  }
   log_info("{} {}: {}{}{}", mode, run.id, name_of(run.step), run.reason.empty() ? "" : ": ", run.reason);
 }
 

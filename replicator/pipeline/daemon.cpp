@@ -13,6 +13,7 @@
 #include "replicator/control/store.hpp"
 #include "replicator/cutover/cutover.hpp"
 #include "replicator/cutover/finalize.hpp"
+#include "replicator/cutover/let_go_first.hpp"
 #include "replicator/cutover/postgres_way_back.hpp"
 #include "replicator/cutover/sqlite_way_back.hpp"
 #include "replicator/doctor/doctor.hpp"
@@ -337,6 +338,7 @@ bool run_daemon(const Settings& given, const DaemonHooks& hooks) {
   bool approved = false;
   try {
     cutover::refuse_finalized(state_dir.path());
+    cutover::let_go_without_room(settings, state_dir.path());
     Registry(process_environment()).add({settings.pipeline, state_dir.path()});
     Daemon daemon(settings, state_dir);
     try {

@@ -140,8 +140,7 @@ class Disturbed(unittest.TestCase):
         noted = query(pipeline.target_url, "SELECT token FROM audit_log WHERE action = 'noted'")
         self.assertEqual(noted, [("noted here",)])
 
-    def small_disk(self):
-        """A database of the target whose tables are on a small file system: its URL and where it is mounted."""
+    def mounted(self):
         place = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-small-"))
         self.addCleanup(subprocess.run, ["rm", "-rf", place], check=False)
         place.chmod(0o755)
@@ -149,6 +148,51 @@ class Disturbed(unittest.TestCase):
             self.skipTest("this machine lets nobody mount")
         self.addCleanup(guard.forget, guard.run_later("umount", "-l", place))
         self.addCleanup(subprocess.run, ["umount", "-l", place], check=False)
+        return place
+
+    @unittest.skipUnless(os.geteuid() == 0, "mounting needs root")
+    def test_the_state_directorys_disk_is_full(self):
+        """Within the hold, and again when it starts after a kill: what waits outside is let go, and nothing but room is needed."""
+        place = self.mounted()
+        events = pathlib.Path(stage.app.dir) / "events"
+        hooks = {name: f"#!/bin/sh\necho {name} >> {events}\n" for name in ("on-hold", "on-abort")}
+        for killed in (False, True):
+            with self.subTest(killed=killed):
+                events.write_text("")
+                pipeline = configure(stage.pipeline(state=place / f"state-{killed}"), hooks=hooks).start(failpoint="cutover-drained=stop")
+                pipeline.wait_phase("streaming", timeout=WAIT)
+                verified(pipeline)
+                words = [BIN / "tidegate", "cutover", "--json", "--confirm", name_of(pipeline), "--no-way-back", "--state", str(pipeline.state)]
+                command = subprocess.Popen(words, env=pipeline.env(), cwd=pipeline.base, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+                wait_until(lambda: process_state(pipeline.process.pid) == "T", "the daemon is stopped")
+                with contextlib.suppress(OSError), (place / "stuff").open("wb") as file:
+                    file.write(b"x" * SMALL)
+                if killed:
+                    pipeline.kill()
+                    command.communicate(timeout=60)
+                    wait_until(lambda: events.read_text().split() == ["on-hold", "on-abort"], "the watchdog's on-abort")
+                    (pathlib.Path(pipeline.base) / "hooks" / "on-abort").write_text(f"#!/bin/sh\necho again >> {events}\n")
+                    subprocess.run([BIN / "tidegate", "run", "--yes", *pipeline.flags, "--state", str(pipeline.state), "--source", pipeline.source],
+                                   env=pipeline.env(), cwd=pipeline.base, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60, check=False)
+                    self.assertEqual(events.read_text().split()[:3], ["on-hold", "on-abort", "again"], "a start that comes to nothing lets go too")
+                else:
+                    os.kill(pipeline.process.pid, signal.SIGCONT)
+                    wait_until(lambda: "on-abort" in events.read_text(), "the hook on-abort")
+                    wait_until(lambda: "cutover-not-journalled" in [error["code"] for error in pipeline.status()["errors"]], "a report")
+                self.assertTrue(legacy_takes_writes(stage.app.path))
+                (place / "stuff").unlink()
+                if killed:
+                    pipeline.start().wait_phase("streaming", timeout=WAIT)
+                else:
+                    self.assertEqual(json.loads(command.communicate(timeout=60)[0])["outcome"], "aborted")
+                verified(pipeline)
+                self.assertEqual(forward(pipeline)["outcome"], "done")
+                pipeline.kill()
+                stage.forget_cutovers()
+
+    def small_disk(self):
+        """A database of the target whose tables are on a small file system: its URL and where it is mounted."""
+        place = self.mounted()
         space = place / "space"
         space.mkdir()
         subprocess.run(["chown", "-R", "postgres:", place], check=True)
