@@ -397,6 +397,28 @@ class Sqlite(unittest.TestCase):
         self.folder.shell("tidegate sync --timeout 60")
         self.assertEqual(self.names(), [SECRET, "Ben"])
 
+    def test_target_gone(self):
+        """What came back is there, the application writes, and another target can be filled."""
+        self.cut_over()
+        self.way_back_runs()
+        self.target.query("INSERT INTO public.person VALUES (3, 'Cay', NULL)")
+        self.folder.until(lambda: self.rows_here() == 2, "the way back")
+        with Target() as another:
+            self.target.kill()
+            self.assertIn("the target does not answer", self.folder.page("target-gone", "Check"))
+            self.folder.page("target-gone", "Action")
+            self.assertEqual(self.folder.page("target-gone", "Verification").split(), ["0", "ok"])
+            self.write("INSERT INTO person VALUES (4, 'Dan', NULL)")
+            self.folder.environment["TIDEGATE_TARGET_URL"] = another.url
+            self.folder.run()
+            self.folder.shell("tidegate sync --timeout 60; tidegate verify")
+            self.assertEqual(another.query("SELECT name FROM public.person ORDER BY id"), [(SECRET,), ("Cay",), ("Dan",)])
+            self.folder.kill()
+
+    def rows_here(self):
+        with contextlib.closing(sqlite3.connect(self.source, timeout=10)) as connection:
+            return connection.execute("SELECT count(*) FROM person").fetchone()[0]
+
     def test_way_back_lost(self):
         self.cut_over()
         self.way_back_runs()
