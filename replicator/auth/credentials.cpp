@@ -37,9 +37,11 @@ Value key_from(const Row& answers) {
   return static_cast<std::int64_t>(std::stoll(text(answers[at_key])));
 }
 
-Credential credential_from(const Row& answers) {
+Credential credential_from(const AuthPreset& preset, const Row& answers) {
   const std::string kind = text(answers[at_kind]);
-  return {key_from(answers), text(answers[at_id]), text(answers[at_email]), kind, text(answers[at_hash])};
+  Row key(preset.among.begin(), preset.among.end());
+  key.push_back(key_from(answers));
+  return {std::move(key), text(answers[at_id]), text(answers[at_email]), kind, text(answers[at_hash])};
 }
 
 const SourceTable& table_of(const MapDefinition& map, const std::vector<SourceTable>& tables) {
@@ -73,7 +75,7 @@ void each_credential(const Settings& settings, const AuthPreset& preset,
   std::vector<std::optional<Row>> rows;
   each_source_row(settings, relation, all_rows, [&](const Row& row) {
     mapped.map_row(row, rows);
-    if (rows[0] && !misfit_of(mapped.relation(0), *rows[0])) give(credential_from(*rows[0]));
+    if (rows[0] && !misfit_of(mapped.relation(0), *rows[0])) give(credential_from(preset, *rows[0]));
   });
 }
 

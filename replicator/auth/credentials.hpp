@@ -14,7 +14,7 @@
 namespace tidegate {
 
 struct Credential {
-  Value key;              // in the source
+  Row key;                // as temporary_password() is given it
   std::string id, email;  // of auth.users; an empty e-mail where there is none
   std::string kind;       // of the stored password: see password_hash.hpp
   std::string hash;       // what a run stores; "" where the user needs a reset

@@ -120,7 +120,7 @@ class Export {
     const std::string remedy = temporary ? "temporary password" : "reset";
     ++counts_[{credential.kind, remedy}];
     file_.write(fmt::format("{},{},{},{},{}\n", credential.id, csv_field(credential.email), credential.kind,
-                            remedy, temporary ? temporary_->password({credential.key}) : ""));
+                            remedy, temporary ? temporary_->password(credential.key) : ""));
   }
 
   postgres::Connection& target_;

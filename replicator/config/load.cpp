@@ -278,6 +278,7 @@ void read_file(Loading& loading, const Table& table) {
   for (Section& check : root.sections("check")) read_check(check, loading);
   for (Section& map : root.sections("map"))
     loading.settings.maps.push_back(read_map(map, loading.settings.auth_presets));
+  expand_again_where_several(loading.settings.maps, loading.settings.auth_presets);
   if (auto section = root.section("apply")) read_apply(*section, loading);
   if (auto section = root.section("journal")) {
     auto& retention = loading.settings.journal.retention;

@@ -74,4 +74,17 @@ MapDefinition read_map(Section& section, std::vector<AuthPreset>& presets) {
   return map;
 }
 
+void expand_again_where_several(std::vector<MapDefinition>& maps, std::vector<AuthPreset>& presets) {
+  if (presets.size() < 2) return;
+  tell_presets_apart(presets);
+  for (const auto& preset : presets) {
+    const auto map = std::find_if(maps.begin(), maps.end(), [&](const MapDefinition& each) {
+      return each.to.front().where == preset.where;
+    });
+    if (map == maps.end()) continue;
+    auto made = expand(preset);
+    std::move(made.begin(), made.end(), map->to.begin());
+  }
+}
+
 }  // namespace tidegate

@@ -14,4 +14,7 @@ namespace tidegate {
 // What a preset makes comes before the map's own targets; the preset itself is added to `presets`.
 MapDefinition read_map(Section& section, std::vector<AuthPreset>& presets);
 
+// Once all are read. Presets that fill one table together are told apart.
+void expand_again_where_several(std::vector<MapDefinition>& maps, std::vector<AuthPreset>& presets);
+
 }  // namespace tidegate

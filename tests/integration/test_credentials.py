@@ -72,6 +72,30 @@ def temporary_password(key):
     return "-".join(letters[n:n + 4] for n in range(0, 20, 4))
 
 
+TWO_TABLES = """
+[pipeline]
+name = "school"
+[target]
+schema = "existing"
+[tables]
+include = ["teacher", "parent"]
+[[map]]
+from = "teacher"
+preset = "supabase-auth"
+email = "email"
+missing_email = "example.org"
+missing_password = "temporary"
+{teacher}
+[[map]]
+from = "parent"
+preset = "supabase-auth"
+email = "email"
+missing_email = "example.org"
+missing_password = "temporary"
+{parent}
+"""
+
+
 class Credentials(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -112,6 +136,34 @@ class Credentials(unittest.TestCase):
         for hidden in ("example.org", "pbkdf2:", "hunter2", "bronze", SECRET):
             self.assertNotIn(hidden, done.out + done.err)
         return {finding["code"]: finding["message"] for finding in json.loads(done.out)["findings"]}
+
+    def test_two_tables_of_users(self):
+        """Who has the same key in both is two people, and each table's rows stay its own."""
+        ids = [("", ""), ("id = \"uuid('user', 'teacher', id)\"", "id = \"uuid('user', 'parent', id)\"")]
+        for teacher, parent in ids:
+            with self.subTest(teacher):
+                self.write("DROP TABLE IF EXISTS teacher; DROP TABLE IF EXISTS parent; CREATE TABLE teacher (id INTEGER PRIMARY KEY, email TEXT);"
+                           "CREATE TABLE parent (id INTEGER PRIMARY KEY, email TEXT); INSERT INTO teacher VALUES (5, NULL), (6, 'six@example.org');"
+                           "INSERT INTO parent VALUES (5, NULL), (7, 'seven@example.org')", [])
+                tide = self.pipeline("temporary")
+                (tide.base / "tidegate.toml").write_text(TWO_TABLES.format(teacher=teacher, parent=parent))
+                tide.start().wait_phase("streaming")
+                read = "SELECT count(*), count(DISTINCT u.id), count(DISTINCT email), count(DISTINCT encrypted_password) FROM auth.users AS u"
+                self.assertEqual(self.target.query(read), [(4, 4, 4, 4)])
+                self.assertEqual(self.target.query("SELECT count(DISTINCT i.id), count(DISTINCT user_id) FROM auth.identities AS i"), [(4, 4)])
+                self.export(tide, f"two-{bool(teacher)}.csv")
+                with (self.dir / f"two-{bool(teacher)}.csv").open() as file:
+                    for row in csv.DictReader(file):
+                        stored, = self.target.query(f"SELECT encrypted_password FROM auth.users WHERE id = '{row['id']}'")
+                        self.assertTrue(bcrypt.checkpw(row["temporary_password"].encode(), stored[0].encode()))
+                self.write("DELETE FROM teacher WHERE id = 5; UPDATE parent SET email = 'five@example.org' WHERE id = 5", [])
+                tide.sync()
+                self.assertEqual(self.target.query("SELECT email FROM auth.users ORDER BY 1"),
+                                 [("five@example.org",), ("seven@example.org",), ("six@example.org",)])
+                self.assertEqual(tide.verb("verify").code, DONE)
+                tide.stop()
+                self.assertEqual(tide.verb("reset", "--target", "--confirm", "school").code, DONE)
+                self.assertEqual(self.target.query("SELECT count(*) FROM auth.users"), [(0,)])
 
     def export(self, tide, name="credentials.csv", code=DONE):
         done = tide.verb("credentials", "export", "--out", self.dir / name, "--reason", "letters to parents")

@@ -35,6 +35,7 @@ std::string beginning_of(const KeyCall& call) {
   Row words(call.words.begin(), call.words.end());
   std::string json = key_as_json(words);
   json.back() = ',';
+  if (words.empty()) json.pop_back();
   return json;
 }
 
@@ -44,6 +45,14 @@ std::string rows_of(const MapTarget& target, const KeyCall& call, const std::str
       "starts_with(k.key, {}))",
       tidegate::quoted(target.key.front()), quoted_literal(pipeline),
       quoted_literal(call.function + ":" + call.entity), quoted_literal(beginning_of(call)));
+}
+
+// No other of these takes keys of that entity.
+bool is_alone(const KeyCall& call, const std::vector<MapTarget*>& targets) {
+  return std::count_if(targets.begin(), targets.end(), [&](const MapTarget* target) {
+           const auto other = call_of_key(*target);
+           return !other || (other->function == call.function && other->entity == call.entity);
+         }) == 1;
 }
 
 using Owners = std::map<std::string, std::vector<MapTarget*>>;
@@ -119,7 +128,7 @@ void tell_owners_apart(std::vector<MapDefinition>& maps, const std::string& pipe
     if (targets.size() < 2) continue;
     for (MapTarget* target : targets) {
       const auto call = call_of_key(*target);
-      if (target->rows || !call || call->words.empty()) continue;
+      if (target->rows || !call || (call->words.empty() && !is_alone(*call, targets))) continue;
       target->rows = PlacedText{rows_of(*target, *call, pipeline), target->where};
     }
   }

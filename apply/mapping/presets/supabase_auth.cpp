@@ -1,6 +1,9 @@
 #include "apply/mapping/presets/supabase_auth.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "apply/mapping/keys/key_calls.hpp"
 
 namespace tidegate {
 namespace {
@@ -26,7 +29,7 @@ class Expansion {
   PlacedText email() const {
     const std::string written = fmt::format("nullif(lower(trim({})), '')", preset_.email.text);
     if (!preset_.missing_email) return {written, preset_.email.where};
-    return {fmt::format("coalesce({}, missing_email({}, {}))", written, preset_.key,
+    return {fmt::format("coalesce({}, missing_email({}, {}))", written, key_of_address(),
                         text_literal(preset_.missing_email->text)),
             preset_.email.where};
   }
@@ -36,7 +39,8 @@ class Expansion {
     const std::string carried =
         preset_.password ? fmt::format("password_hash({})", preset_.password->text) : "''";
     if (!preset_.temporary_passwords) return {carried, where};
-    return {fmt::format("coalesce(nullif({}, ''), temporary_password({}))", carried, preset_.key), where};
+    return {fmt::format("coalesce(nullif({}, ''), temporary_password({}{}))", carried, words(), preset_.key),
+            where};
   }
 
   PlacedText kind() const {
@@ -76,10 +80,24 @@ class Expansion {
         id().text, email().text, verified));
   }
 
-  PlacedText identity_id() const { return placed(fmt::format("uuid('auth.identities', {})", id().text)); }
+  PlacedText identity_id() const {
+    return placed(fmt::format("uuid('auth.identities', {}{})", words(), id().text));
+  }
   PlacedText placed(std::string text) const { return {std::move(text), preset_.where}; }
 
  private:
+  std::string words() const {
+    std::string arguments;
+    for (const auto& word : preset_.among) arguments += text_literal(word) + ", ";
+    return arguments;
+  }
+
+  std::string key_of_address() const {
+    if (preset_.among.empty()) return preset_.key;
+    return fmt::format("{} || ({})", text_literal(fmt::format("{}-", fmt::join(preset_.among, "-"))),
+                       preset_.key);
+  }
+
   static std::string object(std::string members, const std::vector<MapColumn>& more) {
     for (const auto& member : more)
       members += fmt::format("{}{}, {}", members.empty() ? "" : ", ", text_literal(member.target),
@@ -141,6 +159,15 @@ MapTarget identities(const AuthPreset& preset, const Expansion& expansion) {
 }
 
 }  // namespace
+
+void tell_presets_apart(std::vector<AuthPreset>& presets) {
+  if (presets.size() < 2) return;
+  for (auto& preset : presets) {
+    const auto call = key_call(Expansion(preset).id().text);
+    preset.among = {call ? call->entity : preset.from};
+    if (call) preset.among.insert(preset.among.end(), call->words.begin(), call->words.end());
+  }
+}
 
 std::vector<MapTarget> expand(const AuthPreset& preset) {
   const Expansion expansion(preset);

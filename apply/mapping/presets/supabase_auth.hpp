@@ -31,7 +31,13 @@ struct AuthPreset {
   std::optional<PlacedText> last_sign_in_at;
   std::optional<PlacedText> name;                      // becomes user_metadata's "name"
   std::vector<MapColumn> app_metadata, user_metadata;  // further members of the two JSON columns
+  std::vector<std::string>
+      among;  // of several presets: the words that tell this one's users from the others'
 };
+
+// Several tables may become auth.users. What is made of a user's key (the identity, a temporary password, an
+// address) is then made of these words too: user 5 of one table is not user 5 of another.
+void tell_presets_apart(std::vector<AuthPreset>& presets);
 
 // auth.users, then auth.identities.
 std::vector<MapTarget> expand(const AuthPreset& preset);
