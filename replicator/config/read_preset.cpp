@@ -51,6 +51,7 @@ std::optional<AuthPreset> read_preset(Section& section, const MapDefinition& map
   preset.password = placed_text(section, "password");
   preset.temporary_passwords = section.choice("missing_password", {"reset", "temporary"}) == std::size_t{1};
   preset.phone = placed_text(section, "phone");
+  preset.phone_confirmed_at = placed_text(section, "phone_confirmed_at");
   read_times(section, preset);
   read_metadata(section, preset);
   return preset;

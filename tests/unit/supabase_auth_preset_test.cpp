@@ -114,6 +114,36 @@ TEST(SupabaseAuthPreset, AnIdentityGoesWithEachUser) {
   EXPECT_FALSE(identity.contains("email")) << "generated";
 }
 
+TEST(SupabaseAuthPreset, APhoneIsStoredAsItIsLookedUp) {
+  AuthPreset made = preset();
+  made.phone = placed("'+49301234567'");
+  made.phone_confirmed_at = placed("made");
+  Row spaced = ann;
+  spaced[1] = std::string("\tAnn@Example.ORG\r\n");
+  const auto user = mapped(expand(made), spaced)[0].value();
+  EXPECT_EQ(text(user, "phone"), "49301234567");
+  EXPECT_EQ(text(user, "phone_confirmed_at"), "2024-01-02 03:04:05");
+  EXPECT_EQ(text(user, "email"), "ann@example.org");
+}
+
+TEST(SupabaseAuthPreset, OfSeveralEachHasUsersOfItsOwn) {
+  std::vector<AuthPreset> several(2, preset());
+  several[0].id = placed("uuid('user', 'teacher', id)");
+  several[1].id = placed("uuid('user', 'parent', id)");
+  for (auto& each : several) {
+    each.missing_email = placed("example.org");
+    each.temporary_passwords = true;
+  }
+  tell_presets_apart(several);
+  Row nobody = ann;
+  nobody[1] = nobody[2] = Null{};
+  const auto one = mapped(expand(several[0]), nobody), other = mapped(expand(several[1]), nobody);
+  for (const char* column : {"id", "email", "encrypted_password"})
+    EXPECT_NE(text(*one[0], column), text(*other[0], column)) << column;
+  EXPECT_NE(text(*one[1], "id"), text(*other[1], "id"));
+  EXPECT_EQ(text(*one[0], "email"), "no-email-user-teacher-57@example.org");
+}
+
 TEST(SupabaseAuthPreset, MetadataIsAsConfigured) {
   AuthPreset made = preset();
   made.app_metadata = {{"role", placed("role")}};

@@ -10,6 +10,8 @@ namespace {
 
 constexpr const char* long_ago = "'1970-01-01 00:00:00+00'";
 
+constexpr const char* white_space = "char(32, 9, 10, 11, 12, 13, 160)";
+
 std::string text_literal(std::string_view text) {
   std::string out = "'";
   for (char c : text) out.append(c == '\'' ? 2 : 1, c);
@@ -27,7 +29,8 @@ class Expansion {
   }
 
   PlacedText email() const {
-    const std::string written = fmt::format("nullif(lower(trim({})), '')", preset_.email.text);
+    const std::string written =
+        fmt::format("nullif(lower(trim({}, {})), '')", preset_.email.text, white_space);
     if (!preset_.missing_email) return {written, preset_.email.where};
     return {fmt::format("coalesce({}, missing_email({}, {}))", written, key_of_address(),
                         text_literal(preset_.missing_email->text)),
@@ -129,7 +132,9 @@ MapTarget users(const AuthPreset& preset, const Expansion& expansion) {
   add("email", expansion.email());
   add("encrypted_password", expansion.hash());
   add("email_confirmed_at", expansion.confirmed_at());
-  if (preset.phone) add("phone", {fmt::format("nullif({}, '')", preset.phone->text), preset.phone->where});
+  if (preset.phone)
+    add("phone", {fmt::format("nullif(ltrim({}, '+'), '')", preset.phone->text), preset.phone->where});
+  if (preset.phone_confirmed_at) add("phone_confirmed_at", *preset.phone_confirmed_at);
   if (preset.last_sign_in_at) add("last_sign_in_at", *preset.last_sign_in_at);
   add("raw_app_meta_data", expansion.app_metadata());
   add("raw_user_meta_data", expansion.user_metadata());

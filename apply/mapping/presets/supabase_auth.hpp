@@ -19,15 +19,16 @@ struct AuthPreset {
 
   std::string key = "id";        // the user's key in the source
   std::optional<PlacedText> id;  // default: uuid('FROM', KEY)
-  PlacedText email;              // stored in lower case, without blanks around it
+  PlacedText email;              // stored in lower case, without white space around it
   std::optional<PlacedText>
       missing_email;  // the domain of addresses for users without one; default: they have none
-  std::optional<PlacedText> password;      // the stored hash; default: everybody needs a reset
-  bool temporary_passwords = false;        // instead of a reset, for hashes that cannot be carried over
-  std::optional<PlacedText> phone;         // in E.164
-  std::optional<PlacedText> created_at;    // default, and where it is NULL: 1970-01-01
-  std::optional<PlacedText> updated_at;    // default: as created_at
-  std::optional<PlacedText> confirmed_at;  // default: as created_at; NULL: not confirmed, so no login
+  std::optional<PlacedText> password;  // the stored hash; default: everybody needs a reset
+  bool temporary_passwords = false;    // instead of a reset, for hashes that cannot be carried over
+  std::optional<PlacedText> phone;     // in E.164; stored without its +, as Supabase Auth looks it up
+  std::optional<PlacedText> phone_confirmed_at;  // default: not confirmed, so no login by phone
+  std::optional<PlacedText> created_at;          // default, and where it is NULL: 1970-01-01
+  std::optional<PlacedText> updated_at;          // default: as created_at
+  std::optional<PlacedText> confirmed_at;        // default: as created_at; NULL: not confirmed, so no login
   std::optional<PlacedText> last_sign_in_at;
   std::optional<PlacedText> name;                      // becomes user_metadata's "name"
   std::vector<MapColumn> app_metadata, user_metadata;  // further members of the two JSON columns
