@@ -66,12 +66,14 @@ class Cutover {
   void end(const Run& run, const Executor& executor);
   std::optional<Waiting> next_order(std::stop_token stop);
   void settle_on(const std::optional<Run>& settled);
+  void tell_of_switch(const std::optional<Run>& settled);
   void look_at_leftovers();
   void look_at_target();
   void look_past_fence();
   postgres::Connection& target_to_look_at();
   void show_run(Status& status) const;
   void show_reversed(Status& status);
+  void show_switch(Status& status) const;
   void take_up_last_run();
   void start_way_back(const Run& settled);
   void let_go_at_once(Run run);
@@ -98,8 +100,9 @@ class Cutover {
   std::int64_t step_began_us_ = 0;  // of the step that is shown last
   Step step_ = Step::aborted;       // and mode of the last run
   Mode mode_ = Mode::cutover;
-  std::uint64_t rejects_ = 0;  // of the way back, when it was last looked
-  Side live_ = Side::source;   // but for a run that is past its point of no return
+  std::uint64_t rejects_ = 0;   // of the way back, when it was last looked
+  std::optional<Run> settled_;  // made live_ so
+  Side live_ = Side::source;    // but for a run that is past its point of no return
   std::jthread thread_;
 };
 

@@ -144,12 +144,25 @@ class TheRollback(Rollbacks):
         ended = rollback(pipeline, code=1)
         self.assertIn("on-rollback", ended["reason"])
         self.assert_source_live(pipeline)
+        self.assert_goes_on_with_the_rollback(pipeline)
+        before = seen.read_text().split("\n")[:-1]
+        seen.unlink()
         (pathlib.Path(pipeline.base) / "hooks" / "on-rollback").write_text(hook)
         self.assertEqual(pipeline.verb("rollback", "--continue").code, 0)
-        self.assertEqual(seen.read_text().split("\n")[:-1],
+        self.assertNotIn("--continue", " ".join(pipeline.status()["next_steps"]))
+        self.assertEqual(before + seen.read_text().split("\n")[:-1],
                          [f"{name} backward" for name in ("on-ready", "before-fence", "on-hold", "on-fenced", "on-fenced", "on-rollback",
                                                           "verify-switch", "on-done")])
         seen.unlink()
+
+    def assert_goes_on_with_the_rollback(self, pipeline):
+        """Whatever came after it: a restart, and a cutover that was refused."""
+        self.assertEqual(pipeline.status()["next_steps"][0], "tidegate rollback --continue")
+        pipeline.restart()
+        pipeline.wait_phase("streaming", timeout=WAIT)
+        self.assertIn("hook-failed", [error["code"] for error in pipeline.status()["errors"]])
+        self.assertEqual(with_way_back(pipeline, code=2)["outcome"], "refused")
+        self.assertEqual(pipeline.status()["next_steps"][0], "tidegate rollback --continue")
 
 
 class Writer:

@@ -96,9 +96,14 @@ constexpr Explanation explanations[] = {
      "Make it yours or root's, and writable by its owner only."},
     {"hook-check-failed", "The hook `check`, which looks whether the others could do their work, failed.",
      "Its output is in the audit; run it by hand."},
-    {"hook-failed", "A hook failed, hung or could not be started.",
-     "Its output is in the audit. Once the target is live, `tidegate cutover --continue` runs the hooks of "
-     "the switch again."},
+    {"hook-failed", "A hook of the last switch failed, hung or could not be started.",
+     "Its output is in the audit. The switch itself stands: `tidegate cutover --continue`, or `tidegate "
+     "rollback --continue` after a rollback, runs its hooks again; `tidegate status` names which."},
+    {"hook-trouble",
+     "A hook failed, hung or could not be started, and it was none of the switch: the run was given up, or "
+     "its policy let the run go on.",
+     "Its output is in the audit. Where it was on-abort, see to it that what waits outside goes on; mend the "
+     "hook before the next run."},
     {"verify-running", "A verify makes the apply thread wait at times, which a hold has no time for.",
      "Let it end, or `tidegate verify stop`."},
     {"verify-not-fresh", "A cutover wants a verify of all rows of all tables from the last hour.",
