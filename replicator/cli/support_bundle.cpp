@@ -11,6 +11,7 @@
 #include "replicator/cli/report_verbs.hpp"
 #include "replicator/cli/verbs.hpp"
 #include "replicator/config/units.hpp"
+#include "replicator/cutover/hook_output.hpp"
 #include "replicator/doctor/doctor.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/scratch_folder.hpp"
@@ -101,7 +102,10 @@ void write_parts(const fs::path& folder, const Invocation& invocation, const Set
     write_file_atomically(folder / name, text);
   };
   std::string audit;
-  for (const auto& entry : migration.audit) audit += to_json_line(entry) + "\n";
+  for (auto entry : migration.audit) {
+    entry.detail = cutover::without_output(entry.detail);
+    audit += to_json_line(entry) + "\n";
+  }
   write("configuration.txt", settings_text(settings));
   write("status.json", to_json(migration.status) + "\n");
   write("findings.json", findings_of(settings));

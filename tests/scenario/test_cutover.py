@@ -93,6 +93,20 @@ class DryRun(Cutovers):
         self.assertIn("nothing blocks a cutover", text.out)
         self.assertEqual(fence_of(stage.app.path), (0, None))
 
+    def test_what_stands_in_the_folder_of_hooks(self):
+        pipeline = self.streaming(hooks={"on-hold": "#!/bin/sh\nexit 0\n"})
+        folder = pathlib.Path(pipeline.base) / "hooks"
+        (folder / "on_switch.sh").write_text("#!/bin/sh\n")
+        (folder / "haproxy.conf").write_text("x\n")
+        found = {one["code"]: one for one in cutover(pipeline, "--dry-run", "--no-way-back")["findings"]}
+        self.assertEqual((found["hook-never-run"]["level"], found["hook-no-switch"]["level"]), ("warn", "warn"))
+        self.assertIn("on_switch.sh", found["hook-never-run"]["message"])
+        self.assertTrue(found["hooks"]["message"].endswith(": on-hold"), found["hooks"])
+        (folder / "verify-switch").symlink_to("/nonexistent/haproxy")
+        self.assertEqual(self.codes(pipeline, "--no-way-back", code=2)["hook-not-executable"], "block")
+        self.assertEqual(forward(pipeline, code=2)["outcome"], "refused")
+        self.assertTrue(legacy_takes_writes(stage.app.path))
+
     def test_a_row_in_the_quarantine_blocks_until_it_is_accepted(self):
         pipeline = self.streaming()
         stage.write("INSERT INTO school(code, name) VALUES ('q-1', CAST(x'61ff62' AS TEXT))")

@@ -90,8 +90,17 @@ constexpr Explanation explanations[] = {
      "\"database is "
      "locked\" in the application's log between the two times that it prints."},
     {"hooks-missing", "[hooks] dir names a folder that is not there.", "Make it, or take the setting out."},
-    {"hook-not-executable", "A hook is there and cannot be executed.",
-     "chmod +x it, and look at its first line."},
+    {"hook-not-executable",
+     "A hook is there and cannot be executed, or is a link to a file that is not there.",
+     "chmod +x it, and look at its first line; or mend the link."},
+    {"hook-never-run",
+     "A file in the folder of hooks has nearly the name of an event. Only files with the very names of "
+     "events "
+     "are run.",
+     "Rename it, or take it out of the folder."},
+    {"hook-no-switch", "There is a folder of hooks, and none in it moves the traffic to the other side.",
+     "Move it by hand once the other side is live, or put a hook on-switch there."},
+    {"hooks", "The events for which there are hooks.", "Nothing, if it is what you meant."},
     {"hook-not-safe", "A hook could be changed by another user, and would run as tidegate.",
      "Make it yours or root's, and writable by its owner only."},
     {"hook-check-failed", "The hook `check`, which looks whether the others could do their work, failed.",
