@@ -52,7 +52,9 @@ constexpr VerbWords verb_words[] = {
     {"throttle", "Run", "Limit the rows per second that are written to the target", "tidegate throttle 2000"},
     {"list", "Watch", "The pipelines of this user on this machine", "tidegate list --json"},
     {"status", "Watch", "Phase, progress, lag, quarantine, next steps", "tidegate status --watch"},
-    {"sync", "Watch", "Wait until all that was committed before this call is in the target",
+    {"sync", "Watch",
+     "Wait until all that was committed before this call is in the target; once that is live, in the old "
+     "database",
      "tidegate sync --timeout 30"},
     {"verify", "Prove", "Compare every row of both ends at one position; exit 3 on a difference",
      "tidegate verify --html report.html"},

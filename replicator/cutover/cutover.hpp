@@ -44,6 +44,13 @@ class Cutover {
   // While the target is live: the way back is built anew, whatever became of the last one; status tells how
   // far it is, and a restart goes on. Returns once it is journalled. Throws Refused.
   void rebuild_way_back(const std::string& by, const std::string& reason);
+  // While the target is live: waits until the legacy database has all that was committed on the target before
+  // the call. Throws Refused where nothing goes there, and "timed-out".
+  struct SyncedBack {
+    std::uint64_t position = 0;  // in the reverse journal
+    std::size_t rejects = 0;     // rows of all that the legacy database cannot hold
+  };
+  SyncedBack sync_back(Clock::time_point until, std::stop_token stop);
   // Throws Refused past the point of no return, and where nothing is under way.
   void abort(const std::string& by, const std::string& reason);
 
@@ -76,6 +83,7 @@ class Cutover {
   void show_switch(Status& status) const;
   void take_up_last_run();
   void start_way_back(const Run& settled);
+  void require_way_back();
   void let_go_at_once(Run run);
   void give_up_after_crash(Run run);
   void wait(std::chrono::milliseconds time, std::stop_token stop);

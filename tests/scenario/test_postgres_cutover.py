@@ -123,6 +123,10 @@ class ThereAndBack(Scenario):
             UPDATE diary SET day = '2026-09-01' WHERE id = 1;
             TRUNCATE ticket;
             INSERT INTO ticket(price) VALUES (1.5)""")
+        done = pipeline.verb("sync", "--timeout", WAIT)
+        self.assertEqual((done.code, "in the legacy database" in done.out), (0, True), done)
+        self.assertEqual(self.source.execute("SELECT price FROM ticket"), self.target.execute("SELECT price FROM ticket"))
+        self.assertEqual(self.source.execute("SELECT count(*) FROM ledger WHERE token = 't-2'"), [(1,)])
         self.followed(pipeline)
         self.assertEqual(self.source.execute("SELECT count(*) FROM child"), [(1,)], "nothing cascades twice")
         status = pipeline.wait_status(lambda status: status["rollback"]["ready"], WAIT, "readiness")

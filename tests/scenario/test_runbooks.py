@@ -365,6 +365,22 @@ class Sqlite(unittest.TestCase):
         self.assertIn("the source is live", said)
         self.assertEqual(self.takes_writes(), (True, False))
 
+    def test_what_ends_with_sync_while_the_target_is_live(self):
+        self.cut_over()
+        self.folder.kill()
+        self.target.query("INSERT INTO public.person VALUES (2, 'Ben', NULL)")
+        self.assertIn("in the legacy database", self.folder.page("capture-stopped"))
+        self.assertEqual(self.legacy_names(), [SECRET, "Ben"])
+        self.target.kill()
+        self.target.restart()
+        self.target.query("INSERT INTO public.person VALUES (3, 'Cay', NULL)")
+        self.assertIn("in the legacy database", self.folder.page("target-unreachable", "Verification"))
+        self.assertEqual(self.legacy_names(), [SECRET, "Ben", "Cay"])
+
+    def legacy_names(self):
+        with contextlib.closing(sqlite3.connect(self.source)) as connection:
+            return [name for name, in connection.execute("SELECT name FROM person ORDER BY id")]
+
     def test_rollback(self):
         self.cut_over()
         self.target.query("INSERT INTO public.person VALUES (2, 'Ben', NULL)")
