@@ -228,6 +228,8 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
     verb.add_option("--confirm", into.confirm, "NAME of the pipeline: do it")
         ->type_name("")
         ->excludes(dry_run);
+    verb.add_flag("--legacy-gone", into.legacy_gone,
+                  "The old database is gone for good: clean only the target and the state directory");
   }
   if (name == "repair") verb.add_flag("--dry-run", into.dry_run, "Say what would be done, and do nothing");
   if (name == "events") {

@@ -394,9 +394,21 @@ class Sqlite(unittest.TestCase):
     def test_finalize(self):
         self.cut_over()
         self.way_back_runs()
-        self.folder.page("finalize", "Check", "Action")
+        self.folder.page("finalize", "Check")
+        self.folder.shell(commands("finalize", "Action")[0])
         self.assertIn("finalized", self.folder.shell(commands("finalize", "Verification")[0]))
         self.assertEqual(self.takes_writes(), (True, True))
+
+    def test_finalize_where_the_old_database_is_gone(self):
+        self.cut_over()
+        self.way_back_runs()
+        self.folder.shell("tidegate stop")
+        for file in self.source.parent.glob("app.db*"):
+            file.unlink()
+        self.folder.shell("tidegate finalize --confirm shop", code=2)
+        self.assertIn("is not cleaned", self.folder.shell(commands("finalize", "Action")[1]))
+        self.assertIn("finalized", self.folder.shell(commands("finalize", "Verification")[0]))
+        self.assertEqual(self.target.query("SELECT count(*) FROM pg_replication_slots"), [(0,)])
 
     def test_half_done(self):
         self.folder.run()

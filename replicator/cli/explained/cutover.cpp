@@ -37,6 +37,15 @@ constexpr Explanation explanations[] = {
     {"finalized", "The pipeline was finalized, or that was begun: nothing is replicated any more.",
      "If it was not finished, `tidegate finalize --confirm NAME` goes on. A new migration needs a new state "
      "directory."},
+    {"legacy-is-there", "finalize --legacy-gone was given, and the legacy database answers.",
+     "finalize without it cleans both databases."},
+    {"legacy-not-cleaned",
+     "finalize --legacy-gone cleans the target and the state directory alone. If the legacy database exists "
+     "after "
+     "all, or comes back from a backup, it keeps its fence, and a server its slot and the log for it.",
+     "Go on where it is gone for good. Where it turns up: drop the triggers and tables _tidegate… of a file; "
+     "of a "
+     "server the slot, the publication, and the schema tidegate with CASCADE."},
     {"finalize-begun", "finalize was begun before and goes on where it ended.", "Nothing."},
     {"finalize-will", "What finalize takes away.", "Nothing; --confirm NAME does it."},
     {"journal-mode-not-restored", "SQLite leaves WAL only while no other program has the file open.",
