@@ -419,7 +419,7 @@ std::string way_out(const std::string& suggestion, const std::string& verb) {
 void refuse_extras(const CLI::App& root, const CLI::App& verb, const std::string& typed) {
   const auto extras = root.remaining(true);
   if (extras.empty()) return;
-  const std::string first = extras.front();
+  const std::string& first = extras.front();
   if (first.starts_with("-")) {
     const std::string flag = first.substr(0, first.find('='));
     refuse(fmt::format("unknown flag '{}'", masked_text(flag)),

@@ -44,7 +44,7 @@ std::string log_text(const Settings& settings, const fs::path& state_dir) {
   std::string text(static_cast<std::size_t>(size - begin), '\0'), masked;
   stream.read(text.data(), size - begin);
   std::size_t at = begin == 0 ? 0 : std::min(text.find('\n'), text.size() - 1) + 1;
-  for (std::size_t end; at < text.size(); at = end + 1) {
+  for (std::size_t end = at; at < text.size(); at = end + 1) {
     end = std::min(text.find('\n', at), text.size());
     masked += masked_text(text.substr(at, end - at)) + "\n";
   }

@@ -365,7 +365,7 @@ class Sqlite(unittest.TestCase):
         self.assertIn("the source is live", said)
         self.assertEqual(self.takes_writes(), (True, False))
 
-    def test_what_ends_with_sync_while_the_target_is_live(self):
+    def test_capture_stopped_while_the_target_is_live(self):
         self.cut_over()
         self.folder.kill()
         self.target.query("INSERT INTO public.person VALUES (2, 'Ben', NULL)")
@@ -399,7 +399,7 @@ class Sqlite(unittest.TestCase):
         self.assertIn("finalized", self.folder.shell(commands("finalize", "Verification")[0]))
         self.assertEqual(self.takes_writes(), (True, True))
 
-    def test_finalize_where_the_old_database_is_gone(self):
+    def test_finalize_while_the_old_database_is_gone(self):
         self.cut_over()
         self.way_back_runs()
         self.folder.shell("tidegate stop")
