@@ -52,7 +52,9 @@ constexpr VerbWords verb_words[] = {
     {"throttle", "Run", "Limit the rows per second that are written to the target", "tidegate throttle 2000"},
     {"list", "Watch", "The pipelines of this user on this machine", "tidegate list --json"},
     {"status", "Watch", "Phase, progress, lag, quarantine, next steps", "tidegate status --watch"},
-    {"sync", "Watch", "Wait until all that was committed before this call is in the target",
+    {"sync", "Watch",
+     "Wait until all that was committed before this call is in the target; once that is live, in the old "
+     "database",
      "tidegate sync --timeout 30"},
     {"verify", "Prove", "Compare every row of both ends at one position; exit 3 on a difference",
      "tidegate verify --html report.html"},
@@ -226,6 +228,8 @@ void add_flags_of(const std::string& name, CLI::App& verb, Invocation& into, Raw
     verb.add_option("--confirm", into.confirm, "NAME of the pipeline: do it")
         ->type_name("")
         ->excludes(dry_run);
+    verb.add_flag("--legacy-gone", into.legacy_gone,
+                  "The old database is gone for good: clean only the target and the state directory");
   }
   if (name == "repair") verb.add_flag("--dry-run", into.dry_run, "Say what would be done, and do nothing");
   if (name == "events") {
@@ -415,7 +419,7 @@ std::string way_out(const std::string& suggestion, const std::string& verb) {
 void refuse_extras(const CLI::App& root, const CLI::App& verb, const std::string& typed) {
   const auto extras = root.remaining(true);
   if (extras.empty()) return;
-  const std::string first = extras.front();
+  const std::string& first = extras.front();
   if (first.starts_with("-")) {
     const std::string flag = first.substr(0, first.find('='));
     refuse(fmt::format("unknown flag '{}'", masked_text(flag)),

@@ -87,7 +87,8 @@ int stop(const Invocation& invocation) {
 
 namespace {
 
-// A daemon that holds its directory and does not answer yet is starting: that counts against the time.
+// A daemon that holds its directory and does not answer yet, or does not know yet which side is live, is
+// starting: that counts against the time.
 control::Response sync_once_it_answers(const Invocation& invocation, std::chrono::milliseconds time) {
   using std::chrono::steady_clock;
   const auto end = steady_clock::now() + time;
@@ -99,7 +100,8 @@ control::Response sync_once_it_answers(const Invocation& invocation, std::chrono
       // The daemon keeps the time; the margin is for its answer.
       return post(invocation, "/v1/sync", body, std::max(left, 0ms) + answer_time);
     } catch (const Coded<std::runtime_error>& failure) {
-      if (failure.code != "not-answering" || steady_clock::now() >= end) throw;
+      const bool starting = failure.code == "not-answering" || failure.code == "starting";
+      if (!starting || steady_clock::now() >= end) throw;
     }
     std::this_thread::sleep_for(look_again);
   }
@@ -116,6 +118,20 @@ std::string excepted_of(const control::Response& response) {
   return ", but not of the tables that are stopped or copied again: " + names;
 }
 
+std::string reached(const control::Response& response, std::chrono::milliseconds took) {
+  const json::value answer = json::parse(response.body);
+  const json::object nothing;
+  const auto& said = answer.is_object() ? answer.get_object() : nothing;
+  const auto* direction = said.if_contains("direction");
+  if (!direction || *direction != "backward")
+    return fmt::format("all that was committed before this call is in the target ({}){}",
+                       format_duration(took), excepted_of(response));
+  const auto rejects = said.at("rejects").to_number<std::uint64_t>();
+  return fmt::format("all that was committed on the target before this call is in the legacy database ({}){}",
+                     format_duration(took),
+                     rejects == 0 ? "" : fmt::format(", but for {} rows that it cannot hold", rejects));
+}
+
 }  // namespace
 
 int sync(const Invocation& invocation) {
@@ -123,9 +139,7 @@ int sync(const Invocation& invocation) {
   const auto response = sync_once_it_answers(invocation, invocation.timeout.value_or(60s));
   const auto took =
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
-  return done(invocation, response,
-              fmt::format("all that was committed before this call is in the target ({}){}",
-                          format_duration(took), excepted_of(response)));
+  return done(invocation, response, reached(response, took));
 }
 
 int pause(const Invocation& invocation) {

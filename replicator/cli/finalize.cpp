@@ -17,8 +17,9 @@ int finalize(const Invocation& invocation) {
   if (!std::filesystem::exists(settings.state_dir / "control.db"))
     throw Coded<Refused>("wrong-phase", "there is no pipeline in " + settings.state_dir.string(),
                          "say which with --state DIR");
+  const auto legacy_is = invocation.legacy_gone ? cutover::LegacyIs::gone : cutover::LegacyIs::there;
   if (invocation.dry_run) {
-    const auto findings = cutover::examine_end(settings);
+    const auto findings = cutover::examine_end(settings, legacy_is);
     const bool blocked = cutover::blocks(findings);
     fmt::print(
         "{}\n{}\n", findings_text(findings),
@@ -28,12 +29,12 @@ int finalize(const Invocation& invocation) {
   if (invocation.confirm != settings.pipeline)
     throw Coded<Refused>("confirm-needed", "after finalize there is no rollback",
                          "type the pipeline's name: tidegate finalize --confirm " + settings.pipeline);
-  for (const auto& finding : cutover::examine_end(settings))
+  for (const auto& finding : cutover::examine_end(settings, legacy_is))
     if (finding.level == Finding::Level::block)
       throw Coded<Refused>(finding.code, finding.message, finding.mend);
   end_daemon(invocation);
   StateDir held(settings.state_dir, settings.pipeline);
-  cutover::finalize(settings, who_runs_this(), invocation.flags.reason.value_or(""),
+  cutover::finalize(settings, legacy_is, who_runs_this(), invocation.flags.reason.value_or(""),
                     [](const std::string& done) { fmt::print("{}\n", done), std::fflush(stdout); });
   Registry(process_environment()).remove(settings.state_dir);
   fmt::print("finalized: the target is on its own\n");

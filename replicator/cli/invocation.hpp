@@ -41,6 +41,7 @@ struct Invocation {
   std::vector<std::string> verify_tables;         // verify --table
   std::optional<std::uint64_t> sample;            // verify, login-check
   bool dry_run = false;                           // repair
+  bool legacy_gone = false;                       // finalize
   bool counts = false, continuous = false;        // verify
   std::optional<std::chrono::milliseconds> rest;  // verify --continuous
   int verify_jobs = 0;                            // verify --jobs

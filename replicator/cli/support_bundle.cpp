@@ -11,6 +11,7 @@
 #include "replicator/cli/report_verbs.hpp"
 #include "replicator/cli/verbs.hpp"
 #include "replicator/config/units.hpp"
+#include "replicator/cutover/hook_output.hpp"
 #include "replicator/doctor/doctor.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/scratch_folder.hpp"
@@ -43,7 +44,7 @@ std::string log_text(const Settings& settings, const fs::path& state_dir) {
   std::string text(static_cast<std::size_t>(size - begin), '\0'), masked;
   stream.read(text.data(), size - begin);
   std::size_t at = begin == 0 ? 0 : std::min(text.find('\n'), text.size() - 1) + 1;
-  for (std::size_t end; at < text.size(); at = end + 1) {
+  for (std::size_t end = at; at < text.size(); at = end + 1) {
     end = std::min(text.find('\n', at), text.size());
     masked += masked_text(text.substr(at, end - at)) + "\n";
   }
@@ -101,7 +102,10 @@ void write_parts(const fs::path& folder, const Invocation& invocation, const Set
     write_file_atomically(folder / name, text);
   };
   std::string audit;
-  for (const auto& entry : migration.audit) audit += to_json_line(entry) + "\n";
+  for (auto entry : migration.audit) {
+    entry.detail = cutover::without_output(entry.detail);
+    audit += to_json_line(entry) + "\n";
+  }
   write("configuration.txt", settings_text(settings));
   write("status.json", to_json(migration.status) + "\n");
   write("findings.json", findings_of(settings));

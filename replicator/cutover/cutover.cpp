@@ -83,7 +83,7 @@ void Cutover::take_up_last_run() {
   const bool goes_on = found.decision.kind == Decision::Kind::go_on;
   way_back_->resume();  // before the way back begins, or is built anew: that takes away what is consumed here
   if (goes_on)
-    live_ = live_after(found.settled);  // the run itself sees to the rest
+    settled_ = found.settled, live_ = live_after(settled_);  // the run itself sees to the rest
   else
     settle_on(found.settled);
   if (!found.last) return;
@@ -109,8 +109,10 @@ void Cutover::take_up_last_run() {
 void Cutover::settle_on(const std::optional<Run>& settled) {
   {
     std::lock_guard lock(mutex_);
+    settled_ = settled;
     live_ = live_after(settled);
   }
+  tell_of_switch(settled);
   came_back_ = settled && settled->mode == Mode::rollback;
   past_fence_.reset();
   parts_.coordination.clear_report("fence-passed");
@@ -118,6 +120,14 @@ void Cutover::settle_on(const std::optional<Run>& settled) {
   if (!is_target_live()) return;
   legacy_->mend_fence(settled->id);
   start_way_back(*settled);
+}
+
+// What became of its hooks is known to the journal, and to no report before this start.
+void Cutover::tell_of_switch(const std::optional<Run>& settled) {
+  if (settled && !settled->reason.empty())
+    parts_.coordination.report("hook-failed", settled->reason);
+  else
+    parts_.coordination.clear_report("hook-failed");
 }
 
 // One that was being built anew is begun again. Its start is journalled once the legacy database has it.
@@ -254,7 +264,7 @@ void Cutover::carry_out(Run run, const Order& order, std::stop_token stop) {
     const Outcome outcome = executor.perform(run);
     const bool ends = stop.stop_requested() || parts_.coordination.stop_token().stop_requested();
     if (ends && is_past_return(run.step) && outcome != Outcome::done) return;  // the next start goes on
-    if (abort_ && run.reason.empty()) run.reason = "aborted by an operator";
+    if (abort_ && !is_past_return(run.step) && run.reason.empty()) run.reason = "aborted by an operator";
     if (ends && !is_past_return(run.step)) run.reason = "the daemon was told to end";
     const Situation situation{abort_ || ends || Clock::now() > until};
     if (!make_move(run, after(run, outcome, situation), executor, stop)) return;
@@ -381,20 +391,22 @@ std::string Cutover::begin(const Order& order) {
 }
 
 std::string Cutover::switch_again(const Order& order) {
-  auto last = journal_->last();
   std::lock_guard lock(mutex_);
-  if (!last || last->step != Step::watch || last->mode != order.mode || waiting_ || busy_)
+  auto run = journal_->settled();
+  if (!run || run->mode != order.mode || waiting_ || busy_)
     throw Refused("wrong-phase", "there is no switch to go on with", "`tidegate status` shows the phase");
-  last->step = Step::switching;
-  last->reason.clear();
-  journal_->enter(*last);
-  waiting_ = Waiting{*last, order, true};
+  run->step = Step::switching;
+  run->reason.clear();
+  journal_->enter(*run);
+  failpoint("cutover-switch-again");
+  waiting_ = Waiting{*run, order, true};
   abort_ = false;
   shown_.outcome.clear();
   step_ = Step::switching;
-  parts_.store.audit(std::string(name_of(order.mode)) + " --continue", order.by, order.reason, last->id);
+  mode_ = run->mode;
+  parts_.store.audit(std::string(name_of(order.mode)) + " --continue", order.by, order.reason, run->id);
   wake_.notify_all();
-  return last->id;
+  return run->id;
 }
 
 void Cutover::rebuild_way_back(const std::string& by, const std::string& reason) {

@@ -44,6 +44,13 @@ class Cutover {
   // While the target is live: the way back is built anew, whatever became of the last one; status tells how
   // far it is, and a restart goes on. Returns once it is journalled. Throws Refused.
   void rebuild_way_back(const std::string& by, const std::string& reason);
+  // While the target is live: waits until the legacy database has all that was committed on the target before
+  // the call. Throws Refused where nothing goes there, and "timed-out".
+  struct SyncedBack {
+    std::uint64_t position = 0;  // in the reverse journal
+    std::size_t rejects = 0;     // rows of all that the legacy database cannot hold
+  };
+  SyncedBack sync_back(Clock::time_point until, std::stop_token stop);
   // Throws Refused past the point of no return, and where nothing is under way.
   void abort(const std::string& by, const std::string& reason);
 
@@ -68,14 +75,17 @@ class Cutover {
   void end(const Run& run, const Executor& executor);
   std::optional<Waiting> next_order(std::stop_token stop);
   void settle_on(const std::optional<Run>& settled);
+  void tell_of_switch(const std::optional<Run>& settled);
   void look_at_leftovers();
   void look_at_target();
   void look_past_fence();
   postgres::Connection& target_to_look_at();
   void show_run(Status& status) const;
   void show_reversed(Status& status);
+  void show_switch(Status& status) const;
   void take_up_last_run();
   void start_way_back(const Run& settled);
+  void require_way_back();
   void let_go_at_once(Run run);
   void give_up_after_crash(Run run);
   void wait(std::chrono::milliseconds time, bool can_be_aborted, std::stop_token stop);
@@ -100,8 +110,9 @@ class Cutover {
   std::int64_t step_began_us_ = 0;  // of the step that is shown last
   Step step_ = Step::aborted;       // and mode of the last run
   Mode mode_ = Mode::cutover;
-  std::uint64_t rejects_ = 0;  // of the way back, when it was last looked
-  Side live_ = Side::source;   // but for a run that is past its point of no return
+  std::uint64_t rejects_ = 0;   // of the way back, when it was last looked
+  std::optional<Run> settled_;  // made live_ so
+  Side live_ = Side::source;    // but for a run that is past its point of no return
   std::jthread thread_;
 };
 

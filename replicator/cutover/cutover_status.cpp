@@ -101,7 +101,17 @@ void Cutover::show(Status& status) {
   if (!is_end(step_) && status.cutover && !status.cutover->steps.empty())
     status.cutover->steps.back().milliseconds = static_cast<double>(now_us() - step_began_us_) / 1000;
   if (live_ == Side::target) show_reversed(status);
-  if (!is_end(step_)) show_run(status);
+  if (!is_end(step_))
+    show_run(status);
+  else
+    show_switch(status);
+}
+
+// The traffic may still go to the side that was left.
+void Cutover::show_switch(Status& status) const {
+  if (!settled_ || settled_->reason.empty()) return;
+  status.next_steps.insert(status.next_steps.begin(),
+                           fmt::format("tidegate {} --continue", name_of(settled_->mode)));
 }
 
 void Cutover::show_run(Status& status) const {
@@ -128,7 +138,6 @@ void Cutover::show_reversed(Status& status) {
                           status.rollback.rejects == 0 && !reported("way-back-failed") &&
                           !reported("fence-broken") && !reported("fence-passed");
   status.next_steps.clear();
-  if (reported("hook-failed")) status.next_steps.emplace_back("tidegate cutover --continue");
   if (reported("way-back-failed")) status.next_steps.emplace_back("tidegate explain way-back-lost");
   status.next_steps.emplace_back("tidegate status --watch");
   status.next_steps.emplace_back("tidegate rollback --dry-run");

@@ -95,7 +95,7 @@ void Executor::note_trouble(Run& run, const std::string& trouble) {
   if (trouble.empty()) return;
   log_warn("{}", trouble);
   run.reason = trouble;
-  parts_.coordination.report("hook-failed", trouble);
+  parts_.coordination.report(run.step == Step::switching ? "hook-failed" : "hook-trouble", trouble);
 }
 
 // What these say of themselves must not look like the run's own end.
@@ -140,6 +140,7 @@ void Executor::tell_writers(const Run& run) {
 }
 
 Outcome Executor::guard(Run& run) {
+  parts_.coordination.clear_report("hook-trouble");
   tell("on-status", run);
   std::stop_source stop;
   std::jthread watching([&](std::stop_token ended) {

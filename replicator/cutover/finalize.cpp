@@ -12,6 +12,7 @@
 #include "replicator/control/store.hpp"
 #include "replicator/cutover/legacy.hpp"
 #include "replicator/cutover/postgres_way_back.hpp"
+#include "replicator/cutover/reverse_capture.hpp"
 #include "replicator/cutover/run_journal.hpp"
 #include "replicator/cutover/sqlite_way_back.hpp"
 #include "replicator/failure.hpp"
@@ -28,8 +29,9 @@ constexpr auto file_timeout = 5000ms;
 
 class End {
  public:
-  explicit End(const Settings& settings)
+  End(const Settings& settings, LegacyIs legacy_is)
       : settings_(settings),
+        gone_(legacy_is == LegacyIs::gone),
         store_((settings.state_dir / "control.db").string()),
         legacy_(make_legacy(settings)) {}
 
@@ -41,11 +43,7 @@ class End {
     } else {
       sides();
     }
-    const auto daemon = lock_holder(settings_.state_dir);
-    for (const auto& user : legacy_->users(daemon ? daemon->pid : 0))
-      find(Finding::Level::block, "source-open-by",
-           user + " has the legacy database open, which takes writes again once its fence is gone",
-           "end it, or let it use the target");
+    gone_ ? require_gone() : legacy_users();
     find(Finding::Level::note, "finalize-will",
          "the way back ends; slot, publication, fences, hidden columns and the schema tidegate go; row data "
          "in "
@@ -60,12 +58,16 @@ class End {
     export_account(target, said);
     begin(by, reason);
     remove_way_back();
-    said("the way back's slot, publication and tables are gone");
+    said(gone_ ? "the way back's slot and publication are gone"
+               : "the way back's slot, publication and tables are gone");
     failpoint("finalize-way-back-gone");
     clean_target(target, settings_.pipeline);
     said("the target has nothing of tidegate any more");
     failpoint("finalize-target-clean");
-    legacy_->clean(store_.fact(mode_fact).value_or("wal"), said);
+    if (gone_)
+      said(not_cleaned());
+    else
+      legacy_->clean(store_.fact(mode_fact).value_or("wal"), said);
     delete_rows();
     said("row data in the state directory is deleted; the audit and migration_checkpoints.json stay");
     failpoint("finalize-rows-deleted");
@@ -74,7 +76,57 @@ class End {
   }
 
  private:
+  bool is_server() const { return settings_.source.end.kind == Endpoint::Kind::postgres; }
+
+  void legacy_users() {
+    const auto daemon = lock_holder(settings_.state_dir);
+    try {
+      for (const auto& user : legacy_->users(daemon ? daemon->pid : 0))
+        find(Finding::Level::block, "source-open-by",
+             user + " has the legacy database open, which takes writes again once its fence is gone",
+             "end it, or let it use the target");
+    } catch (const std::exception& failure) {
+      cannot_be_read(failure);
+    }
+  }
+
+  void cannot_be_read(const std::exception& failure) {
+    if (!findings_.empty() && findings_.back().code == "source-unreachable") return;
+    find(Finding::Level::block, "source-unreachable",
+         "the legacy database cannot be read: " + told(failure).message,
+         "make it reachable; where it is gone for good: tidegate finalize --legacy-gone --confirm NAME");
+  }
+
+  // One that only looks gone would keep its fence, and a server its slot.
+  void require_gone() {
+    try {
+      if (is_server() || std::filesystem::exists(settings_.source.end.path)) {
+        legacy_->says(false);
+        return find(Finding::Level::block, "legacy-is-there",
+                    "the legacy database " + masked(settings_.source.end) + " is there",
+                    "tidegate finalize without --legacy-gone cleans it too");
+      }
+    } catch (const std::exception& failure) {
+      find(Finding::Level::note, "source-unreachable",
+           "the legacy database cannot be read: " + told(failure).message, "");
+    }
+    find(Finding::Level::warn, "legacy-not-cleaned", not_cleaned(),
+         "only where it is gone for good: what it keeps of tidegate must be taken away by hand");
+  }
+
+  std::string not_cleaned() const {
+    const std::string what =
+        is_server() ? fmt::format(
+                          "its fence, the slot {} (which keeps its server's log), the publication {} and the "
+                          "schema tidegate",
+                          slot_name(settings_), publication_name(settings_))
+                    : "its fence (triggers and tables _tidegate…) and its journal mode";
+    return fmt::format("the legacy database {} is not cleaned: {} stay if it exists anywhere",
+                       masked(settings_.source.end), what);
+  }
+
   void remove_way_back() {
+    if (gone_) return ReverseCapture(settings_, file("back.db")).remove();
     if (settings_.source.end.kind == Endpoint::Kind::postgres)
       PostgresWayBack(settings_, file("back.db")).remove();
     else
@@ -100,13 +152,26 @@ class End {
     if (!settled || live_after(settled) != Side::target || !is_end(last->step))
       return find(Finding::Level::block, "wrong-phase", "finalize follows a cutover that came through",
                   "`tidegate status` shows the phase and what to do next");
-    const Says there = legacy_->says(false);
+    if (!gone_ && !legacy_says(settled->id)) return;
     auto target = connect_target(connect_options(settings_, "tidegate look"));
     const auto says = ask_target(target, settings_.pipeline);
-    if (there.is_live || there.run != settled->id || !says.is_live || says.run != settled->id)
-      find(
-          Finding::Level::block, "half-done", "the databases do not say what the journal of cutovers says",
-          "change nothing; `tidegate explain half-done` says how to find out which side has the newest rows");
+    if (!says.is_live || says.run != settled->id) half_done();
+  }
+
+  bool legacy_says(const std::string& run) {
+    try {
+      const Says there = legacy_->says(false);
+      if (!there.is_live && there.run == run) return true;
+      half_done();
+    } catch (const std::exception& failure) {
+      cannot_be_read(failure);
+    }
+    return false;
+  }
+
+  void half_done() {
+    find(Finding::Level::block, "half-done", "the databases do not say what the journal of cutovers says",
+         "change nothing; `tidegate explain half-done` says how to find out which side has the newest rows");
   }
 
   // Until it stands on disk nothing is taken away.
@@ -120,7 +185,7 @@ class End {
 
   void begin(const std::string& by, const std::string& reason) {
     if (has_begun()) return;
-    store_.audit("finalize", by, reason, "");
+    store_.audit(gone_ ? "finalize --legacy-gone" : "finalize", by, reason, "");
     store_.set_fact(begun_fact, "begun");
     failpoint("finalize-begun");
   }
@@ -145,6 +210,7 @@ class End {
   }
 
   const Settings& settings_;
+  const bool gone_;
   ControlStore store_;
   std::unique_ptr<Legacy> legacy_;
   std::vector<Finding> findings_;
@@ -152,15 +218,16 @@ class End {
 
 }  // namespace
 
-std::vector<Finding> examine_end(const Settings& settings) {
-  return End(settings).examine();
+std::vector<Finding> examine_end(const Settings& settings, LegacyIs legacy_is) {
+  return End(settings, legacy_is).examine();
 }
 
-void finalize(const Settings& settings, const std::string& by, const std::string& reason, const Said& said) {
-  for (const auto& finding : End(settings).examine())
+void finalize(const Settings& settings, LegacyIs legacy_is, const std::string& by, const std::string& reason,
+              const Said& said) {
+  for (const auto& finding : End(settings, legacy_is).examine())
     if (finding.level == Finding::Level::block)
       throw Coded<Refused>(finding.code, finding.message, finding.mend);
-  End(settings).run(by, reason, said);
+  End(settings, legacy_is).run(by, reason, said);
 }
 
 void refuse_finalized(const std::filesystem::path& state_dir) {

@@ -230,7 +230,8 @@ std::vector<Finding> examine(Parts& parts, const Order& order, milliseconds calm
 
 std::vector<Finding> hook_findings(const Parts& parts, const Order& order, const char* direction) {
   auto found = parts.hooks.examine();
-  if (!found.empty()) return found;
+  if (blocks(found)) return found;
+  for (auto& planned : parts.hooks.plan(direction)) found.push_back(std::move(planned));
   std::string trouble;
   HookFacts facts{direction,
                   "",

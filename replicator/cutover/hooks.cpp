@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,7 +13,7 @@
 
 #include "db/error.hpp"
 #include "db/process.hpp"
-#include "replicator/config/load_cutover.hpp"
+#include "replicator/cutover/hook_output.hpp"
 
 extern char** environ;
 
@@ -29,6 +28,16 @@ constexpr std::size_t most_output = 16 << 10;
 constexpr auto grace = 1s;  // between TERM and KILL
 constexpr int tries = 3;    // of policy `retry`
 constexpr auto between_tries = 1s;
+
+constexpr const char* writer_left =
+    " and left a program behind that would write to its output, which nobody reads any more";
+
+// Half of a secret looks like none.
+void drop_cut_word(std::string& output) {
+  if (output.size() < most_output) return;
+  const auto blank = output.find_last_of(" \t\n");
+  if (blank != std::string::npos) output.resize(blank + 1);
+}
 
 // Reads what is there, for `wait` at most. False at the end of it.
 bool drain(Descriptor& from, std::string& into, milliseconds wait) {
@@ -57,9 +66,10 @@ std::string HookOutcome::told(const std::string& event) const {
     case Kind::none:
       return "there is no hook " + event;
     case Kind::ok:
-      return fmt::format("hook {} took {} ms", event, took.count());
+      return fmt::format("hook {} took {} ms{}", event, took.count(), left_writer ? writer_left : "");
     case Kind::failed:
-      return fmt::format("hook {} ended with {} after {} ms", event, status, took.count());
+      return fmt::format("hook {} ended with {} after {} ms{}", event, status, took.count(),
+                         left_writer ? writer_left : "");
     case Kind::timed_out:
       return fmt::format("hook {} was ended after its time limit of {} ms", event, took.count());
     case Kind::not_started:
@@ -94,6 +104,8 @@ HookOutcome run_hook(const std::filesystem::path& program, const std::vector<std
     pollfd more{output.read.number, POLLIN, 0};
     while (output.read.number >= 0 && ::poll(&more, 1, 0) > 0 && drain(output.read, outcome.output, 0ms)) {
     }
+    outcome.left_writer = status && output.read.number >= 0;
+    drop_cut_word(outcome.output);
   } catch (const Error& failure) {
     outcome.kind = HookOutcome::Kind::not_started;
     outcome.output = failure.what();
@@ -128,9 +140,11 @@ std::vector<std::string> Hooks::environment(const std::string& event, const Hook
   return variables;
 }
 
+// A link that leads nowhere is one that fails: nobody meant it to be passed over.
 bool Hooks::has(const std::string& event) const {
   std::error_code ignored;
-  return !settings_.dir.empty() && std::filesystem::exists(settings_.dir / event, ignored);
+  return !settings_.dir.empty() &&
+         std::filesystem::exists(std::filesystem::symlink_status(settings_.dir / event, ignored));
 }
 
 std::string Hooks::path(const std::string& event) const {
@@ -156,7 +170,8 @@ milliseconds Hooks::limit_of(const std::string& event) const {
 HookOutcome Hooks::run_once(const std::string& event, const HookFacts& facts, milliseconds limit,
                             const HookWatch& watch) const {
   auto outcome = run_hook(settings_.dir / event, environment(event, facts), limit, watch);
-  audit_("hook " + event, outcome.told(event) + (outcome.output.empty() ? "" : ": " + outcome.output));
+  audit_("hook " + event,
+         outcome.told(event) + (outcome.output.empty() ? "" : output_mark + masked_output(outcome.output)));
   return outcome;
 }
 
@@ -181,28 +196,6 @@ bool Hooks::run_within(milliseconds at_most, const std::string& event, const Hoo
                        std::string& trouble) const {
   if (!has(event)) return true;
   return judge(event, run_once(event, facts, std::min(at_most, limit_of(event)), {}), trouble);
-}
-
-std::vector<Finding> Hooks::examine() const {
-  std::vector<Finding> findings;
-  if (settings_.dir.empty()) return findings;
-  const auto block = [&](const char* code, const std::string& message, const std::string& mend) {
-    findings.push_back({Finding::Level::block, code, "", "", message, mend});
-  };
-  struct stat facts {};
-  if (stat(settings_.dir.c_str(), &facts) != 0 || !S_ISDIR(facts.st_mode))
-    block("hooks-missing", "the folder of hooks " + settings_.dir.string() + " is not there",
-          "make it, or take [hooks] dir out");
-  for (const char* event : hook_events) {
-    const auto file = settings_.dir / event;
-    if (stat(file.c_str(), &facts) != 0) continue;
-    if (!S_ISREG(facts.st_mode) || access(file.c_str(), X_OK) != 0)
-      block("hook-not-executable", "the hook " + file.string() + " cannot be executed", "chmod +x it");
-    if ((facts.st_mode & S_IWOTH) != 0 || (facts.st_uid != geteuid() && facts.st_uid != 0))
-      block("hook-not-safe", "the hook " + file.string() + " can be changed by another user",
-            "make it yours or root's, and writable by its owner only");
-  }
-  return findings;
 }
 
 }  // namespace tidegate::cutover

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "apply/plan.hpp"
@@ -31,6 +32,7 @@ struct HookOutcome {
   } kind = Kind::none;  // none: no file of that name
   int status = 0;       // exit code, or 128 + the signal
   std::string output;
+  bool left_writer = false;  // something that it started has its output still
   std::chrono::milliseconds took{0};
   bool good() const { return kind == Kind::none || kind == Kind::ok; }
   std::string told(const std::string& event) const;  // one sentence
@@ -41,7 +43,8 @@ struct HookOutcome {
 using HookWatch = std::function<void(pid_t group, std::chrono::milliseconds limit)>;
 
 // Runs the program to its end, at most for `limit`: then its process group is ended (TERM, a second later
-// KILL). Of what it prints 16 KiB are kept. What it leaves running in another group goes on.
+// KILL). Of what it prints 16 KiB are kept. What it leaves running in another group goes on, and nobody
+// reads what that prints.
 HookOutcome run_hook(const std::filesystem::path& program, const std::vector<std::string>& environment,
                      std::chrono::milliseconds limit, const HookWatch& watch = {});
 
@@ -59,8 +62,10 @@ class Hooks {
   bool run_within(std::chrono::milliseconds at_most, const std::string& event, const HookFacts& facts,
                   std::string& trouble) const;
 
-  // Files that cannot be run, or that others could change. Runs nothing.
+  // Files that cannot be run, that others could change, or that no event is named after. Runs nothing.
   std::vector<Finding> examine() const;
+  // What a run of that direction will find there, and whether it would move the traffic.
+  std::vector<Finding> plan(std::string_view direction) const;
   bool has(const std::string& event) const;
   std::string path(const std::string& event) const;  // empty where there is none
   static std::vector<std::string> environment(const std::string& event, const HookFacts& facts);

@@ -26,7 +26,7 @@ struct Line {
 
 const std::vector<Line>& lines() {
   static const std::vector<Line> all{
-      {"sync", {"", "", "", "", "", "", live, live, live, gone, failed}},
+      {"sync", {"", "", "", "", "", "", runs, "", runs, gone, failed}},
       {"pause", {"", "", "", "", "", runs, live, live, runs, gone, failed}},
       {"resume", {"", "", "", "", "", runs, live, live, runs, gone, failed}},
       {"throttle", {"", "", "", "", "", runs, live, live, runs, gone, failed}},

@@ -70,19 +70,19 @@ void RunJournal::enter(const Run& run) {
 }
 
 std::optional<Run> RunJournal::last() {
-  return find("");
+  return find("ORDER BY s.number DESC");
 }
 
 std::optional<Run> RunJournal::settled() {
-  return find("WHERE s.step = 'watch' ");
+  return find("WHERE s.step = 'watch' ORDER BY r.number DESC, s.number DESC");
 }
 
-std::optional<Run> RunJournal::find(const char* condition) {
+std::optional<Run> RunJournal::find(const char* which) {
   std::lock_guard lock(mutex_);
   auto row = database_.prepare(
       std::string("SELECT r.id, r.mode, r.attempts, s.step, s.attempt, s.way_back_start, s.reason FROM "
                   "cutover_runs AS r JOIN cutover_steps AS s ON s.run = r.id ") +
-      condition + "ORDER BY r.number DESC, s.number DESC LIMIT 1");
+      which + " LIMIT 1");
   if (!row.step()) return std::nullopt;
   Run run;
   run.id = row.text(0);

@@ -33,7 +33,7 @@ class RunJournal {
   void begin(const Run& run);
   // The run as it is now, with its step.
   void enter(const Run& run);
-  // The last run, wherever it stands.
+  // The run that was begun or gone on with last, wherever it stands.
   std::optional<Run> last();
   // The newest run that has ever come to `watch`: it made the side live that is.
   std::optional<Run> settled();
@@ -41,7 +41,7 @@ class RunJournal {
 
  private:
   explicit RunJournal(sqlite::Database database) : database_(std::move(database)) {}
-  std::optional<Run> find(const char* condition);
+  std::optional<Run> find(const char* which);
 
   std::mutex mutex_;
   sqlite::Database database_;

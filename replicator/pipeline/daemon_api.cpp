@@ -156,11 +156,19 @@ void DaemonApi::audit(const char* action, const control::Request& request) {
   store_.audit(action, request.by, reason_of(body_of(request)), "");
 }
 
-control::Response DaemonApi::sync(const control::Request& request) {
-  auto body = body_of(request);
+namespace {
+
+Coordination::Clock::time_point end_of(const control::Request& request) {
+  const auto body = body_of(request);
   const json::value* given = body.if_contains("timeout_ms");
-  auto until = Coordination::Clock::now() +
-               std::chrono::milliseconds(given ? given->to_number<std::int64_t>() : 60000);
+  return Coordination::Clock::now() +
+         std::chrono::milliseconds(given ? given->to_number<std::int64_t>() : 60000);
+}
+
+}  // namespace
+
+control::Response DaemonApi::sync(const control::Request& request) {
+  const auto until = end_of(request);
   auto wish = coordination_.want_cut();
   auto captured = coordination_.wait_for_cut(wish, until, request.stop);
   bool there = captured && coordination_.wait_for_applied(*captured, until, request.stop);
@@ -175,7 +183,15 @@ control::Response DaemonApi::sync(const control::Request& request) {
   for (const auto& table : coordination_.status().tables) {
     if (table.left_out) excepted.push_back(json::value(table.source));
   }
-  return ok({{"position", std::to_string(*captured)}, {"excepted", excepted}});
+  return ok({{"position", std::to_string(*captured)}, {"direction", "forward"}, {"excepted", excepted}});
+}
+
+control::Response DaemonApi::sync_back(const control::Request& request) {
+  const auto reached = cutover_.sync_back(end_of(request), request.stop);
+  return ok({{"position", std::to_string(reached.position)},
+             {"direction", "backward"},
+             {"rejects", reached.rejects},
+             {"excepted", json::array()}});
 }
 
 control::Response DaemonApi::pause(const control::Request& request, bool paused) {
@@ -310,7 +326,7 @@ std::optional<control::Response> DaemonApi::post(const control::Request& request
   const std::string phase = cutover_.permission_phase(status().phase);
   if (auto response = cutover::answer(cutover_, request, phase, target_.pipeline)) return response;
   const auto permit = [&](const char* verb) { cutover::require_permitted(verb, phase); };
-  if (path == "/v1/sync") return permit("sync"), sync(request);
+  if (path == "/v1/sync") return permit("sync"), phase == "reversed" ? sync_back(request) : sync(request);
   if (path == "/v1/pause") return permit("pause"), pause(request, true);
   if (path == "/v1/resume") return permit("resume"), pause(request, false);
   if (path == "/v1/throttle") return permit("throttle"), throttle(request);

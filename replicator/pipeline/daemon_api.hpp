@@ -36,6 +36,7 @@ class DaemonApi {
   control::Response verify(const control::Request& request);
   control::Response repair(const control::Request& request);
   control::Response sync(const control::Request& request);
+  control::Response sync_back(const control::Request& request);
   control::Response pause(const control::Request& request, bool paused);
   control::Response throttle(const control::Request& request);
   control::Response stop(const control::Request& request);

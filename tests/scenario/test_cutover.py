@@ -17,7 +17,7 @@ import urllib.parse
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from stage import SEED, WAIT, Stage, judge, query                                                                  # noqa: E402
 from proxy import wait_until                                                                                         # noqa: E402
-from support.cutover import configure, cutover, doctor, fence_of, forward, legacy_takes_writes, name_of, target_takes_writes, verified   # noqa: E402
+from support.cutover import configure, cutover, doctor, fence_of, forward, legacy_takes_writes, name_of, rollback, target_takes_writes, verified   # noqa: E402
 from support.compare import Comparison                                                                               # noqa: E402
 from support.tidegate import BIN, Tidegate                                                                                     # noqa: E402
 import ledger                                                                                                        # noqa: E402
@@ -92,6 +92,20 @@ class DryRun(Cutovers):
         self.assertIn(f"pid {os.getpid()}", text.out)
         self.assertIn("nothing blocks a cutover", text.out)
         self.assertEqual(fence_of(stage.app.path), (0, None))
+
+    def test_what_stands_in_the_folder_of_hooks(self):
+        pipeline = self.streaming(hooks={"on-hold": "#!/bin/sh\nexit 0\n"})
+        folder = pathlib.Path(pipeline.base) / "hooks"
+        (folder / "on_switch.sh").write_text("#!/bin/sh\n")
+        (folder / "haproxy.conf").write_text("x\n")
+        found = {one["code"]: one for one in cutover(pipeline, "--dry-run", "--no-way-back")["findings"]}
+        self.assertEqual((found["hook-never-run"]["level"], found["hook-no-switch"]["level"]), ("warn", "warn"))
+        self.assertIn("on_switch.sh", found["hook-never-run"]["message"])
+        self.assertTrue(found["hooks"]["message"].endswith(": on-hold"), found["hooks"])
+        (folder / "verify-switch").symlink_to("/nonexistent/haproxy")
+        self.assertEqual(self.codes(pipeline, "--no-way-back", code=2)["hook-not-executable"], "block")
+        self.assertEqual(forward(pipeline, code=2)["outcome"], "refused")
+        self.assertTrue(legacy_takes_writes(stage.app.path))
 
     def test_a_row_in_the_quarantine_blocks_until_it_is_accepted(self):
         pipeline = self.streaming()
@@ -359,11 +373,21 @@ class TheCutover(Cutovers):
                 status = pipeline.status()
                 self.assertIn("hook-failed", [error["code"] for error in status["errors"]])
                 self.assertEqual(status["next_steps"][0], "tidegate cutover --continue")
+                self.is_not_forgotten(pipeline)
                 (pathlib.Path(pipeline.base) / "hooks/on-switch").write_text("#!/bin/sh\nexit 0\n")
                 again = pipeline.verb("cutover", "--continue", "--json")
                 self.assertEqual(again.code, 0, again.err)
                 self.assertNotIn("hook-failed", [error["code"] for error in pipeline.status()["errors"]])
                 pipeline.kill()
+
+    def is_not_forgotten(self, pipeline):
+        """The switch that failed: by a restart and by a rollback that is refused."""
+        pipeline.restart()
+        pipeline.wait_phase("reversed", timeout=WAIT)
+        self.assertEqual(rollback(pipeline, code=2)["outcome"], "refused")
+        status = pipeline.status()
+        self.assertIn("hook-failed", [error["code"] for error in status["errors"]])
+        self.assertEqual(status["next_steps"][0], "tidegate cutover --continue")
 
     def test_a_hook_that_fails_before_the_return(self):
         for event in ("before-fence", "on-hold", "on-ready"):
@@ -373,6 +397,8 @@ class TheCutover(Cutovers):
                 self.assertEqual(forward(pipeline, code=1)["outcome"], "aborted")
                 self.assertTrue(legacy_takes_writes(stage.app.path))
                 self.assertFalse(target_takes_writes(pipeline.target_url))
+                self.assertIn("hook-trouble", [error["code"] for error in pipeline.status()["errors"]])
+                self.assertNotIn("--continue", " ".join(pipeline.status()["next_steps"]))
                 self.assertEqual(seen.exists(), event != "on-ready")
                 seen.unlink(missing_ok=True)
                 pipeline.kill()

@@ -57,6 +57,9 @@ class Finalize(unittest.TestCase):
     def assert_clean(self, pipeline):
         self.assertEqual(self.legacy("PRAGMA journal_mode"), [("delete",)])
         self.assertEqual(self.legacy("SELECT count(*) FROM sqlite_schema WHERE name LIKE '%tidegate%'"), [(0,)])
+        self.assert_target_clean(pipeline)
+
+    def assert_target_clean(self, pipeline):
         url = pipeline.target_url
         self.assertEqual(query(url, "SELECT count(*) FROM pg_namespace WHERE nspname = 'tidegate'"), [(0,)])
         self.assertEqual(query(url, "SELECT count(*) FROM pg_trigger WHERE tgname LIKE '%%tidegate%%'", ()), [(0,)])
@@ -92,6 +95,40 @@ class Finalize(unittest.TestCase):
         pipeline.start()
         self.assertEqual(pipeline.wait(), 2)
         self.assertIn("finalized", pipeline.log)
+
+    def test_the_legacy_file_is_gone(self):
+        pipeline = self.reversed()
+        name = name_of(pipeline)
+        done = self.finalize(pipeline, "--legacy-gone", "--confirm", name)
+        self.assertEqual((done.returncode, "is there" in done.stderr), (2, True), done)
+        self.assertEqual(pipeline.status()["phase"], "reversed", "nothing was begun")
+        pipeline.stop()
+        for suffix in ("", "-wal", "-shm"):
+            pathlib.Path(str(self.stage.app.path) + suffix).unlink(missing_ok=True)
+        pipeline.start()
+        self.assertNotEqual(pipeline.wait(), 0, "no daemon starts")
+        done = self.finalize(pipeline, "--dry-run")
+        self.assertEqual((done.returncode, "--legacy-gone" in done.stdout), (2, True), done)
+        self.assertEqual(self.finalize(pipeline, "--legacy-gone", "--dry-run").returncode, 0)
+        self.assertEqual(self.finalize(pipeline, "--legacy-gone").returncode, 2, "it must be confirmed")
+        for failpoint in [one for one in failpoints() if one not in ("back-before-removed", "finalize-before-legacy-commit", "finalize-legacy-clean")]:
+            done = self.finalize(pipeline, "--legacy-gone", "--confirm", name, failpoint=failpoint)
+            self.assertIn(done.returncode, (-9, 0), done.stdout + done.stderr)
+        done = self.finalize(pipeline, "--legacy-gone", "--confirm", name)
+        self.assertEqual((done.returncode, "is not cleaned" in done.stdout), (0, True), done)
+        self.assert_target_clean(pipeline)
+        self.assertFalse(pathlib.Path(self.stage.app.path).exists(), "no file was made in its place")
+        self.assertEqual(json.loads(pipeline.verb("status", "--json").out)["phase"], "finalized")
+
+    def test_gone_before_a_cutover(self):
+        pipeline = configure(self.stage.pipeline()).start()
+        pipeline.wait_phase("streaming", timeout=WAIT)
+        pipeline.stop()
+        self.stage.app.stop()
+        for suffix in ("", "-wal", "-shm"):
+            pathlib.Path(str(self.stage.app.path) + suffix).unlink(missing_ok=True)
+        done = self.finalize(pipeline, "--legacy-gone", "--dry-run")
+        self.assertEqual((done.returncode, "follows a cutover" in done.stdout), (2, True), done)
 
     def test_what_blocks(self):
         pipeline = configure(self.stage.pipeline()).start()

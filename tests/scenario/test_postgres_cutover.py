@@ -146,6 +146,10 @@ class ThereAndBack(Scenario):
             UPDATE diary SET day = '2026-09-01' WHERE id = 1;
             TRUNCATE ticket;
             INSERT INTO ticket(price) VALUES (1.5)""")
+        done = pipeline.verb("sync", "--timeout", WAIT)
+        self.assertEqual((done.code, "in the legacy database" in done.out), (0, True), done)
+        self.assertEqual(self.source.execute("SELECT price FROM ticket"), self.target.execute("SELECT price FROM ticket"))
+        self.assertEqual(self.source.execute("SELECT count(*) FROM ledger WHERE token = 't-2'"), [(1,)])
         self.followed(pipeline)
         self.assertEqual(self.source.execute("SELECT count(*) FROM child"), [(1,)], "nothing cascades twice")
         status = pipeline.wait_status(lambda status: status["rollback"]["ready"], WAIT, "readiness")
@@ -301,6 +305,29 @@ class Finalize(Scenario):
         program = BIN / ("tidegate-fault" if failpoint else "tidegate")
         return subprocess.run([program, "finalize", *words, *pipeline.flags[1:], "--state", str(pipeline.state)],
                               env=pipeline.env(failpoint), cwd=pipeline.base, capture_output=True, text=True, timeout=120, check=False)
+
+    def test_the_legacy_database_is_gone(self):
+        pipeline = self.streaming()
+        with_way_back(pipeline)
+        pipeline.wait_status(lambda status: status["rollback"]["ready"], WAIT, "the way back")
+        done = self.finalize(pipeline, "--legacy-gone", "--dry-run")
+        self.assertEqual((done.returncode, "is there" in done.stdout), (2, True), done)
+        pipeline.stop()
+        name = self.name_in(pipeline)
+        nowhere = ["--source", f"postgresql://postgres@127.0.0.1:1/{self.source.execute('SELECT current_database()')[0][0]}"]
+        done = self.finalize(pipeline, *nowhere, "--dry-run")
+        self.assertEqual((done.returncode, "--legacy-gone" in done.stdout), (2, True), done)
+        self.assertEqual(self.finalize(pipeline, *nowhere, "--legacy-gone", "--confirm", name, failpoint="finalize-begun").returncode, -9)
+        done = self.finalize(pipeline, *nowhere, "--legacy-gone", "--confirm", name)
+        self.assertEqual(done.returncode, 0, done)
+        self.assertIn("is not cleaned: its fence, the slot ", done.stdout)
+        self.assertEqual(self.target.execute("SELECT nspname FROM pg_namespace WHERE nspname = 'tidegate'"), [])
+        self.assertEqual(self.target.execute("SELECT slot_name FROM pg_replication_slots WHERE database = current_database()"), [])
+        self.assertTrue(takes_writes(self.target))
+        self.assertFalse(takes_writes(self.source))
+
+    def name_in(self, pipeline):
+        return json.loads(pipeline.verb("status", "--json").out)["pipeline"]
 
     def failpoints(self):
         """In the order of README.md; those of the way back stand for its whole removal."""

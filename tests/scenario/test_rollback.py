@@ -135,6 +135,36 @@ class TheRollback(Rollbacks):
         pipeline.sync(timeout=WAIT)
         self.assert_same(pipeline)
 
+    def test_sync_while_the_target_is_live(self):
+        pipeline = self.reversed()
+        for name in ("s-1", "s-2"):
+            query(pipeline.target_url, "INSERT INTO school(code, name) VALUES (%s, 'synced')", (name,))
+            done = pipeline.verb("sync", "--timeout", WAIT)
+            self.assertEqual(done.code, 0, done)
+            self.assertIn("in the legacy database", done.out)
+            self.assertEqual(self.legacy(f"SELECT name FROM school WHERE code = '{name}'"), [("synced",)])
+            pipeline.restart().wait_phase("reversed", timeout=WAIT)
+        self.assertEqual(json.loads(pipeline.verb("sync", "--json").out)["direction"], "backward")
+        held = sqlite3.connect(stage.app.path, timeout=30, isolation_level=None)
+        self.addCleanup(held.close)
+        held.execute("BEGIN IMMEDIATE")
+        query(pipeline.target_url, "INSERT INTO school(code, name) VALUES ('s-3', 'waits')")
+        self.assertEqual(pipeline.verb("sync", "--timeout", "2").code, 5, "it waits for the legacy database")
+        held.execute("ROLLBACK")
+        self.assertEqual(pipeline.verb("sync", "--timeout", WAIT).code, 0)
+        self.assertEqual(self.legacy("SELECT count(*) FROM school WHERE code = 's-3'"), [(1,)])
+        rollback(pipeline)
+        self.assertIn("in the target", pipeline.verb("sync", "--timeout", WAIT).out)
+
+    def test_sync_without_a_way_back(self):
+        pipeline = configure(stage.pipeline()).start()
+        pipeline.wait_phase("streaming", timeout=WAIT)
+        verified(pipeline)
+        forward(pipeline)
+        done = pipeline.verb("sync", "--timeout", "20")
+        self.assertEqual(done.code, 2, done)
+        self.assertIn("resync --way-back", done.err)
+
     def test_hooks(self):
         seen = pathlib.Path(stage.app.dir) / "seen"
         hook = f"#!/bin/sh\necho $TIDEGATE_EVENT $TIDEGATE_DIRECTION >> {seen}\n"
@@ -145,12 +175,25 @@ class TheRollback(Rollbacks):
         ended = rollback(pipeline, code=1)
         self.assertIn("on-rollback", ended["reason"])
         self.assert_source_live(pipeline)
+        self.assert_goes_on_with_the_rollback(pipeline)
+        before = seen.read_text().split("\n")[:-1]
+        seen.unlink()
         (pathlib.Path(pipeline.base) / "hooks" / "on-rollback").write_text(hook)
         self.assertEqual(pipeline.verb("rollback", "--continue").code, 0)
-        self.assertEqual(seen.read_text().split("\n")[:-1],
+        self.assertNotIn("--continue", " ".join(pipeline.status()["next_steps"]))
+        self.assertEqual(before + seen.read_text().split("\n")[:-1],
                          [f"{name} backward" for name in ("on-ready", "before-fence", "on-hold", "on-fenced", "on-fenced", "on-rollback",
                                                           "verify-switch", "on-done")])
         seen.unlink()
+
+    def assert_goes_on_with_the_rollback(self, pipeline):
+        """Whatever came after it: a restart, and a cutover that was refused."""
+        self.assertEqual(pipeline.status()["next_steps"][0], "tidegate rollback --continue")
+        pipeline.restart()
+        pipeline.wait_phase("streaming", timeout=WAIT)
+        self.assertIn("hook-failed", [error["code"] for error in pipeline.status()["errors"]])
+        self.assertEqual(with_way_back(pipeline, code=2)["outcome"], "refused")
+        self.assertEqual(pipeline.status()["next_steps"][0], "tidegate rollback --continue")
 
 
 class Writer:

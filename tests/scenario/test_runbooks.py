@@ -365,6 +365,22 @@ class Sqlite(unittest.TestCase):
         self.assertIn("the source is live", said)
         self.assertEqual(self.takes_writes(), (True, False))
 
+    def test_capture_stopped_while_the_target_is_live(self):
+        self.cut_over()
+        self.folder.kill()
+        self.target.query("INSERT INTO public.person VALUES (2, 'Ben', NULL)")
+        self.assertIn("in the legacy database", self.folder.page("capture-stopped"))
+        self.assertEqual(self.legacy_names(), [SECRET, "Ben"])
+        self.target.kill()
+        self.target.restart()
+        self.target.query("INSERT INTO public.person VALUES (3, 'Cay', NULL)")
+        self.assertIn("in the legacy database", self.folder.page("target-unreachable", "Verification"))
+        self.assertEqual(self.legacy_names(), [SECRET, "Ben", "Cay"])
+
+    def legacy_names(self):
+        with contextlib.closing(sqlite3.connect(self.source)) as connection:
+            return [name for name, in connection.execute("SELECT name FROM person ORDER BY id")]
+
     def test_rollback(self):
         self.cut_over()
         self.target.query("INSERT INTO public.person VALUES (2, 'Ben', NULL)")
@@ -378,9 +394,21 @@ class Sqlite(unittest.TestCase):
     def test_finalize(self):
         self.cut_over()
         self.way_back_runs()
-        self.folder.page("finalize", "Check", "Action")
+        self.folder.page("finalize", "Check")
+        self.folder.shell(commands("finalize", "Action")[0])
         self.assertIn("finalized", self.folder.shell(commands("finalize", "Verification")[0]))
         self.assertEqual(self.takes_writes(), (True, True))
+
+    def test_finalize_while_the_old_database_is_gone(self):
+        self.cut_over()
+        self.way_back_runs()
+        self.folder.shell("tidegate stop")
+        for file in self.source.parent.glob("app.db*"):
+            file.unlink()
+        self.folder.shell("tidegate finalize --confirm shop", code=2)
+        self.assertIn("is not cleaned", self.folder.shell(commands("finalize", "Action")[1]))
+        self.assertIn("finalized", self.folder.shell(commands("finalize", "Verification")[0]))
+        self.assertEqual(self.target.query("SELECT count(*) FROM pg_replication_slots"), [(0,)])
 
     def test_half_done(self):
         self.folder.run()

@@ -201,7 +201,8 @@ class Secrets(TwoServers):
         """A cutover of another pipeline of the same file."""
         self.target = self.pair.databases()[1]
         self.pipeline(path, '[source]\nwriters = "waits"\n')
-        (self.tide.base / "tidegate.toml").write_text('[source]\nwriters = "waits"\n[cutover]\nmax_hold = "2s"\nmax_lag = "5s"\ncalm = "300ms"\nbackup_max_age = "0s"\n')
+        (self.tide.base / "tidegate.toml").write_text('[source]\nwriters = "waits"\n[cutover]\nmax_hold = "2s"\nmax_lag = "5s"\ncalm = "300ms"\nbackup_max_age = "0s"\n[hooks]\ndir = "hooks"\n')
+        self.hook_that_chatters()
         with ProcessTitles(self.words) as titles:
             self.start()
             self.tide.sync()
@@ -218,6 +219,12 @@ class Secrets(TwoServers):
                 self.run_verb(*words)
             self.assertEqual(self.tide.status()["live"], "source", [text for where, text in self.said if where.startswith("rollback --confirm")])
         self.nothing_came_out(titles)
+
+    def hook_that_chatters(self):
+        (self.tide.base / "hooks").mkdir()
+        hook = self.tide.base / "hooks" / "on-switch"
+        hook.write_text(f"#!/bin/sh\necho 'postgresql://app:{SECRET}@h/db PGPASSWORD={SECRET}'; echo 'Authorization: Bearer {SECRET}'; echo moved it\n")
+        hook.chmod(0o755)
 
     def test_of_a_server(self):
         self.source.execute(SERVER)

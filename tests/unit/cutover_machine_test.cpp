@@ -289,6 +289,20 @@ TEST(RunJournal, TheSettledRunIsTheLastThatCameThrough) {
   EXPECT_EQ(journal.last()->mode, Mode::rollback);
 }
 
+TEST(RunJournal, ARunThatIsGoneOnWithIsTheLastThoughAnotherWasBegunSince) {
+  Scratch scratch;
+  RunJournal journal(scratch.file("control.db"));
+  ARun cut = at(Step::watch);
+  journal.begin(cut);
+  ARun back = at(Step::aborted, Mode::rollback);
+  back.id = "r2";
+  journal.begin(back);
+  cut.step = Step::switching;
+  journal.enter(cut);
+  EXPECT_EQ(journal.last()->id, "r1");
+  EXPECT_EQ(journal.last()->step, Step::switching);
+}
+
 // --- verbs and phases ---
 
 TEST(Permitted, TheDocumentHasTheTable) {

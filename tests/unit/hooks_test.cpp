@@ -133,6 +133,23 @@ TEST_F(HooksTest, OneThatLeavesAServerBehindIsNotWaitedFor) {
   const auto began = std::chrono::steady_clock::now();
   EXPECT_TRUE(run("on-done"));
   EXPECT_LT(std::chrono::steady_clock::now() - began, 4s);
+  EXPECT_THAT(audit_.at(0), HasSubstr("left a program behind"));
+}
+
+TEST_F(HooksTest, AServerWithItsOutputElsewhereIsNoTrouble) {
+  hook("on-done", "sleep 5 > /dev/null 2>&1 &");
+  EXPECT_TRUE(run("on-done"));
+  EXPECT_THAT(audit_.at(0), Not(HasSubstr("left a program behind")));
+}
+
+TEST_F(HooksTest, SecretsThatItPrintsAreKeptFromTheAudit) {
+  hook("on-done", "echo postgres://u:hunter2@h/db; echo PGPASSWORD=hunter2");
+  EXPECT_TRUE(run("on-done"));
+  EXPECT_THAT(audit_.at(0), HasSubstr("postgres://u:***@h/db"));
+  EXPECT_THAT(audit_.at(0), Not(HasSubstr("hunter2")));
+  hook("on-done", "head -c 16370 /dev/zero | tr '\\0' ' '; echo postgres://u:hunter2@h/db");
+  EXPECT_TRUE(run("on-done"));
+  EXPECT_THAT(audit_.at(1), Not(HasSubstr("hun")));
 }
 
 TEST_F(HooksTest, MuchOutputIsCutAndHoldsUpNobody) {
@@ -149,6 +166,48 @@ TEST_F(HooksTest, WhatCannotBeRunOrIsNotSafeIsFound) {
   EXPECT_THAT(findings(), ::testing::ElementsAre("hook-not-safe"));
   settings_.dir = scratch_.file("nowhere");
   EXPECT_THAT(findings(), ::testing::ElementsAre("hooks-missing"));
+}
+
+TEST_F(HooksTest, ALinkThatLeadsNowhereBlocksAndFails) {
+  std::filesystem::create_symlink("/nonexistent/haproxy", settings_.dir / "verify-switch");
+  EXPECT_THAT(findings(), ::testing::ElementsAre("hook-not-executable"));
+  EXPECT_FALSE(run("verify-switch"));
+  EXPECT_THAT(trouble_, HasSubstr("could not be started"));
+}
+
+TEST_F(HooksTest, AFileThatIsNearlyNamedAfterAnEventIsNeverRun) {
+  hook("on_switch.sh", "true", 0600);
+  EXPECT_THAT(findings(), ::testing::ElementsAre("hook-never-run"));
+  hook("on-swich", "true");
+  hook("rollback", "true");
+  EXPECT_THAT(findings(), ::testing::ElementsAre("hook-never-run", "hook-never-run", "hook-never-run"));
+}
+
+TEST_F(HooksTest, WhatHooksAreMadeOfIsNoTrouble) {
+  for (const char* name : {"haproxy", "dns", "cloudflare", "route53", "env-file", "nginx", "pgbouncer"})
+    hook(name, "true");
+  hook("Check.sh", "true");
+  std::filesystem::create_symlink("Check.sh", settings_.dir / "check");
+  std::ofstream(settings_.dir / "haproxy.conf") << "x\n";
+  std::ofstream(settings_.dir / "on-switch.conf") << "x\n";
+  EXPECT_THAT(findings(), ::testing::ElementsAre());
+}
+
+TEST_F(HooksTest, ARunSaysWhichHooksItFindsAndThatNoneMovesTheTraffic) {
+  const auto plan = [&](const char* direction) {
+    std::string text;
+    for (const auto& finding : Hooks(settings_, {}).plan(direction))
+      text += finding.code + " " + finding.message + "\n";
+    return text;
+  };
+  EXPECT_THAT(plan("forward"), HasSubstr("hook-no-switch"));
+  hook("on-rollback", "true");
+  hook("on-hold", "true");
+  EXPECT_EQ(plan("backward"), "hooks hooks are there for these events: on-hold, on-rollback\n");
+  EXPECT_THAT(plan("forward"), HasSubstr("events: on-hold\nhook-no-switch"));
+  hook("on-switch", "true");
+  EXPECT_EQ(plan("forward"), "hooks hooks are there for these events: on-hold, on-switch\n");
+  EXPECT_EQ(plan("backward"), "hooks hooks are there for these events: on-hold, on-rollback\n");
 }
 
 TEST_F(HooksTest, AFileThatIsNoProgramIsToldAndNotThrown) {

@@ -37,6 +37,15 @@ constexpr Explanation explanations[] = {
     {"finalized", "The pipeline was finalized, or that was begun: nothing is replicated any more.",
      "If it was not finished, `tidegate finalize --confirm NAME` goes on. A new migration needs a new state "
      "directory."},
+    {"legacy-is-there", "finalize --legacy-gone was given, and the legacy database answers.",
+     "finalize without it cleans both databases."},
+    {"legacy-not-cleaned",
+     "finalize --legacy-gone cleans the target and the state directory alone. If the legacy database exists "
+     "after "
+     "all, or comes back from a backup, it keeps its fence, and a server its slot and the log for it.",
+     "Go on where it is gone for good. Where it turns up: drop the triggers and tables _tidegate… of a file; "
+     "of a "
+     "server the slot, the publication, and the schema tidegate with CASCADE."},
     {"finalize-begun", "finalize was begun before and goes on where it ended.", "Nothing."},
     {"finalize-will", "What finalize takes away.", "Nothing; --confirm NAME does it."},
     {"journal-mode-not-restored", "SQLite leaves WAL only while no other program has the file open.",
@@ -94,15 +103,29 @@ constexpr Explanation explanations[] = {
      "\"database is "
      "locked\" in the application's log between the two times that it prints."},
     {"hooks-missing", "[hooks] dir names a folder that is not there.", "Make it, or take the setting out."},
-    {"hook-not-executable", "A hook is there and cannot be executed.",
-     "chmod +x it, and look at its first line."},
+    {"hook-not-executable",
+     "A hook is there and cannot be executed, or is a link to a file that is not there.",
+     "chmod +x it, and look at its first line; or mend the link."},
+    {"hook-never-run",
+     "A file in the folder of hooks has nearly the name of an event. Only files with the very names of "
+     "events "
+     "are run.",
+     "Rename it, or take it out of the folder."},
+    {"hook-no-switch", "There is a folder of hooks, and none in it moves the traffic to the other side.",
+     "Move it by hand once the other side is live, or put a hook on-switch there."},
+    {"hooks", "The events for which there are hooks.", "Nothing, if it is what you meant."},
     {"hook-not-safe", "A hook could be changed by another user, and would run as tidegate.",
      "Make it yours or root's, and writable by its owner only."},
     {"hook-check-failed", "The hook `check`, which looks whether the others could do their work, failed.",
      "Its output is in the audit; run it by hand."},
-    {"hook-failed", "A hook failed, hung or could not be started.",
-     "Its output is in the audit. Once the target is live, `tidegate cutover --continue` runs the hooks of "
-     "the switch again."},
+    {"hook-failed", "A hook of the last switch failed, hung or could not be started.",
+     "Its output is in the audit. The switch itself stands: `tidegate cutover --continue`, or `tidegate "
+     "rollback --continue` after a rollback, runs its hooks again; `tidegate status` names which."},
+    {"hook-trouble",
+     "A hook failed, hung or could not be started, and it was none of the switch: the run was given up, or "
+     "its policy let the run go on.",
+     "Its output is in the audit. Where it was on-abort, see to it that what waits outside goes on; mend the "
+     "hook before the next run."},
     {"verify-running", "A verify makes the apply thread wait at times, which a hold has no time for.",
      "Let it end, or `tidegate verify stop`."},
     {"verify-not-fresh", "A cutover wants a verify of all rows of all tables from the last hour.",
