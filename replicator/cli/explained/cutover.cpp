@@ -69,6 +69,11 @@ constexpr Explanation explanations[] = {
      "A trigger of the source is ENABLE ALWAYS or ENABLE REPLICA: it would fire for rows that come back from "
      "the target, where its work was done already.",
      "ALTER TABLE … ENABLE TRIGGER …; for the application that is the same."},
+    {"sequence-unknown",
+     "The side that would take over gives out ids by itself, and tidegate does not find the sequence of a "
+     "column, or may not read or set it: it would give ids that are taken.",
+     "Give the column a sequence as its default, make an identity column of it, or let tidegate's role read "
+     "and set the sequence, as the finding says."},
     {"cutover-needs-wal", "Without WAL, reading the source and committing its fence get in each other's way.",
      "Start tidegate with --allow-wal, which switches the file."},
     {"max-hold-too-long",
