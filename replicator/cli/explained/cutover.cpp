@@ -20,6 +20,14 @@ constexpr Explanation explanations[] = {
      "Change them on the target so that they fit, which takes them out; or give them up with `tidegate "
      "rollback "
      "--accept-loss`."},
+    {"way-back-incomplete",
+     "While the target was live it got tables or columns that the legacy database does not have: the way "
+     "back "
+     "does not follow them, so that a rollback leaves behind what was written there. Those that were there "
+     "before "
+     "the cutover are not meant.",
+     "Bring them to safety (pg_dump --table) or drop them; `tidegate rollback --accept-loss` goes back "
+     "without them, and they stay on the target."},
     {"rollback-lag",
      "What is committed on the target takes longer to the legacy database than --max-lag allows.",
      "Wait until the way back has caught up (`tidegate status`), or for a quieter time."},
