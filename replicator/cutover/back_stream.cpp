@@ -1,9 +1,9 @@
 #include "replicator/cutover/back_stream.hpp"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 
+#include "replicator/cutover/reverse_capture.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/log.hpp"
 
@@ -15,8 +15,7 @@ constexpr auto first_pause = std::chrono::milliseconds(500),
 
 // The target keeps nothing any more for a slot that is gone, was given up, or went on without us.
 bool is_lost(const std::exception& failure) {
-  constexpr std::array codes{"slot-missing", "slot-lost", "slot-ahead"};
-  return std::find(codes.begin(), codes.end(), told(failure).code) != codes.end();
+  return told(failure).code == kSlotLost;
 }
 
 // The report has a code of its own; what the failure's says must be found as well.
@@ -43,7 +42,7 @@ void BackStream::run(const std::string& start, const std::stop_token& stop) {
     way_back_.run(start, stop);
   } catch (const std::exception& failure) {
     std::string what = with_page(failure);
-    if (is_lost(failure))  // the way out that it names is a source's
+    if (is_lost(failure))
       what = "the target has no slot any more that has all since the cutover (" + told(failure).message +
              "): `tidegate resync --way-back` builds the way back anew";
     log_error("way back: {}", what);

@@ -327,7 +327,13 @@ void Cutover::look_at_target() {
 
 // --- what is asked of it ---
 
+// Once a run may have written down where the way back starts, nobody else makes its slot anew.
 std::vector<Finding> Cutover::dry_run(const Order& order, std::stop_token stop) {
+  {
+    std::lock_guard lock(mutex_);
+    if (order.mode != Mode::rollback && (live_ == Side::target || (!is_end(step_) && step_ > Step::guard)))
+      throw Refused("wrong-phase", "a cutover or rollback is under way", "tidegate status --watch");
+  }
   return make_passage(parts_, order)->examine(0ms, stop);
 }
 

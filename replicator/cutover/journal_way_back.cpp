@@ -40,11 +40,46 @@ Position parse_start(const std::string& text) {
   const std::size_t first = text.find(' '), second = text.find(' ', first + 1);
   if (first != text.npos && second != text.npos) {
     start.incarnation = text.substr(0, first);
-    start.digest = text.substr(second + 1);
+    start.digest = text.substr(second + 1, text.find(' ', second + 1) - second - 1);
     const auto read = std::from_chars(text.data() + first + 1, text.data() + second, start.sequence);
     if (read.ec == std::errc() && read.ptr == text.data() + second) return start;
   }
   throw Error("the journalled start of the way back cannot be read: " + text, "", Advice::stop);
+}
+
+std::string with_replaced(const std::string& start, const std::string& incarnation) {
+  return start + " " + incarnation;
+}
+
+std::string replaced_by(const std::string& start) {
+  constexpr int spaces = 3;
+  const auto last = start.rfind(' ');
+  return std::count(start.begin(), start.end(), ' ') == spaces ? start.substr(last + 1) : "";
+}
+
+void JournalWayBack::make_stream(const std::vector<std::string>& tables, const std::stop_token& stop) {
+  std::lock_guard one_at_a_time(making_);
+  if (capture_.is_lost()) {
+    log_warn("way back: its slot on the target is lost, and is made anew");
+    take_down();
+    failpoint("back-after-lost-slot");
+  }
+  capture_.make(tables, stop);
+  if (!stop.stop_requested()) capture_.start();
+}
+
+void JournalWayBack::take_down() {
+  {
+    std::lock_guard lock(mutex_);
+    running_ = false;
+    applied_ = 0;
+  }
+  capture_.remove();
+}
+
+std::uint64_t JournalWayBack::known_by(const std::optional<Position>& there) const {
+  if (!there) return 0;
+  return JournalReader(capture_.journal_path()).incarnation() == there->incarnation ? there->sequence : 0;
 }
 
 void JournalWayBack::find_stream_trouble(std::vector<Finding>& findings) {
@@ -127,6 +162,7 @@ void JournalWayBack::pulse(const std::stop_token& stop) {
 
 void JournalWayBack::run(const std::string& text, std::stop_token stop) {
   const Position start = parse_start(text);
+  replaces_ = replaced_by(text);
   capture_.start();
   std::jthread pulsing([this](const std::stop_token& own) { pulse(own); });
   auto pause = std::chrono::milliseconds(first_pause);
@@ -167,12 +203,7 @@ Position JournalWayBack::first_unseen(std::uint64_t consistent_point, const std:
 
 std::string JournalWayBack::rebuild(const Tell& tell, std::stop_token stop) {
   tell("making a new slot on the target");
-  {
-    std::lock_guard lock(mutex_);
-    running_ = false;
-    applied_ = 0;
-  }
-  capture_.remove();
+  take_down();
   failpoint("rebuild-slot-gone");
   prepare(stop);
   go_on_unless(stop);

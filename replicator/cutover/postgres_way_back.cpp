@@ -96,14 +96,13 @@ void PostgresWayBack::prepare(std::stop_token stop) {
   const auto names =
       look_([&](postgres::Connection& legacy) { return plans_back(target, legacy, settings_).followed; });
   send_whole_rows(target, settings_.pipeline, capture::read_catalog(target, names, {}));
-  capture_.make(names, stop);
-  if (!stop.stop_requested()) capture_.start();
+  make_stream(names, stop);
 }
 
 std::uint64_t PostgresWayBack::known_position() {
   const auto there =
       look_([&](postgres::Connection& legacy) { return followed(legacy, settings_.pipeline); });
-  return there ? there->sequence : 0;
+  return there ? known_by(Position{there->incarnation, there->sequence, there->digest}) : 0;
 }
 
 std::vector<Finding> PostgresWayBack::ready() {

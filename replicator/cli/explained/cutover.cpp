@@ -211,6 +211,12 @@ constexpr Explanation explanations[] = {
      "would be lost by a rollback.",
      "See that the target answers and gives out a replication slot; SELECT * FROM pg_replication_slots says "
      "how it is."},
+    {"way-back-slot-lost",
+     "The way back's slot on the target is of no use any more: it was dropped or given up, the server failed "
+     "over without it, or somebody else consumed it. The slot of the source is another one, and not meant.",
+     "While the source is live nothing is owed: `tidegate cutover --dry-run` makes a new one. While the "
+     "target "
+     "is live: `tidegate resync --way-back`; see the runbook way-back-lost."},
     {"foreign-writer",
      "Somebody else than tidegate has written to the replicated tables of the target, although the legacy "
      "database is live.",
