@@ -12,6 +12,7 @@
 #include "db/failpoint.hpp"
 #include "replicator/log.hpp"
 #include "replicator/server_access.hpp"
+#include "replicator/verify/store.hpp"
 
 namespace tidegate::cutover {
 namespace {
@@ -97,7 +98,7 @@ void JournalWayBack::find_stream_trouble(std::vector<Finding>& findings) {
 
 void JournalWayBack::find_foreign_writers(std::uint64_t known, std::vector<Finding>& findings) const {
   JournalReader journal(capture_.journal_path());
-  const std::uint64_t from = std::max(journal.first() - 1, known);
+  const std::uint64_t from = std::max({journal.first() - 1, known, verified(journal)});
   std::set<std::string> tables;
   for (auto entry = journal.next(from); entry; entry = journal.next(entry->sequence)) {
     for (const Relation& relation : entry->part.relations) tables.insert(relation.table);
@@ -109,7 +110,14 @@ void JournalWayBack::find_foreign_writers(std::uint64_t known, std::vector<Findi
   findings.push_back(blocked("foreign-writer",
                              "somebody else than tidegate has written to the target: " + named,
                              "find who it is and stop it, let `tidegate verify` say what differs and mend "
-                             "that with `tidegate repair`"));
+                             "that with `tidegate repair`; a verify that finds nothing settles it"));
+}
+
+std::uint64_t JournalWayBack::verified(JournalReader& journal) const {
+  const auto control = std::filesystem::path(capture_.journal_path()).parent_path() / "control.db";
+  if (!std::filesystem::exists(control)) return 0;
+  const auto proven = verify::Store(control.string()).proven_way_back();
+  return proven && proven->incarnation == journal.incarnation() ? proven->sequence : 0;
 }
 
 std::string JournalWayBack::record_start(Clock::time_point until) {

@@ -57,7 +57,7 @@ class JournalWayBack : public WayBack {
 
   void find_stream_trouble(std::vector<Finding>& findings);
   // All that is journalled before the point of no return was written by others, but for what an earlier way
-  // back has brought into the legacy database, up to `known`.
+  // back has brought into the legacy database, up to `known`, and what a verify of all rows has seen since.
   void find_foreign_writers(std::uint64_t known, std::vector<Finding>& findings) const;
 
   const Settings& settings_;
@@ -66,6 +66,7 @@ class JournalWayBack : public WayBack {
 
  private:
   void take_down();
+  std::uint64_t verified(JournalReader& journal) const;
   Position first_unseen(std::uint64_t consistent_point, const std::stop_token& stop);
   void applied(std::uint64_t sequence);
   void pulse(const std::stop_token& stop);

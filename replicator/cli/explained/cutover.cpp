@@ -220,7 +220,8 @@ constexpr Explanation explanations[] = {
     {"foreign-writer",
      "Somebody else than tidegate has written to the replicated tables of the target, although the legacy "
      "database is live.",
-     "Find and stop the writer, let `tidegate verify` say what differs, and mend it with `tidegate repair`."},
+     "Find and stop the writer, let `tidegate verify` say what differs, and mend it with `tidegate repair`. "
+     "What was written before the begin of a verify of all rows that finds nothing blocks no more."},
     {"legacy-not-writable", "The legacy database would not take what comes back after a cutover.",
      "See that tidegate's user may write to the file and its folder, and that nobody holds its lock; of a "
      "Postgres database that its role may write to the tables and set session_replication_role."},
