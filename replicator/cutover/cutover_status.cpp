@@ -126,7 +126,8 @@ void Cutover::show_reversed(Status& status) {
                           !reported("way-back-incomplete");
   status.next_steps.clear();
   if (reported("hook-failed")) status.next_steps.emplace_back("tidegate cutover --continue");
-  if (reported("way-back-failed")) status.next_steps.emplace_back("tidegate explain way-back-lost");
+  if (const auto trouble = back_.trouble())
+    status.next_steps.emplace_back("tidegate explain " + trouble->page);
   status.next_steps.emplace_back("tidegate status --watch");
   status.next_steps.emplace_back("tidegate rollback --dry-run");
 }

@@ -137,6 +137,11 @@ class GuardBack {
             "runbook way-back-lost");
       return false;
     }
+    if (const auto trouble = parts_.back.trouble()) {
+      block("way-back-failed", trouble->message,
+            "tidegate explain " + trouble->page + "; once it is mended, start the daemon anew");
+      return false;
+    }
     try {
       append(parts_.way_back.ready_to_return());
     } catch (const std::exception& failure) {

@@ -210,6 +210,7 @@ Position JournalWayBack::first_unseen(std::uint64_t consistent_point, const std:
 }
 
 std::string JournalWayBack::rebuild(const Tell& tell, std::stop_token stop) {
+  require_rebuildable();  // before what runs, or could run, is taken down
   tell("making a new slot on the target");
   take_down();
   failpoint("rebuild-slot-gone");

@@ -334,6 +334,30 @@ class Guards(Rollbacks):
             stage.write("ALTER TABLE not_there RENAME TO achievement")
         self.ready_after_a_restart(pipeline)   # SQLite spells its CREATE TABLE anew, so that a rollback would want it as it was
 
+    def test_a_column_that_the_target_has_renamed(self):
+        pipeline = self.reversed()
+        query(pipeline.target_url, "ALTER TABLE school RENAME COLUMN name TO title; INSERT INTO school(code, title) VALUES ('r-1', 'renamed')")
+        status = pipeline.wait_status(lambda status: any(error["code"] == "way-back-failed" for error in status["errors"]), WAIT, "the trouble")
+        self.assertEqual(status["next_steps"][0], "tidegate explain way-back-schema-changed")
+        answer = cutover(pipeline, "--dry-run", "--accept-loss", code=2, verb="rollback")
+        found = {finding["code"]: finding["message"] for finding in answer["findings"] if finding["level"] == "block"}
+        self.assertEqual(list(found), ["way-back-failed"])
+        self.assertIn("it has no column name", found["way-back-failed"])
+        slots = "SELECT slot_name FROM pg_replication_slots WHERE slot_name LIKE '%\\_back' AND database = current_database()"
+        there = query(pipeline.target_url, slots)
+        refused = pipeline.verb("resync", "--way-back", "--confirm", name_of(pipeline))
+        self.assertEqual(refused.code, 2, refused.out + refused.err)
+        self.assertIn("table public.school of the target has no column name any more", refused.err)
+        self.assertEqual(len(there), 1)
+        self.assertEqual(query(pipeline.target_url, slots), there, "the slot is as it was")
+        query(pipeline.target_url, "ALTER TABLE school RENAME COLUMN title TO name")
+        pipeline.restart().wait_status(lambda status: any(error["code"] == "way-back-failed" for error in status["errors"]), WAIT,
+                                       "the row that was written under the other name")
+        self.assertEqual(pipeline.verb("resync", "--way-back", "--confirm", name_of(pipeline)).code, 0)
+        pipeline.wait_status(lambda status: status["rollback"]["ready"], WAIT, "the way back")
+        self.assert_same(pipeline)
+        self.assertEqual(rollback(pipeline)["outcome"], "done")
+
     def test_abort(self):
         pipeline = self.reversed(hooks={"on-hold": '#!/bin/sh\n[ "$TIDEGATE_DIRECTION" = backward ] && sleep 4\nexit 0\n'})
         words = [BIN / "tidegate", "rollback", "--json", "--confirm", name_of(pipeline), "--state", str(pipeline.state)]

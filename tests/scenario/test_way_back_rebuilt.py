@@ -243,6 +243,17 @@ class OfAPostgresDatabase(pgpassage.Scenario):
             self.assertEqual(rollback(pipeline)["outcome"], "done")
             self.assert_live(pipeline, "source")
 
+    def test_a_column_that_one_side_has_renamed(self):
+        pipeline = self.streaming()
+        with_way_back(pipeline)
+        pipeline.wait_status(is_ready, WAIT, "the way back")
+        for side, said in ((self.target, "target"), (self.source, "legacy database")):
+            side.execute("ALTER TABLE account RENAME COLUMN note TO remark")
+            self.assertIn(f"table public.account of the {said} has no column note any more", rebuild(pipeline, code=2))
+            side.execute("ALTER TABLE account RENAME COLUMN remark TO note")
+        self.followed(pipeline)
+        self.assertTrue(is_ready(pipeline.status()), "it runs as before")
+
     def test_unique_values_that_were_exchanged_and_a_healthy_way_back(self):
         pipeline = self.streaming()
         self.source.execute("INSERT INTO ledger(token, side) SELECT 'even ' || n, 'source' FROM generate_series(1, 5000) n; "

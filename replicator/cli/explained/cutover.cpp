@@ -228,7 +228,9 @@ constexpr Explanation explanations[] = {
     {"way-back-schema-changed",
      "A table was altered so that its rows cannot go back to the legacy database. Nothing is lost: the way "
      "back waits.",
-     "Undo that change; columns that only the target has are no obstacle."},
+     "Undo that change, and start the daemon anew; columns that only the target has are no obstacle. Where "
+     "rows "
+     "were written in the altered table meanwhile: undo it, then `tidegate resync --way-back`."},
     {"way-back-other-journal",
      "The legacy file was written to by the way back of another pipeline or state directory.",
      "Use the state directory that belongs to it (--state)."},
