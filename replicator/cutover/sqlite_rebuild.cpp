@@ -128,8 +128,9 @@ class Rebuild {
       Rejected rejected;
       for (const auto& reject : list_rejects(file_.database())) rejected.emplace(reject.table, reject.key);
       for (const auto& [name, table] : tables_) {
-        const bool has = std::any_of(rejected.begin(), rejected.end(),
-                                     [&](const auto& one) { return one.first == table.legacy; });
+        const bool has =
+            std::any_of(rejected.begin(), rejected.end(),
+                        [&legacy = table.legacy](const auto& one) { return one.first == legacy; });
         if (has) write(name, &rejected);
       }
       flush();
