@@ -7,6 +7,7 @@
 
 #include "apply/postgres/object_builder.hpp"
 #include "apply/postgres/row_errors.hpp"
+#include "apply/postgres/sequences.hpp"
 #include "apply/postgres/statements.hpp"
 #include "apply/postgres/target_fence.hpp"
 #include "apply/postgres/widening.hpp"
@@ -19,6 +20,11 @@ const TablePlan* plan_of(const std::string& source, const std::vector<TablePlan>
   auto found =
       std::find_if(plans.begin(), plans.end(), [&](const TablePlan& plan) { return plan.source == source; });
   return found == plans.end() ? nullptr : &*found;
+}
+
+bool holds_integers(const ColumnPlan& column) {
+  const auto& type = column.existing_type;
+  return column.identity || type == "bigint" || type == "integer" || type == "smallint";
 }
 
 }  // namespace
@@ -129,19 +135,22 @@ void TargetTables::set_sequences(const std::vector<SourceTable>& tables,
   }
 }
 
+// By what the columns draw from now, whether or not that is theirs.
 void TargetTables::set_mapped_sequences(const std::vector<TablePlan>& plans) {
-  for (const auto& plan : plans) {
-    for (const auto& column : plan.columns) {
-      if (!column.identity) continue;
-      session_.connection().run(
-          fmt::format(
-              "SELECT pg_catalog.setval(s, most) FROM pg_catalog.pg_get_serial_sequence($1, $2) AS s, "
-              "(SELECT max({}) AS most FROM {}) AS ids WHERE most > "
-              "coalesce(pg_catalog.pg_sequence_last_value(s::pg_catalog.regclass), 0)",
-              quoted(column.target), quoted_name(plan)),
-          {quoted_name(plan), column.target});
-    }
+  std::vector<SequenceEnd> columns, ends;
+  for (const auto& plan : plans)
+    for (const auto& column : plan.columns)
+      if (holds_integers(column)) columns.push_back({"", "", quoted_name(plan), column.target});
+  const auto seen = look_for_sequences(session_.connection(), columns);
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    if (!seen.at(i).is_there) continue;
+    auto most = session_.connection().run(
+        fmt::format("SELECT max({}) FROM {}", quoted(columns[i].column), columns[i].table));
+    if (most.is_null(0, 0)) continue;
+    columns[i].last = most.integer(0, 0);
+    ends.push_back(columns[i]);
   }
+  raise_sequences(session_.connection(), ends);
 }
 
 void TargetTables::analyze(const std::vector<TablePlan>& plans) {

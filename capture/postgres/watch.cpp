@@ -93,19 +93,21 @@ SourceWatch watch(postgres::Connection& source, const std::string& slot) {
 
 std::vector<SequenceValue> read_sequences(postgres::Connection& source,
                                           const std::vector<PostgresTable>& tables) {
-  std::map<std::pair<std::string, std::string>, SequenceValue> by_name;
+  std::multimap<std::pair<std::string, std::string>, SequenceValue> by_name;
   for (const PostgresTable& table : tables) {
     for (const OwnedSequence& owned : table.sequences)
-      by_name[{owned.schema, owned.name}] = {owned.schema, owned.name, table.source, owned.column, {}, 1};
+      by_name.emplace(std::pair(owned.schema, owned.name),
+                      SequenceValue{owned.schema, owned.name, table.source, owned.column, {}, 1});
   }
   auto rows = source.run(sequences_sql);
   std::vector<SequenceValue> values;
   for (int i = 0; i < rows.rows(); ++i) {
-    auto known = by_name.find({std::string(rows.text(i, 0)), std::string(rows.text(i, 1))});
-    if (known == by_name.end()) continue;
-    if (!rows.is_null(i, 2)) known->second.last_value = rows.integer(i, 2);
-    known->second.increment = rows.integer(i, 3);
-    values.push_back(known->second);
+    auto [known, end] = by_name.equal_range({std::string(rows.text(i, 0)), std::string(rows.text(i, 1))});
+    for (; known != end; ++known) {
+      if (!rows.is_null(i, 2)) known->second.last_value = rows.integer(i, 2);
+      known->second.increment = rows.integer(i, 3);
+      values.push_back(known->second);
+    }
   }
   return values;
 }

@@ -61,7 +61,7 @@ struct SequenceValue {
   std::optional<std::int64_t> last_value;  // absent: nothing was drawn yet
   std::int64_t increment = 1;
 };
-// Of the tables' sequences. One that our role may not read is left out.
+// Of the tables' sequences, one for each column that draws. What our role may not read is left out.
 std::vector<SequenceValue> read_sequences(postgres::Connection& source,
                                           const std::vector<PostgresTable>& tables);
 

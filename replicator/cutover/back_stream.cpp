@@ -1,9 +1,9 @@
 #include "replicator/cutover/back_stream.hpp"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 
+#include "replicator/cutover/reverse_capture.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/log.hpp"
 
@@ -13,16 +13,22 @@ namespace {
 constexpr auto first_pause = std::chrono::milliseconds(500),
                longest_pause = std::chrono::milliseconds(10'000);
 
+constexpr const char* way_back_page = "way-back-lost";  // the runbook
+
 // The target keeps nothing any more for a slot that is gone, was given up, or went on without us.
 bool is_lost(const std::exception& failure) {
-  constexpr std::array codes{"slot-missing", "slot-lost", "slot-ahead"};
-  return std::find(codes.begin(), codes.end(), told(failure).code) != codes.end();
+  return told(failure).code == kSlotLost;
 }
 
 // The report has a code of its own; what the failure's says must be found as well.
-std::string with_page(const std::exception& failure) {
+std::string page_of(const std::exception& failure) {
   const std::string code = dynamic_cast<const Error*>(&failure) ? "" : told(failure).code;
-  return failure.what() + (code.empty() || code == "failed" ? "" : "; tidegate explain " + code);
+  return code.empty() || code == "failed" || code == kSlotLost ? way_back_page : code;
+}
+
+std::string with_page(const std::exception& failure) {
+  const auto page = page_of(failure);
+  return failure.what() + (page == way_back_page ? "" : "; tidegate explain " + page);
 }
 
 bool passes(const std::exception& failure) {
@@ -34,7 +40,7 @@ bool passes(const std::exception& failure) {
 
 void BackStream::start(const std::string& start) {
   if (start.empty() || thread_.joinable()) return;
-  coordination_.clear_report("way-back-failed");
+  begin_again();
   thread_ = std::jthread([this, start](const std::stop_token& stop) { run(start, stop); });
 }
 
@@ -43,17 +49,34 @@ void BackStream::run(const std::string& start, const std::stop_token& stop) {
     way_back_.run(start, stop);
   } catch (const std::exception& failure) {
     std::string what = with_page(failure);
-    if (is_lost(failure))  // the way out that it names is a source's
+    if (is_lost(failure))
       what = "the target has no slot any more that has all since the cutover (" + told(failure).message +
              "): `tidegate resync --way-back` builds the way back anew";
-    log_error("way back: {}", what);
-    coordination_.report("way-back-failed", what);
+    fail(what, page_of(failure));
   }
+}
+
+void BackStream::begin_again() {
+  coordination_.clear_report("way-back-failed");
+  std::lock_guard lock(mutex_);
+  trouble_.reset();
+}
+
+void BackStream::fail(const std::string& what, const std::string& page) {
+  log_error("way back: {}", what);
+  coordination_.report("way-back-failed", what);
+  std::lock_guard lock(mutex_);
+  trouble_ = Trouble{what, page};
+}
+
+std::optional<BackStream::Trouble> BackStream::trouble() const {
+  std::lock_guard lock(mutex_);
+  return trouble_;
 }
 
 void BackStream::rebuild(std::function<void(const std::string& start)> built) {
   stop();
-  coordination_.clear_report("way-back-failed");
+  begin_again();
   tell("beginning");
   thread_ = std::jthread([this, built = std::move(built)](const std::stop_token& stop) {
     std::string start;
@@ -61,8 +84,7 @@ void BackStream::rebuild(std::function<void(const std::string& start)> built) {
       start = build(stop);
       if (!start.empty()) built(start);
     } catch (const std::exception& failure) {
-      log_error("way back: {}", failure.what());
-      coordination_.report("way-back-failed", with_page(failure));
+      fail(with_page(failure), page_of(failure));
       start.clear();
     }
     tell("");

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -25,6 +26,11 @@ class BackStream {
   void rebuild(std::function<void(const std::string& start)> built);
   // What rebuild() is doing; empty where it is not at work.
   std::string rebuilding() const;
+  // What has ended it, as it was reported, with the page that explains it. Absent while it runs.
+  struct Trouble {
+    std::string message, page;
+  };
+  std::optional<Trouble> trouble() const;
   // Returns when nothing more is written to the legacy database.
   void stop();
 
@@ -32,12 +38,15 @@ class BackStream {
   void run(const std::string& start, const std::stop_token& stop);
   std::string build(const std::stop_token& stop);
   void tell(const std::string& what);
+  void fail(const std::string& what, const std::string& page);
+  void begin_again();
 
   WayBack& way_back_;
   Coordination& coordination_;
   mutable std::mutex mutex_;
   std::condition_variable_any pause_;
   std::string rebuilding_;
+  std::optional<Trouble> trouble_;
   std::jthread thread_;
 };
 

@@ -7,6 +7,7 @@
 #include "db/failpoint.hpp"
 #include "replicator/cutover/guard_back.hpp"
 #include "replicator/cutover/past_fence.hpp"
+#include "replicator/cutover/target_before.hpp"
 #include "replicator/journal/journal.hpp"
 #include "replicator/log.hpp"
 #include "replicator/server_access.hpp"
@@ -75,6 +76,8 @@ std::optional<std::string> Backward::prove(Clock::time_point until) {
   const auto rejects = parts_.way_back.rejects();
   if (against.empty() && rejects > 0 && !order_.accept_loss)
     against = fmt::format("{} rows did not fit into the legacy database", rejects);
+  if (against.empty() && !order_.accept_loss)
+    against = in_words(left_behind(parts_.store, *target_, parts_.settings.pipeline));
   if (against.empty()) against = target_against();
   failpoint("rollback-proven");
   return Clock::now() < until ? std::optional(against) : std::nullopt;

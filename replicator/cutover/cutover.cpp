@@ -12,6 +12,7 @@
 #include "replicator/cutover/executor.hpp"
 #include "replicator/cutover/permitted.hpp"
 #include "replicator/cutover/restart.hpp"
+#include "replicator/cutover/target_before.hpp"
 #include "replicator/log.hpp"
 #include "replicator/server_access.hpp"
 
@@ -23,6 +24,7 @@ using std::chrono::milliseconds;
 
 constexpr auto first_pause = 1000ms, longest_pause = 30'000ms;
 constexpr auto between_looks = 2s;  // at who has not moved
+constexpr auto between_looks_at_tables = 10s;
 constexpr const char* ended_early = "the daemon ended before the point of no return";
 
 // "20260301T123456-9f3a": sorts by time, and is a plain word in SQL and in file names.
@@ -115,7 +117,9 @@ void Cutover::settle_on(const std::optional<Run>& settled) {
   tell_of_switch(settled);
   came_back_ = settled && settled->mode == Mode::rollback;
   past_fence_.reset();
+  next_look_at_tables_ = {};
   parts_.coordination.clear_report("fence-passed");
+  parts_.coordination.clear_report("way-back-incomplete");
   parts_.coordination.park(is_target_live());
   if (!is_target_live()) return;
   legacy_->mend_fence(settled->id);
@@ -328,6 +332,7 @@ void Cutover::look_at_leftovers() {
           "fence-broken", "the application can write to the old database: table " + table + " has no fence",
           table);
     look_past_fence();
+    look_for_new_tables();
   } catch (const std::exception& failure) {
     log_debug("looking at the fence: {}", failure.what());
   }
@@ -342,6 +347,18 @@ void Cutover::look_past_fence() {
     parts_.coordination.report("fence-passed", what);
   else
     parts_.coordination.clear_report("fence-passed");
+}
+
+// What the new application has added, which no way back follows.
+void Cutover::look_for_new_tables() {
+  if (Clock::now() < next_look_at_tables_) return;
+  const auto what = in_words(left_behind(parts_.store, target_to_look_at(), parts_.settings.pipeline));
+  target_look_.reset();
+  next_look_at_tables_ = Clock::now() + between_looks_at_tables;
+  if (what.empty())
+    parts_.coordination.clear_report("way-back-incomplete");
+  else
+    parts_.coordination.report("way-back-incomplete", what);
 }
 
 postgres::Connection& Cutover::target_to_look_at() {
@@ -365,7 +382,13 @@ void Cutover::look_at_target() {
 
 // --- what is asked of it ---
 
+// Once a run may have written down where the way back starts, nobody else makes its slot anew.
 std::vector<Finding> Cutover::dry_run(const Order& order, std::stop_token stop) {
+  {
+    std::lock_guard lock(mutex_);
+    if (order.mode != Mode::rollback && (live_ == Side::target || (!is_end(step_) && step_ > Step::guard)))
+      throw Refused("wrong-phase", "a cutover or rollback is under way", "tidegate status --watch");
+  }
   return make_passage(parts_, order)->examine(0ms, stop);
 }
 

@@ -79,6 +79,7 @@ class Cutover {
   void look_at_leftovers();
   void look_at_target();
   void look_past_fence();
+  void look_for_new_tables();
   postgres::Connection& target_to_look_at();
   void show_run(Status& status) const;
   void show_reversed(Status& status);
@@ -105,7 +106,8 @@ class Cutover {
   bool came_back_ = false;                             // the last run that came through was a rollback
   std::unique_ptr<postgres::Connection> target_look_;  // what the target is asked by then
   std::optional<PastFence> past_fence_;                // while the target is live, since the start
-  std::atomic<bool> knows_live_side_;                  // after a start both databases are asked first
+  Clock::time_point next_look_at_tables_{};
+  std::atomic<bool> knows_live_side_;  // after a start both databases are asked first
   CutoverStatus shown_;
   std::int64_t step_began_us_ = 0;  // of the step that is shown last
   Step step_ = Step::aborted;       // and mode of the last run

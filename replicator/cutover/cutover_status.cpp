@@ -136,9 +136,11 @@ void Cutover::show_reversed(Status& status) {
   status.rollback.rebuilding = back_.rebuilding();
   status.rollback.ready = status.rollback.rebuilding.empty() && lag.seconds.has_value() &&
                           status.rollback.rejects == 0 && !reported("way-back-failed") &&
-                          !reported("fence-broken") && !reported("fence-passed");
+                          !reported("fence-broken") && !reported("fence-passed") &&
+                          !reported("way-back-incomplete");
   status.next_steps.clear();
-  if (reported("way-back-failed")) status.next_steps.emplace_back("tidegate explain way-back-lost");
+  if (const auto trouble = back_.trouble())
+    status.next_steps.emplace_back("tidegate explain " + trouble->page);
   status.next_steps.emplace_back("tidegate status --watch");
   status.next_steps.emplace_back("tidegate rollback --dry-run");
 }

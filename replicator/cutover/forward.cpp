@@ -4,6 +4,8 @@
 #include "db/failpoint.hpp"
 #include "replicator/cutover/guard.hpp"
 #include "replicator/cutover/proof.hpp"
+#include "replicator/cutover/target_before.hpp"
+#include "replicator/server_access.hpp"
 
 namespace tidegate::cutover {
 namespace {
@@ -20,6 +22,9 @@ std::vector<Finding> Forward::examine(std::chrono::milliseconds calm, std::stop_
 
 bool Forward::prepare(Clock::time_point until) {
   parts_.legacy.prepare(parts_);
+  auto target = connect_target(connect_options(parts_.settings, "tidegate look"));
+  remember_target(parts_.store, target, parts_.settings.pipeline);
+  failpoint("cutover-target-remembered");
   auto trip = round_trip(parts_.coordination, parts_.legacy.has_shadow(), until);
   if (trip) full_compare_ = trip->took;
   return trip.has_value();

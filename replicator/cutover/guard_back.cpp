@@ -10,6 +10,7 @@
 #include "apply/postgres/target_tables.hpp"
 #include "replicator/cutover/guard.hpp"
 #include "replicator/cutover/past_fence.hpp"
+#include "replicator/cutover/target_before.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/server_access.hpp"
 
@@ -70,6 +71,7 @@ class GuardBack {
       const auto plans = recorded_plans(target, parts_.settings.pipeline);
       fenceable(target, plans);
       past_fence(target);
+      left_behind(target);
       for (const auto& one : in_the_way_of_a_hold(target, plans, long_transaction))
         block("target-held", "a transaction of the target would keep the hold waiting: " + one,
               "let it end, or end it: SELECT pg_terminate_backend(PID)");
@@ -87,6 +89,18 @@ class GuardBack {
          "look at what was written; --accept-loss goes on, and brings it to the target after the rollback: "
          "verify then, since "
          "it may be older than what the target had in its place");
+  }
+
+  // No stream has it, whatever the lag.
+  void left_behind(postgres::Connection& target) {
+    const auto left = cutover::left_behind(parts_.store, target, parts_.settings.pipeline);
+    const auto level = order_.accept_loss || !left.is_known ? Finding::Level::warn : Finding::Level::block;
+    const auto what = left.is_known ? in_words(left)
+                                    : "what the target had before it became live was not noted: tables and "
+                                      "columns that are new there would be left behind";
+    if (!what.empty())
+      find(level, "way-back-incomplete", what,
+           "bring it to safety by hand (pg_dump --table), or drop it; --accept-loss goes back without it");
   }
 
   void fenceable(postgres::Connection& target, const std::vector<TablePlan>& plans) {
@@ -121,6 +135,11 @@ class GuardBack {
             "the cutover gave the way back up: the legacy database has nothing that was written since then",
             "`tidegate resync --way-back` brings the legacy database in line and makes a way back; see the "
             "runbook way-back-lost");
+      return false;
+    }
+    if (const auto trouble = parts_.back.trouble()) {
+      block("way-back-failed", trouble->message,
+            "tidegate explain " + trouble->page + "; once it is mended, start the daemon anew");
       return false;
     }
     try {

@@ -12,6 +12,7 @@
 #include "db/failpoint.hpp"
 #include "replicator/log.hpp"
 #include "replicator/server_access.hpp"
+#include "replicator/verify/store.hpp"
 
 namespace tidegate::cutover {
 namespace {
@@ -40,11 +41,46 @@ Position parse_start(const std::string& text) {
   const std::size_t first = text.find(' '), second = text.find(' ', first + 1);
   if (first != text.npos && second != text.npos) {
     start.incarnation = text.substr(0, first);
-    start.digest = text.substr(second + 1);
+    start.digest = text.substr(second + 1, text.find(' ', second + 1) - second - 1);
     const auto read = std::from_chars(text.data() + first + 1, text.data() + second, start.sequence);
     if (read.ec == std::errc() && read.ptr == text.data() + second) return start;
   }
   throw Error("the journalled start of the way back cannot be read: " + text, "", Advice::stop);
+}
+
+std::string with_replaced(const std::string& start, const std::string& incarnation) {
+  return start + " " + incarnation;
+}
+
+std::string replaced_by(const std::string& start) {
+  constexpr int spaces = 3;
+  const auto last = start.rfind(' ');
+  return std::count(start.begin(), start.end(), ' ') == spaces ? start.substr(last + 1) : "";
+}
+
+void JournalWayBack::make_stream(const std::vector<std::string>& tables, const std::stop_token& stop) {
+  std::lock_guard one_at_a_time(making_);
+  if (capture_.is_lost()) {
+    log_warn("way back: its slot on the target is lost, and is made anew");
+    take_down();
+    failpoint("back-after-lost-slot");
+  }
+  capture_.make(tables, stop);
+  if (!stop.stop_requested()) capture_.start();
+}
+
+void JournalWayBack::take_down() {
+  {
+    std::lock_guard lock(mutex_);
+    running_ = false;
+    applied_ = 0;
+  }
+  capture_.remove();
+}
+
+std::uint64_t JournalWayBack::known_by(const std::optional<Position>& there) const {
+  if (!there) return 0;
+  return JournalReader(capture_.journal_path()).incarnation() == there->incarnation ? there->sequence : 0;
 }
 
 void JournalWayBack::find_stream_trouble(std::vector<Finding>& findings) {
@@ -62,7 +98,7 @@ void JournalWayBack::find_stream_trouble(std::vector<Finding>& findings) {
 
 void JournalWayBack::find_foreign_writers(std::uint64_t known, std::vector<Finding>& findings) const {
   JournalReader journal(capture_.journal_path());
-  const std::uint64_t from = std::max(journal.first() - 1, known);
+  const std::uint64_t from = std::max({journal.first() - 1, known, verified(journal)});
   std::set<std::string> tables;
   for (auto entry = journal.next(from); entry; entry = journal.next(entry->sequence)) {
     for (const Relation& relation : entry->part.relations) tables.insert(relation.table);
@@ -74,7 +110,14 @@ void JournalWayBack::find_foreign_writers(std::uint64_t known, std::vector<Findi
   findings.push_back(blocked("foreign-writer",
                              "somebody else than tidegate has written to the target: " + named,
                              "find who it is and stop it, let `tidegate verify` say what differs and mend "
-                             "that with `tidegate repair`"));
+                             "that with `tidegate repair`; a verify that finds nothing settles it"));
+}
+
+std::uint64_t JournalWayBack::verified(JournalReader& journal) const {
+  const auto control = std::filesystem::path(capture_.journal_path()).parent_path() / "control.db";
+  if (!std::filesystem::exists(control)) return 0;
+  const auto proven = verify::Store(control.string()).proven_way_back();
+  return proven && proven->incarnation == journal.incarnation() ? proven->sequence : 0;
 }
 
 std::string JournalWayBack::record_start(Clock::time_point until) {
@@ -127,6 +170,7 @@ void JournalWayBack::pulse(const std::stop_token& stop) {
 
 void JournalWayBack::run(const std::string& text, std::stop_token stop) {
   const Position start = parse_start(text);
+  replaces_ = replaced_by(text);
   capture_.start();
   std::jthread pulsing([this](const std::stop_token& own) { pulse(own); });
   auto pause = std::chrono::milliseconds(first_pause);
@@ -166,13 +210,9 @@ Position JournalWayBack::first_unseen(std::uint64_t consistent_point, const std:
 }
 
 std::string JournalWayBack::rebuild(const Tell& tell, std::stop_token stop) {
+  require_rebuildable();  // before what runs, or could run, is taken down
   tell("making a new slot on the target");
-  {
-    std::lock_guard lock(mutex_);
-    running_ = false;
-    applied_ = 0;
-  }
-  capture_.remove();
+  take_down();
   failpoint("rebuild-slot-gone");
   prepare(stop);
   go_on_unless(stop);

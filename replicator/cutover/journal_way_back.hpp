@@ -49,19 +49,29 @@ class JournalWayBack : public WayBack {
   // Error (retry).
   virtual void bring_in_line(const Beginning& beginning) = 0;
 
+  // For prepare(): makes what is not there yet, and begins to consume it. Where the slot is lost, slot and
+  // journal are made anew: nothing is owed to a legacy database that is live, or is being brought in line.
+  void make_stream(const std::vector<std::string>& tables, const std::stop_token& stop);
+  // The legacy database's `there`, where it counts by the journal that is there now; 0 elsewhere.
+  std::uint64_t known_by(const std::optional<Position>& there) const;
+
   void find_stream_trouble(std::vector<Finding>& findings);
   // All that is journalled before the point of no return was written by others, but for what an earlier way
-  // back has brought into the legacy database, up to `known`.
+  // back has brought into the legacy database, up to `known`, and what a verify of all rows has seen since.
   void find_foreign_writers(std::uint64_t known, std::vector<Finding>& findings) const;
 
   const Settings& settings_;
   ReverseCapture capture_;
+  std::string replaces_;  // of the start that runs: replaced_by()
 
  private:
+  void take_down();
+  std::uint64_t verified(JournalReader& journal) const;
   Position first_unseen(std::uint64_t consistent_point, const std::stop_token& stop);
   void applied(std::uint64_t sequence);
   void pulse(const std::stop_token& stop);
 
+  std::mutex making_;  // of the stream
   std::mutex mutex_;
   std::condition_variable_any moved_;
   std::uint64_t applied_ = 0;
@@ -77,5 +87,9 @@ void go_on_unless(const std::stop_token& stop);
 // The start of the stream as the cutover's journal keeps it. parse_start throws Error (stop).
 std::string start_text(const Position& start);
 Position parse_start(const std::string& text);
+// A start may say which earlier journal's position it stands for in the legacy database: its incarnation, or
+// empty.
+std::string with_replaced(const std::string& start, const std::string& incarnation);
+std::string replaced_by(const std::string& start);
 
 }  // namespace tidegate::cutover

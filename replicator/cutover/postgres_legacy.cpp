@@ -3,11 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <set>
-
 #include "apply/postgres/legacy_side.hpp"
 #include "apply/postgres/refusals.hpp"
-#include "apply/postgres/sequences.hpp"
 #include "apply/postgres/target_cleaning.hpp"
 #include "apply/postgres/target_closing.hpp"
 #include "apply/postgres/target_tables.hpp"
@@ -22,6 +19,7 @@
 #include "replicator/failure.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/schema_drift.hpp"
+#include "replicator/pipeline/sequence_ends.hpp"
 #include "replicator/server_access.hpp"
 
 namespace tidegate::cutover {
@@ -92,6 +90,7 @@ class PostgresLegacy : public Legacy {
       const auto back = plans();
       look_([&](postgres::Connection& legacy) {
         fenceable(legacy, back, findings);
+        sequences(legacy, back, findings);
         for (const auto& one : in_the_way_of_a_hold(legacy, back, long_transaction))
           findings.push_back({Level::block, "source-held", "", "",
                               "a transaction of the source would keep the hold waiting: " + one,
@@ -137,21 +136,11 @@ class PostgresLegacy : public Legacy {
   bool has_shadow() const override { return false; }
 
   void hand_over_ids(SourceView&, const TargetScene& scene) override {
-    std::set<std::string> mapped;
-    for (const auto& plan : back_)
-      if (!plan.from.empty()) mapped.insert(shown_name(plan));
-    auto passed_on = tables_;
-    std::erase_if(passed_on, [&](const auto& table) { return mapped.contains(table.source); });
-    const auto ends = look_([&](postgres::Connection& legacy) {
-      std::vector<SequenceEnd> ends;
-      for (const auto& sequence : capture::read_sequences(legacy, passed_on))
-        if (sequence.last_value) ends.push_back({sequence.schema, sequence.name, *sequence.last_value});
-      return ends;
-    });
-    set_sequences_exactly(scene.session.connection(), ends);
-    std::vector<TablePlan> made;
-    for (const auto& [name, plan] : scene.plans)
-      if (!plan.from.empty()) made.push_back(plan);
+    std::vector<TablePlan> plans, made;
+    for (const auto& [name, plan] : scene.plans) (plan.from.empty() ? plans : made).push_back(plan);
+    const auto values =
+        look_([&](postgres::Connection& legacy) { return capture::read_sequences(legacy, tables_); });
+    set_sequences_exactly(scene.session.connection(), sequence_ends(values, plans));
     scene.tables.set_mapped_sequences(made);
   }
 
@@ -242,6 +231,16 @@ class PostgresLegacy : public Legacy {
 
   static std::vector<std::string> users_of(postgres::Connection& legacy, const std::vector<TablePlan>& back) {
     return first_column(legacy.run(users_sql, {names_of(back)}));
+  }
+
+  // After the cutover the target gives out the ids.
+  void sequences(postgres::Connection& legacy, const std::vector<TablePlan>& back,
+                 std::vector<Finding>& findings) const {
+    auto target = connect_target(connect_options(settings_, "tidegate look"));
+    for (auto& finding :
+         sequence_findings(legacy, target, capture::read_catalog(legacy, sources_of(back), {}),
+                           recorded_plans(target, settings_.pipeline), "source", "target"))
+      findings.push_back(std::move(finding));
   }
 
   static void fenceable(postgres::Connection& legacy, const std::vector<TablePlan>& back,

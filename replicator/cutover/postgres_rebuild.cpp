@@ -16,6 +16,7 @@
 #include "replicator/cutover/mapped_rebuild.hpp"
 #include "replicator/cutover/postgres_mapped.hpp"
 #include "replicator/cutover/postgres_way_back.hpp"
+#include "replicator/cutover/required_columns.hpp"
 #include "replicator/cutover/target_rows.hpp"
 #include "replicator/log.hpp"
 
@@ -173,6 +174,12 @@ class Rebuild {
 }  // namespace
 
 void PostgresWayBack::require_rebuildable() {
+  auto target = connect_target(connect_options(settings_, "tidegate way back"));
+  require_columns(target, recorded_plans(target, settings_.pipeline), "target");
+  look_([&](postgres::Connection& legacy) {
+    require_columns(legacy, plans_back(target, legacy, settings_).plans, "legacy database");
+    return 0;
+  });
   std::vector<Finding> findings;
   find_legacy_trouble(findings);
   for (const auto& finding : findings)

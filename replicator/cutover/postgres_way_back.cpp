@@ -7,7 +7,6 @@
 #include "apply/postgres/legacy_side.hpp"
 #include "apply/postgres/native/native_sink.hpp"
 #include "apply/postgres/quarantine.hpp"
-#include "apply/postgres/sequences.hpp"
 #include "apply/postgres/target_fence.hpp"
 #include "apply/postgres/target_tables.hpp"
 #include "capture/postgres/publication.hpp"
@@ -17,6 +16,7 @@
 #include "replicator/cutover/postgres_mapped.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/log.hpp"
+#include "replicator/pipeline/sequence_ends.hpp"
 
 namespace tidegate::cutover {
 namespace {
@@ -96,14 +96,13 @@ void PostgresWayBack::prepare(std::stop_token stop) {
   const auto names =
       look_([&](postgres::Connection& legacy) { return plans_back(target, legacy, settings_).followed; });
   send_whole_rows(target, settings_.pipeline, capture::read_catalog(target, names, {}));
-  capture_.make(names, stop);
-  if (!stop.stop_requested()) capture_.start();
+  make_stream(names, stop);
 }
 
 std::uint64_t PostgresWayBack::known_position() {
   const auto there =
       look_([&](postgres::Connection& legacy) { return followed(legacy, settings_.pipeline); });
-  return there ? there->sequence : 0;
+  return there ? known_by(Position{there->incarnation, there->sequence, there->digest}) : 0;
 }
 
 std::vector<Finding> PostgresWayBack::ready() {
@@ -236,17 +235,20 @@ std::vector<Finding> PostgresWayBack::ready_to_return() {
     if (plan.from.empty()) names.push_back(shown_name(plan));
   target_tables_ =
       names.empty() ? std::vector<capture::PostgresTable>{} : capture::read_catalog(target, names, {});
+  auto unknown = look_([&](postgres::Connection& legacy) {
+    return sequence_findings(target, legacy, target_tables_, recorded_plans(legacy, settings_.pipeline),
+                             "target", "legacy database");
+  });
+  for (Finding& finding : unknown) findings.push_back(std::move(finding));
   return findings;
 }
 
 void PostgresWayBack::hand_over_ids() {
   auto target = connect_target(connect_options(settings_, "tidegate way back"));
-  std::vector<SequenceEnd> ends;
-  for (const auto& sequence : capture::read_sequences(target, target_tables_))
-    if (sequence.last_value) ends.push_back({sequence.schema, sequence.name, *sequence.last_value});
+  const auto values = capture::read_sequences(target, target_tables_);
   failpoint("legacy-before-ids");
   look_([&](postgres::Connection& legacy) {
-    set_sequences_exactly(legacy, ends);
+    set_sequences_exactly(legacy, sequence_ends(values, recorded_plans(legacy, settings_.pipeline)));
     return 0;
   });
 }

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "apply/postgres/session.hpp"
+#include "capture/postgres/capture_state.hpp"
 #include "capture/postgres/publication.hpp"
 #include "capture/postgres/slot.hpp"
 #include "capture/postgres/watch.hpp"
@@ -36,6 +37,32 @@ std::string reversed(const std::string& name) {
 std::string random_word() {
   std::random_device random;
   return fmt::format("{:08x}{:08x}", random(), random());
+}
+
+bool tells_of_loss(const Refused& refused) {
+  return refused.code() == "slot-missing" || refused.code() == "slot-lost" || refused.code() == "slot-ahead";
+}
+
+// What capture names as the way out is a source's: it would take the forward stream away.
+Refused as_lost(const Refused& refused, const std::string& slot) {
+  const std::string what =
+      refused.code() == "slot-missing" ? fmt::format("the target has no replication slot {} any more", slot)
+      : refused.code() == "slot-lost"
+          ? fmt::format("the target has given up the replication slot {}", slot)
+          : fmt::format(
+                "the target's replication slot {} was consumed further than the way back's journal reaches",
+                slot);
+  return Refused(
+      kSlotLost, what,
+      "while the source is live `tidegate cutover --dry-run` makes a new one, while the target is live "
+      "`tidegate resync --way-back`");
+}
+
+postgres::Lsn journalled(const std::string& path) {
+  if (!std::filesystem::exists(path)) return 0;
+  sqlite::Database state = open_state(path);
+  const auto held = CaptureState(state).held();
+  return held ? held->end_lsn : 0;
 }
 
 bool may_pass(const std::exception& failure) {
@@ -68,6 +95,19 @@ ReverseCapture::ReverseCapture(const Settings& settings, std::string journal_pat
 
 ReverseCapture::~ReverseCapture() {
   end();
+}
+
+bool ReverseCapture::is_lost() const {
+  auto target = connect_target(connect_options(settings_, "tidegate way back"));
+  const auto slot = find_slot(target, reverse_slot_name(settings_));
+  if (!slot) return std::filesystem::exists(journal_path_);
+  try {
+    check_slot(slot, slot->name, slot->database, journalled(journal_path_));
+  } catch (const Refused& refused) {
+    if (tells_of_loss(refused)) return true;
+    throw;
+  }
+  return false;
 }
 
 void ReverseCapture::make(const std::vector<std::string>& names, const std::stop_token& stop) {
@@ -175,7 +215,12 @@ void ReverseCapture::consume(const std::stop_token& stop) {
     }
     ReverseCapture& owner;
   } shown(*this, capture);
-  capture.run(stop, callbacks(journal));
+  try {
+    capture.run(stop, callbacks(journal));
+  } catch (const Refused& refused) {
+    if (tells_of_loss(refused)) throw as_lost(refused, reverse_slot_name(settings_));
+    throw;
+  }
 }
 
 void ReverseCapture::work(const std::stop_token& stop) {

@@ -29,6 +29,9 @@ std::string reverse_publication_name(const Settings& settings);
 // somebody consumes the slot.
 bool drop_reverse_slot(const Settings& settings);
 
+// The code of a capture that ended because its slot is of no use any more.
+inline constexpr const char* kSlotLost = "way-back-slot-lost";
+
 class ReverseCapture {
  public:
   using Clock = std::chrono::steady_clock;
@@ -38,6 +41,9 @@ class ReverseCapture {
   ReverseCapture(const ReverseCapture&) = delete;
   ReverseCapture& operator=(const ReverseCapture&) = delete;
 
+  // The target has no slot any more that goes on where the journal ends: it gave it up, it was dropped, or
+  // somebody else consumed it. Throws Error where the target is away.
+  bool is_lost() const;
   // Makes the publication of exactly these tables ("schema.table") and then the slot, where they are not
   // there yet, waiting for the server's open transactions until the stop. A crash leaves one or both; they
   // are found again. Throws Refused where a table cannot be published, or the slot is not ours or lost.

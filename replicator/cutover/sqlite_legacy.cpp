@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "apply/postgres/target_tables.hpp"
 #include "capture/sqlite/fence.hpp"
 #include "capture/sqlite/narrowing/wal_file.hpp"
 #include "capture/sqlite/users_of_file.hpp"
@@ -13,6 +14,8 @@
 #include "replicator/cutover/writers_seen.hpp"
 #include "replicator/failure.hpp"
 #include "replicator/log.hpp"
+#include "replicator/pipeline/sequence_ends.hpp"
+#include "replicator/server_access.hpp"
 
 namespace tidegate::cutover {
 namespace {
@@ -57,6 +60,7 @@ class SqliteLegacy : public Legacy {
                                  "change nothing; `tidegate explain half-done` says how to find out which "
                                  "side has the newest rows"));
     writers(parts, order, findings);
+    sequences(findings);
     for (const auto& user : users(0))
       findings.push_back({Level::note, "source-open-by", "", "", user + " has the source open",
                           "after the cutover it must use the target"});
@@ -174,6 +178,17 @@ class SqliteLegacy : public Legacy {
     auto rows = live.prepare("SELECT name, seq FROM main.sqlite_sequence");
     while (rows.step()) highest[rows.text(0)] = rows.integer(1);
     return highest;
+  }
+
+  // After the cutover the target gives out the ids. Whether it answers at all is asked by others.
+  void sequences(std::vector<Finding>& findings) const {
+    try {
+      auto target = connect_target(connect_options(settings_, "tidegate look"));
+      for (auto& finding : own_sequence_findings(target, recorded_plans(target, settings_.pipeline)))
+        findings.push_back(std::move(finding));
+    } catch (const Error& error) {
+      log_debug("looking at the target's sequences: {}", error.what());
+    }
   }
 
   // Transactions that read first and write later fail at once when they meet any lock, whatever their

@@ -12,6 +12,7 @@
 #include "db/failpoint.hpp"
 #include "replicator/cutover/mapped_rebuild.hpp"
 #include "replicator/cutover/mapped_way_back.hpp"
+#include "replicator/cutover/required_columns.hpp"
 #include "replicator/cutover/sqlite_way_back.hpp"
 #include "replicator/cutover/target_rows.hpp"
 #include "replicator/log.hpp"
@@ -127,8 +128,9 @@ class Rebuild {
       Rejected rejected;
       for (const auto& reject : list_rejects(file_.database())) rejected.emplace(reject.table, reject.key);
       for (const auto& [name, table] : tables_) {
-        const bool has = std::any_of(rejected.begin(), rejected.end(),
-                                     [&](const auto& one) { return one.first == table.legacy; });
+        const bool has =
+            std::any_of(rejected.begin(), rejected.end(),
+                        [&legacy = table.legacy](const auto& one) { return one.first == legacy; });
         if (has) write(name, &rejected);
       }
       flush();
@@ -162,6 +164,8 @@ AllLeftOut left_out_rows(postgres::Connection& target, const std::string& pipeli
 }  // namespace
 
 void SqliteWayBack::require_rebuildable() {
+  postgres::Connection target(connect_options(settings_, "tidegate way back"));
+  require_columns(target, plans(), "target");
   LegacyFile file(settings_.source.end.path, settings_.pipeline);
   const Tables all = look_at_tables(file.database());
   reverse_tables(file.database(), all, nullptr);

@@ -83,8 +83,7 @@ void SqliteWayBack::prepare(std::stop_token stop) {
   const auto followed = followed_tables(target, recorded);
   for (const TablePlan& plan : recorded)
     if (plan.from.empty() || followed.contains(target_name(plan))) names.insert(target_name(plan));
-  capture_.make({names.begin(), names.end()}, stop);
-  if (!stop.stop_requested()) capture_.start();
+  make_stream({names.begin(), names.end()}, stop);
 }
 
 ReverseTables SqliteWayBack::reverse_tables(sqlite::Database& legacy, const Tables& all,
@@ -112,8 +111,7 @@ std::vector<Finding> SqliteWayBack::ready() {
   find_stream_trouble(findings);
   if (findings.empty()) {
     auto legacy = look_at_legacy();
-    const auto known = position_in(legacy);
-    find_foreign_writers(known ? known->sequence : 0, findings);
+    find_foreign_writers(known_by(position_in(legacy)), findings);
   }
   find_legacy_trouble(findings);
   return findings;
@@ -148,10 +146,25 @@ std::vector<Finding> SqliteWayBack::mapped_findings(const Tables& all) const {
   return findings;
 }
 
+// After a rollback the slot may have been lost, and another journal begun.
+std::string SqliteWayBack::record_start(Clock::time_point until) {
+  const std::string start = JournalWayBack::record_start(until);
+  auto legacy = look_at_legacy();
+  const auto there = position_in(legacy);
+  const bool of_another = there && there->incarnation != parse_start(start).incarnation;
+  return of_another ? with_replaced(start, there->incarnation) : start;
+}
+
+void SqliteWayBack::begin(LegacyFile& file, const Position& start) const {
+  const auto there = position_in(file.database());
+  const bool is_replaced = there && there->incarnation == replaces_;
+  is_replaced ? file.begin_anew(start) : file.begin(start);
+}
+
 void SqliteWayBack::work(const Position& start, const std::stop_token& stop) {
   LegacyFile file(settings_.source.end.path, settings_.pipeline);
   JournalReader journal(capture_.journal_path());
-  file.begin(start);
+  begin(file, start);
   if (journal.digest_at(file.position().sequence) != file.position().digest) {
     throw Refused(
         "way-back-not-in-history",

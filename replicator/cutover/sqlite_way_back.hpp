@@ -21,6 +21,7 @@ class SqliteWayBack : public JournalWayBack {
 
   void prepare(std::stop_token stop) override;
   std::vector<Finding> ready() override;
+  std::string record_start(Clock::time_point until) override;
   void resume() override;
   std::vector<Finding> ready_to_return() override;
   std::string prove(std::uint64_t sequence) override;
@@ -45,6 +46,7 @@ class SqliteWayBack : public JournalWayBack {
   std::vector<Finding> mapped_findings(const Tables& tables) const;
   void find_legacy_trouble(std::vector<Finding>& findings) const;
   void work(const Position& start, const std::stop_token& stop) override;
+  void begin(LegacyFile& file, const Position& start) const;
   void find_rejects(std::vector<Finding>& findings) const;
   void hand_over_ids();
   void hand_over_keys();

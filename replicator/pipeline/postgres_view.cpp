@@ -8,11 +8,11 @@
 #include "apply/postgres/chunk_ledger.hpp"
 #include "apply/postgres/native/native_sink.hpp"
 #include "apply/postgres/resync_ledger.hpp"
-#include "apply/postgres/sequences.hpp"
 #include "apply/schema/native/native_plan.hpp"
 #include "capture/postgres/watch.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/postgres_snapshot.hpp"
+#include "replicator/pipeline/sequence_ends.hpp"
 #include "replicator/pipeline/source_rows.hpp"
 #include "replicator/server_access.hpp"
 #include "replicator/verify/mapped_lines.hpp"
@@ -300,11 +300,10 @@ postgres::Connection& PostgresView::source() {
 // Ahead of the source by a margin, so that the target gives out no id that the source may be giving out just
 // now.
 void PostgresView::set_sequences(const TargetScene& scene) {
-  for (const auto& sequence : capture::read_sequences(source(), source_.tables.all())) {
-    if (!sequence.last_value || !scene.plans.contains(sequence.table)) continue;
-    lift_sequence(scene.session.connection(), sequence.schema, sequence.name, *sequence.last_value,
-                  sequence.increment);
-  }
+  std::vector<TablePlan> plans;
+  for (const auto& [name, plan] : scene.plans) plans.push_back(plan);
+  lift_sequences(scene.session.connection(),
+                 sequence_ends(capture::read_sequences(source(), source_.tables.all()), plans));
 }
 
 void PostgresView::tend(const TargetScene& scene) {

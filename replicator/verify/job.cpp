@@ -8,6 +8,7 @@
 
 #include "db/error.hpp"
 #include "replicator/failure.hpp"
+#include "replicator/journal/journal.hpp"
 #include "replicator/log.hpp"
 #include "replicator/pipeline/mapping_setup.hpp"
 #include "replicator/verify/unit_queue.hpp"
@@ -316,9 +317,22 @@ void Job::plan(Run& run, Meeting& meeting) {
   run.planned = true;
 }
 
+// A way back that has no journal yet has seen nobody write.
+void Job::note_way_back(const Run& run) {
+  const auto path = settings_.state_dir / "back.db";
+  if (!std::filesystem::exists(path)) return;
+  try {
+    JournalReader journal(path.string());
+    store_.note_way_back(run.id, {journal.incarnation(), journal.end()});
+  } catch (const Error& error) {
+    log_debug("verify: {}", error.what());
+  }
+}
+
 void Job::run_through(Run& run, const std::stop_token& stop) {
   if (is_whole(run.request))
     coordination_.update([](Status& status) { status.stages.verification = "in_progress"; });
+  if (is_whole(run.request) && !run.planned) note_way_back(run);
   auto prover = source_.prover(apply_.hold());
   do {
     auto meeting = meet(*prover, jobs(run.request), stop);

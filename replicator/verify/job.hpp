@@ -59,6 +59,7 @@ class Job {
   void rejoin(const Run& run, const std::stop_token& stop);
   void settle(const Run& run, const std::stop_token& stop);
   std::vector<Remark> leave_out_resync(std::vector<Unit>& units);
+  void note_way_back(const Run& run);
   void plan(Run& run, Meeting& meeting);
   void compare(const Run& run, Meeting& meeting, const std::stop_token& stop);
   void compared(std::uint64_t rows, std::uint64_t rate, const std::stop_token& stop);

@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS verify_differences (id INTEGER PRIMARY KEY, run INTEG
   source TEXT NOT NULL, key TEXT NOT NULL, key_bytes BLOB NOT NULL, columns TEXT NOT NULL, version TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS verify_differences_run ON verify_differences (run);
 CREATE TABLE IF NOT EXISTS verify_excepted (run INTEGER NOT NULL, source TEXT NOT NULL, key TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS verify_way_back (run INTEGER PRIMARY KEY, incarnation TEXT NOT NULL, sequence INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS verify_remarks (run INTEGER NOT NULL, is_difference INTEGER NOT NULL, code TEXT NOT NULL,
   source TEXT NOT NULL, message TEXT NOT NULL);
 )sql";
@@ -72,7 +73,8 @@ std::optional<Run> newest_run(sqlite::Database& database) {
 
 void forget_old_runs(sqlite::Database& database) {
   std::string kept = "(SELECT id FROM verify_runs ORDER BY id DESC LIMIT " + std::to_string(runs_kept) + ")";
-  for (const char* table : {"verify_units", "verify_differences", "verify_excepted", "verify_remarks"})
+  for (const char* table :
+       {"verify_units", "verify_differences", "verify_excepted", "verify_remarks", "verify_way_back"})
     database.execute(std::string("DELETE FROM ") + table + " WHERE run NOT IN " + kept);
   database.execute("DELETE FROM verify_runs WHERE id NOT IN " + kept);
 }
@@ -192,6 +194,25 @@ void Store::end(std::int64_t run, const std::string& state, const std::string& e
   auto update = database_.prepare("UPDATE verify_runs SET state = ?, error = ?, ended_at = ? WHERE id = ?");
   update.bind(1, std::string_view(state)).bind(2, std::string_view(error));
   update.bind(3, std::string_view(iso_now())).bind(4, run).run();
+}
+
+void Store::note_way_back(std::int64_t run, const WayBackPlace& place) {
+  std::lock_guard lock(mutex_);
+  auto note = database_.prepare("INSERT OR REPLACE INTO verify_way_back VALUES (?, ?, ?)");
+  note.bind(1, run).bind(2, std::string_view(place.incarnation)).bind(3, number(place.sequence)).run();
+}
+
+std::optional<Store::WayBackPlace> Store::proven_way_back() {
+  std::lock_guard lock(mutex_);
+  auto row = database_.prepare(
+      "SELECT incarnation, sequence FROM verify_way_back AS w JOIN verify_runs AS r ON r.id = w.run WHERE "
+      "r.state = 'completed' AND NOT EXISTS (SELECT 1 FROM verify_units AS u WHERE u.run = r.id AND "
+      "differing "
+      "> 0) AND NOT EXISTS (SELECT 1 FROM verify_remarks AS m WHERE m.run = r.id AND (is_difference OR code "
+      "= "
+      "'verify-table-in-resync')) ORDER BY r.id DESC LIMIT 1");
+  if (!row.step()) return std::nullopt;
+  return WayBackPlace{row.text(0), count(row, 1)};
 }
 
 Progress Store::progress(std::int64_t run) {

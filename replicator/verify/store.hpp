@@ -63,6 +63,17 @@ class Store {
   void finish(std::int64_t run, const Unit& unit, const std::string& position, const Findings& findings);
   void end(std::int64_t run, const std::string& state, const std::string& error);
 
+  // Before a run of all rows of all tables looks at the target: all that the way back's journal holds up to
+  // here was committed there.
+  struct WayBackPlace {
+    std::string incarnation;
+    std::uint64_t sequence = 0;
+  };
+  void note_way_back(std::int64_t run, const WayBackPlace& place);
+  // Of the newest such run that came through and found nothing, in no table: what was written up to there has
+  // changed no row.
+  std::optional<WayBackPlace> proven_way_back();
+
   Progress progress(std::int64_t run);
   // The newest run with differences named up to `most`.
   std::optional<Report> report(std::size_t most = most_named);

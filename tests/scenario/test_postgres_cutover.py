@@ -300,6 +300,56 @@ class Guards(Scenario):
         self.assert_live(pipeline, "target")
 
 
+class Sequences(Scenario):
+    """Both sides have tables of their own making, with sequences of other names."""
+    SOURCE = """CREATE TABLE customer(id serial PRIMARY KEY, t text); ALTER TABLE customer RENAME TO users;
+        CREATE SEQUENCE invoice_no; CREATE TABLE inv(no bigint PRIMARY KEY DEFAULT nextval('invoice_no'), t text);
+        CREATE SEQUENCE shared; CREATE TABLE one(id bigint PRIMARY KEY DEFAULT nextval('shared'));
+        CREATE TABLE two(id bigint PRIMARY KEY DEFAULT nextval('shared'));
+        INSERT INTO users(t) SELECT 'u' FROM generate_series(1, 50); INSERT INTO inv(t) SELECT 'i' FROM generate_series(1, 70);
+        INSERT INTO one DEFAULT VALUES; INSERT INTO two DEFAULT VALUES"""
+    TARGET = """CREATE TABLE users(id int PRIMARY KEY GENERATED ALWAYS AS IDENTITY, t text);
+        CREATE SEQUENCE number_of_invoices; CREATE TABLE inv(no bigint PRIMARY KEY DEFAULT nextval('number_of_invoices'), t text);
+        CREATE TABLE one(id bigserial PRIMARY KEY); CREATE TABLE two(id bigserial PRIMARY KEY);
+        CREATE SEQUENCE customer_id_seq; SELECT setval('customer_id_seq', 900)"""
+
+    def begin(self, target=TARGET):
+        self.source, self.target = servers().databases("cut")
+        self.source.execute(self.SOURCE)
+        self.target.execute(target)
+        pipeline = configure(Tidegate(*self.urls()), consent=CONSENT)
+        self.addCleanup(self.end, pipeline)
+        config = pathlib.Path(pipeline.base) / "tidegate.toml"
+        config.write_text(config.read_text() + '[target]\nschema = "existing"\n')
+        pipeline.start().wait_phase("streaming", timeout=WAIT)
+        verified(pipeline)
+        return pipeline
+
+    def test_they_go_on_whatever_their_names(self):
+        pipeline = self.begin()
+        new = "INSERT INTO users(t) VALUES ('new') RETURNING id", "INSERT INTO inv(t) VALUES ('new') RETURNING no", \
+              "INSERT INTO one DEFAULT VALUES RETURNING id", "INSERT INTO two DEFAULT VALUES RETURNING id"
+        with_way_back(pipeline)
+        self.assertEqual([self.target.execute(sql) for sql in new], [[(51,)], [(71,)], [(3,)], [(3,)]])
+        self.assertEqual(self.target.execute("SELECT last_value FROM customer_id_seq"), [(900,)], "another table's stays")
+        rollback(pipeline)
+        self.assertEqual([self.source.execute(sql) for sql in new], [[(52,)], [(72,)], [(4,)], [(5,)]])
+        pipeline.sync(timeout=WAIT)
+        self.assert_same()
+
+    def test_one_that_is_not_found_blocks_both_ways(self):
+        pipeline = self.begin(self.TARGET.replace("no bigint PRIMARY KEY DEFAULT nextval('number_of_invoices')", "no bigint PRIMARY KEY"))
+        self.assertEqual(self.codes(pipeline, code=2)["sequence-unknown"], "block")
+        self.assertEqual(with_way_back(pipeline, code=2)["outcome"], "refused")
+        self.target.execute("ALTER TABLE inv ALTER no SET DEFAULT nextval('number_of_invoices')")
+        self.assertNotIn("sequence-unknown", self.codes(pipeline, code=0))
+        with_way_back(pipeline)
+        self.source.execute("ALTER TABLE inv ALTER no DROP DEFAULT")
+        self.assertEqual(self.codes(pipeline, code=2, verb="rollback")["sequence-unknown"], "block")
+        self.source.execute("ALTER TABLE inv ALTER no SET DEFAULT nextval('invoice_no')")
+        self.assertEqual(rollback(pipeline)["outcome"], "done")
+
+
 class Finalize(Scenario):
     def finalize(self, pipeline, *words, failpoint=None):
         program = BIN / ("tidegate-fault" if failpoint else "tidegate")

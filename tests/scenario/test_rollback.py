@@ -287,6 +287,35 @@ class Guards(Rollbacks):
         self.assertEqual(pipeline.verb("repair").code, 0)
         verified(pipeline)
 
+    def test_what_the_target_has_got_since_the_cutover(self):
+        pipeline = configure(stage.pipeline()).start()
+        pipeline.wait_phase("streaming", timeout=WAIT)
+        query(pipeline.target_url, "CREATE TABLE theirs(id int)")
+        verified(pipeline)
+        with_way_back(pipeline)
+        pipeline.wait_status(lambda status: status["rollback"]["ready"], WAIT, "the way back")
+        self.assertNotIn("way-back-incomplete", self.codes(pipeline, code=0), "a table from before is no loss of a rollback")
+        query(pipeline.target_url, "CREATE TABLE invoice(id int PRIMARY KEY); INSERT INTO invoice VALUES (1);"
+                                   "ALTER TABLE school ADD COLUMN born text, ADD COLUMN twice text GENERATED ALWAYS AS (name || name) STORED")
+        incomplete = "the target has got what the legacy database does not have, and a rollback would leave behind: table public.invoice, " \
+                     "and column public.school.born"
+        for restarted in (False, True):
+            if restarted:
+                pipeline.restart()
+            status = pipeline.wait_status(lambda status: any(error["code"] == "way-back-incomplete" for error in status["errors"]), WAIT, "the report")
+            self.assertEqual([error["message"] for error in status["errors"] if error["code"] == "way-back-incomplete"], [incomplete])
+            self.assertFalse(status["rollback"]["ready"])
+        pipeline.wait_status(lambda status: status["rollback"]["lag_seconds"] is not None, WAIT, "the way back")
+        self.assertEqual(self.codes(pipeline, code=2)["way-back-incomplete"], "block")
+        self.assertEqual(rollback(pipeline, code=2)["outcome"], "refused")
+        self.assertEqual(self.codes(pipeline, "--accept-loss", code=0)["way-back-incomplete"], "warn")
+        query(pipeline.target_url, "DROP TABLE invoice")
+        pipeline.wait_status(lambda status: any(error["message"].endswith("leave behind: column public.school.born") for error in status["errors"]), WAIT,
+                             "less of it")
+        self.assertEqual(rollback(pipeline, "--accept-loss")["outcome"], "done")
+        self.assert_source_live(pipeline)
+        self.assertNotIn("way-back-incomplete", [error["code"] for error in pipeline.status()["errors"]])
+
     def test_a_long_transaction_of_the_target(self):
         pipeline = self.reversed()
         other = psycopg2.connect(pipeline.target_url, application_name="slow one")
@@ -366,6 +395,30 @@ class Guards(Rollbacks):
         self.assertEqual(json.loads(command.communicate(timeout=60)[0])["outcome"], "aborted")
         self.assertEqual(abort.wait(60), 0)
         self.assertTrue(legacy_takes_writes(stage.app.path))
+
+    def test_a_column_that_the_target_has_renamed(self):
+        pipeline = self.reversed()
+        query(pipeline.target_url, "ALTER TABLE school RENAME COLUMN name TO title; INSERT INTO school(code, title) VALUES ('r-1', 'renamed')")
+        status = pipeline.wait_status(lambda status: any(error["code"] == "way-back-failed" for error in status["errors"]), WAIT, "the trouble")
+        self.assertEqual(status["next_steps"][0], "tidegate explain way-back-schema-changed")
+        answer = cutover(pipeline, "--dry-run", "--accept-loss", code=2, verb="rollback")
+        found = {finding["code"]: finding["message"] for finding in answer["findings"] if finding["level"] == "block"}
+        self.assertEqual(list(found), ["way-back-failed"])
+        self.assertIn("it has no column name", found["way-back-failed"])
+        slots = "SELECT slot_name FROM pg_replication_slots WHERE slot_name LIKE '%\\_back' AND database = current_database()"
+        there = query(pipeline.target_url, slots)
+        refused = pipeline.verb("resync", "--way-back", "--confirm", name_of(pipeline))
+        self.assertEqual(refused.code, 2, refused.out + refused.err)
+        self.assertIn("table public.school of the target has no column name any more", refused.err)
+        self.assertEqual(len(there), 1)
+        self.assertEqual(query(pipeline.target_url, slots), there, "the slot is as it was")
+        query(pipeline.target_url, "ALTER TABLE school RENAME COLUMN title TO name")
+        pipeline.restart().wait_status(lambda status: any(error["code"] == "way-back-failed" for error in status["errors"]), WAIT,
+                                       "the row that was written under the other name")
+        self.assertEqual(pipeline.verb("resync", "--way-back", "--confirm", name_of(pipeline)).code, 0)
+        pipeline.wait_status(lambda status: status["rollback"]["ready"], WAIT, "the way back")
+        self.assert_same(pipeline)
+        self.assertEqual(rollback(pipeline)["outcome"], "done")
 
     def test_abort(self):
         pipeline = self.reversed(hooks={"on-hold": '#!/bin/sh\n[ "$TIDEGATE_DIRECTION" = backward ] && sleep 4\nexit 0\n'})

@@ -20,7 +20,7 @@ from support import catalog, tidegate             # noqa: E402
 from support.compare import Comparison            # noqa: E402
 from support.cutover import configure, cutover, legacy_takes_writes, name_of, verified   # noqa: E402
 from support.legacy import APP                    # noqa: E402
-from support.target import run_once               # noqa: E402
+from support.target import PAST_THE_FENCE, run_once   # noqa: E402
 
 TOOL = tidegate.BIN / "tests" / "tidegate-way-back-tool"
 ELSEWHERE = re.compile(r"^(?!apply/sqlite/|replicator/cutover/(reverse|sqlite)|replicator/journal/|capture/postgres/capture\.cpp)")
@@ -291,6 +291,33 @@ class AfterACutover(unittest.TestCase):
         self.addCleanup(connection.close)
         self.assertEqual(Comparison(self.stage.app.path, connection).run(), [])
         self.assertFalse(legacy_takes_writes(self.stage.app.path))
+
+
+    def test_a_foreign_writer_blocks_until_a_verify_finds_nothing(self):
+        def codes(code):
+            return [finding["code"] for finding in cutover(self.pipeline, "--dry-run", code=code)["findings"] if finding["level"] == "block"]
+
+        def write(role):
+            run_once(psycopg2.connect(self.pipeline.target_url), PAST_THE_FENCE + f"""UPDATE "user" SET role = {role} WHERE id = (SELECT min(id) FROM "user")""")
+        self.assertEqual(codes(0), [])
+        write("role")
+        self.assertEqual(codes(2), ["foreign-writer"])
+        self.pipeline.restart().wait_phase("streaming", timeout=WAIT)
+        self.assertEqual(codes(2), ["foreign-writer"])
+        table = self.pipeline.verb("verify", "--table", "user")
+        self.assertEqual(table.code, 0, table.out)
+        self.assertIn("foreign-writer", codes(2), "a verify of some tables settles nothing")
+        verified(self.pipeline)
+        self.pipeline.restart().wait_phase("streaming", timeout=WAIT)
+        self.assertEqual(codes(0), [])
+        write("'another'")
+        self.assertEqual(codes(2), ["foreign-writer"])
+        self.assertEqual(self.pipeline.verb("verify").code, 3)
+        self.assertEqual(sorted(codes(2)), ["foreign-writer", "verify-differs"])
+        self.assertEqual(self.pipeline.verb("repair").code, 0)
+        verified(self.pipeline)
+        self.assertEqual(codes(0), [])
+        self.assertEqual(cutover(self.pipeline, "--confirm", name_of(self.pipeline))["outcome"], "done")
 
 
 class Kills(WayBackTest):

@@ -69,6 +69,23 @@ def rebuild_through_kills(test, pipeline, names, ready=is_ready):
     test.assertNotIn("did not come in time", pipeline.log)
 
 
+def lose_the_slot_before_a_cutover(test, pipeline, in_between=None):
+    """Nothing is owed then: the next dry run makes it anew, also after a death in between. `in_between`: what somebody does with it."""
+    verified(pipeline)
+    cutover(pipeline, "--dry-run", code=0)
+    lose_the_slot(pipeline)
+    if in_between:
+        query(pipeline.target_url, in_between)
+    pipeline.start(failpoint="back-after-lost-slot").wait_phase("streaming", timeout=WAIT)
+    pipeline.verb("cutover", "--dry-run")
+    test.assertEqual(pipeline.wait(), -9)
+    log = pipeline.log
+    pipeline.start().wait_phase("streaming", timeout=WAIT)
+    cutover(pipeline, "--dry-run", code=0)
+    for said in log, pipeline.log:
+        test.assertNotIn("tidegate reset", said)
+
+
 class OfASqliteFile(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -157,6 +174,21 @@ class OfASqliteFile(unittest.TestCase):
         self.assertEqual(self.differences(), [])
         self.assertEqual(self.target("SELECT count(*), count(DISTINCT token) FROM audit_log WHERE action = 'lost'"), [(10, 10)])
 
+    def test_a_slot_that_is_lost_before_a_cutover(self):
+        """The first time there is no position in the file; the second time there is that of the way back before, whose journal is gone."""
+        slot = f"tidegate_{name_of(self.pipeline)}_back"
+        for number, in_between in enumerate((None, f"SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput')")):
+            lose_the_slot_before_a_cutover(self, self.pipeline, in_between)
+            with_way_back(self.pipeline)
+            for restarted in (False, True):
+                if restarted:
+                    self.pipeline.restart()
+                self.target(f"INSERT INTO audit_log (at, action, token) VALUES (now(), 'back', '{number} {restarted}')")
+                wait_until(lambda: not self.differences(), "the way back", WAIT)
+                self.pipeline.wait_status(is_ready, WAIT, "the way back")
+            self.assertEqual(rollback(self.pipeline)["outcome"], "done")
+        self.assertEqual(len(self.legacy("SELECT 1 FROM audit_log WHERE action = 'back'")), 4)
+
     def test_a_cutover_without_a_way_back_gets_one(self):
         self.assertIn("there is no way back before a cutover", rebuild(self.pipeline, code=2))
         forward(self.pipeline)
@@ -200,6 +232,27 @@ class OfAPostgresDatabase(pgpassage.Scenario):
         self.assert_live(pipeline, "source")
         self.source.execute("INSERT INTO ledger(token, side) VALUES ('at the end', 'source')")
         self.followed(pipeline)
+
+    def test_a_slot_that_is_lost_before_a_cutover(self):
+        pipeline = self.streaming()
+        for _ in range(2):
+            lose_the_slot_before_a_cutover(self, pipeline)
+            with_way_back(pipeline)
+            self.followed(pipeline)
+            pipeline.wait_status(is_ready, WAIT, "the way back")
+            self.assertEqual(rollback(pipeline)["outcome"], "done")
+            self.assert_live(pipeline, "source")
+
+    def test_a_column_that_one_side_has_renamed(self):
+        pipeline = self.streaming()
+        with_way_back(pipeline)
+        pipeline.wait_status(is_ready, WAIT, "the way back")
+        for side, said in ((self.target, "target"), (self.source, "legacy database")):
+            side.execute("ALTER TABLE account RENAME COLUMN note TO remark")
+            self.assertIn(f"table public.account of the {said} has no column note any more", rebuild(pipeline, code=2))
+            side.execute("ALTER TABLE account RENAME COLUMN remark TO note")
+        self.followed(pipeline)
+        self.assertTrue(is_ready(pipeline.status()), "it runs as before")
 
     def test_unique_values_that_were_exchanged_and_a_healthy_way_back(self):
         pipeline = self.streaming()

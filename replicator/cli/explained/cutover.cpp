@@ -20,6 +20,14 @@ constexpr Explanation explanations[] = {
      "Change them on the target so that they fit, which takes them out; or give them up with `tidegate "
      "rollback "
      "--accept-loss`."},
+    {"way-back-incomplete",
+     "While the target was live it got tables or columns that the legacy database does not have: the way "
+     "back "
+     "does not follow them, so that a rollback leaves behind what was written there. Those that were there "
+     "before "
+     "the cutover are not meant.",
+     "Bring them to safety (pg_dump --table) or drop them; `tidegate rollback --accept-loss` goes back "
+     "without them, and they stay on the target."},
     {"rollback-lag",
      "What is committed on the target takes longer to the legacy database than --max-lag allows.",
      "Wait until the way back has caught up (`tidegate status`), or for a quieter time."},
@@ -82,6 +90,11 @@ constexpr Explanation explanations[] = {
      "A trigger of the source is ENABLE ALWAYS or ENABLE REPLICA: it would fire for rows that come back from "
      "the target, where its work was done already.",
      "ALTER TABLE … ENABLE TRIGGER …; for the application that is the same."},
+    {"sequence-unknown",
+     "The side that would take over gives out ids by itself, and tidegate does not find the sequence of a "
+     "column, or may not read or set it: it would give ids that are taken.",
+     "Give the column a sequence as its default, make an identity column of it, or let tidegate's role read "
+     "and set the sequence, as the finding says."},
     {"cutover-needs-wal", "Without WAL, reading the source and committing its fence get in each other's way.",
      "Start tidegate with --allow-wal, which switches the file."},
     {"max-hold-too-long",
@@ -225,17 +238,26 @@ constexpr Explanation explanations[] = {
      "would be lost by a rollback.",
      "See that the target answers and gives out a replication slot; SELECT * FROM pg_replication_slots says "
      "how it is."},
+    {"way-back-slot-lost",
+     "The way back's slot on the target is of no use any more: it was dropped or given up, the server failed "
+     "over without it, or somebody else consumed it. The slot of the source is another one, and not meant.",
+     "While the source is live nothing is owed: `tidegate cutover --dry-run` makes a new one. While the "
+     "target "
+     "is live: `tidegate resync --way-back`; see the runbook way-back-lost."},
     {"foreign-writer",
      "Somebody else than tidegate has written to the replicated tables of the target, although the legacy "
      "database is live.",
-     "Find and stop the writer, let `tidegate verify` say what differs, and mend it with `tidegate repair`."},
+     "Find and stop the writer, let `tidegate verify` say what differs, and mend it with `tidegate repair`. "
+     "What was written before the begin of a verify of all rows that finds nothing blocks no more."},
     {"legacy-not-writable", "The legacy database would not take what comes back after a cutover.",
      "See that tidegate's user may write to the file and its folder, and that nobody holds its lock; of a "
      "Postgres database that its role may write to the tables and set session_replication_role."},
     {"way-back-schema-changed",
      "A table was altered so that its rows cannot go back to the legacy database. Nothing is lost: the way "
      "back waits.",
-     "Undo that change; columns that only the target has are no obstacle."},
+     "Undo that change, and start the daemon anew; columns that only the target has are no obstacle. Where "
+     "rows "
+     "were written in the altered table meanwhile: undo it, then `tidegate resync --way-back`."},
     {"way-back-other-journal",
      "The legacy file was written to by the way back of another pipeline or state directory.",
      "Use the state directory that belongs to it (--state)."},
