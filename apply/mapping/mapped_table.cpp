@@ -329,12 +329,25 @@ void MappedTable::map_upsert(const Change& change, const Give& give) {
   if (!change.before.empty() && owner(change.before) != owner(change.row)) free_values_of(change.before);
   const bool remembers = asks_unique_ && options_.memory && change.absent.empty();
   if (remembers) options_.memory->begin_row(owner(change.row));
+  auto old = old_keys(change);
   const bool evaluated = !asks_memory_ && change.absent.empty() && evaluate(change.row, all_expressions_);
-  for (const Output& output : outputs_) map_upsert(output, change, evaluated, give);
+  for (std::size_t i = 0; i < outputs_.size(); ++i)
+    map_upsert(outputs_[i], change, std::move(old[i]), evaluated, give);
   if (remembers) options_.memory->end_row();
 }
 
-void MappedTable::map_upsert(const Output& output, const Change& change, bool evaluated, const Give& give) {
+// By output. Before the new row is evaluated, of whose values the outputs share some.
+std::vector<std::optional<Row>> MappedTable::old_keys(const Change& change) {
+  std::vector<std::optional<Row>> keys(outputs_.size());
+  if (change.operation != Operation::update) return keys;
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    if (outputs_[i].key_moves || !change.before.empty()) keys[i] = key_row(outputs_[i], old_row(change));
+  }
+  return keys;
+}
+
+void MappedTable::map_upsert(const Output& output, const Change& change, std::optional<Row> old,
+                             bool evaluated, const Give& give) {
   std::optional<Row> row;
   if (lacks_inputs(output, change)) {
     row = key_row(output, change.row);
@@ -343,8 +356,6 @@ void MappedTable::map_upsert(const Output& output, const Change& change, bool ev
     row = whole_row(output, change.row, evaluated);
   }
   const bool is_update = change.operation == Operation::update;
-  const bool has_old_key = is_update && (output.key_moves || !change.before.empty());
-  std::optional<Row> old = has_old_key ? std::optional(key_row(output, old_row(change))) : std::nullopt;
   if (!row) {
     if (old)
       return give(output.relation, Change{Operation::remove, output.relation.id, std::move(*old), {}, {}});

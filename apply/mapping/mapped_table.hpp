@@ -87,7 +87,9 @@ class MappedTable {
   std::optional<Row> whole_row(const Output& output, const Row& row, bool evaluated);
   Row failed_row(const Output& output, const Row& row);
   void map_upsert(const Change& change, const Give& give);
-  void map_upsert(const Output& output, const Change& change, bool evaluated, const Give& give);
+  std::vector<std::optional<Row>> old_keys(const Change& change);
+  void map_upsert(const Output& output, const Change& change, std::optional<Row> old, bool evaluated,
+                  const Give& give);
   void give_removal(const Output& output, const Row& row, const Give& give);
   bool lacks_inputs(const Output& output, const Change& change) const;
   static std::vector<std::uint32_t> absent_cells(const Output& output, const Change& change);

@@ -156,6 +156,26 @@ TEST(MappedTable, AKeyThatReadsOtherColumnsIsFollowed) {
   EXPECT_THAT(rig.map(change), ElementsAre(R"(update user -> public.t [1,"new",1,null])"));
 }
 
+TEST(MappedTable, AKeyThatSeveralOutputsShareMovesInEach) {
+  for (const bool printed : {false, true}) {
+    Rig rig({target("users", {column("id", "lower(email)"), column("age", "age")}),
+             target("profiles", {column("id", "lower(email)"), column("mail", "lower(email)")})},
+            {}, printed);
+    const auto text = [](const char* value) { return Value(std::string(value)); };
+    const Value one = printed ? text("1") : Value(std::int64_t{1});
+    Change change = update({one, text("NEW"), Null{}, Null{}});
+    change.before = {one, text("OLD"), Null{}, Null{}};
+    std::vector<std::string> keys;
+    rig.table->map(change, [&](const Relation& relation, Change made) {
+      keys.push_back(relation.table + " " + std::get<std::string>(made.row[0]));
+    });
+    const std::string users = "user -> public.users ", profiles = "user -> public.profiles ";
+    std::vector<std::string> wanted = {users + "new", profiles + "new"};
+    if (!printed) wanted = {users + "old", users + "new", profiles + "old", profiles + "new"};
+    EXPECT_EQ(keys, wanted);
+  }
+}
+
 TEST(MappedTable, ComparisonsAreThoseOfTheSource) {
   Rig rig({target("t", {column("id", "id"), column("a", "age = '7'"), column("b", "email = 'ANN'")})});
   EXPECT_THAT(rig.map(insert(user(1, std::string("ann"), std::int64_t{7}))),
