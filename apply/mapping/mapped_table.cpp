@@ -255,11 +255,19 @@ std::optional<Row> MappedTable::whole_row(const Output& output, const Row& row, 
 
 void MappedTable::map_row(const Row& row, std::vector<std::optional<Row>>& mapped) {
   mapped.clear();
-  const bool remembers = asks_unique_ && options_.memory;
-  if (remembers) options_.memory->begin_row(owner(row));
+  begin_row(row);
   const bool evaluated = !asks_memory_ && evaluate(row, all_expressions_);
   for (const Output& output : outputs_) mapped.push_back(whole_row(output, row, evaluated));
-  if (remembers) options_.memory->end_row();
+  end_row();
+}
+
+void MappedTable::begin_row(const Row& row) {
+  asked_all_ = true;
+  if (asks_unique_ && options_.memory) options_.memory->begin_row(owner(row));
+}
+
+void MappedTable::end_row() {
+  if (asks_unique_ && options_.memory) options_.memory->end_row(asked_all_);
 }
 
 // The source row as the key memory names it.
@@ -327,13 +335,12 @@ Row MappedTable::old_row(const Change& change) const {
 
 void MappedTable::map_upsert(const Change& change, const Give& give) {
   if (!change.before.empty() && owner(change.before) != owner(change.row)) free_values_of(change.before);
-  const bool remembers = asks_unique_ && options_.memory && change.absent.empty();
-  if (remembers) options_.memory->begin_row(owner(change.row));
+  begin_row(change.row);
   auto old = old_keys(change);
   const bool evaluated = !asks_memory_ && change.absent.empty() && evaluate(change.row, all_expressions_);
   for (std::size_t i = 0; i < outputs_.size(); ++i)
     map_upsert(outputs_[i], change, std::move(old[i]), evaluated, give);
-  if (remembers) options_.memory->end_row();
+  end_row();
 }
 
 // By output. Before the new row is evaluated, of whose values the outputs share some.
@@ -350,6 +357,7 @@ void MappedTable::map_upsert(const Output& output, const Change& change, std::op
                              bool evaluated, const Give& give) {
   std::optional<Row> row;
   if (lacks_inputs(output, change)) {
+    asked_all_ = false;
     row = key_row(output, change.row);
     row->back() = misfit_text(Misfit::row_missing, "");
   } else {

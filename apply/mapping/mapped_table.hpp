@@ -95,6 +95,8 @@ class MappedTable {
   static std::vector<std::uint32_t> absent_cells(const Output& output, const Change& change);
   Row old_row(const Change& change) const;
   std::string owner(const Row& row) const;
+  void begin_row(const Row& row);
+  void end_row();
   void free_values_of(const Row& row);
 
   Relation source_;
@@ -106,6 +108,7 @@ class MappedTable {
   std::vector<std::size_t> all_expressions_;
   bool asks_memory_ = false;  // then only rows that match are evaluated
   bool asks_unique_ = false;
+  bool asked_all_ = true;  // was everything evaluated that the row being mapped needs?
   Row scratch_, results_;
   std::vector<Value> values_;  // by expression
   std::map<std::string, std::size_t> compiled_;

@@ -32,7 +32,7 @@ struct Memory {
   std::string mail(const std::string& row, const std::string& value) {
     memory.begin_row(row);
     auto answer = memory.unique_value("users.email", value, {row});
-    memory.end_row();
+    memory.end_row(true);
     return answer;
   }
   void deliver() {

@@ -149,9 +149,9 @@ void KeyMemory::begin_row(std::string owner) {
   before_ = store_.held_by(owner_);
 }
 
-void KeyMemory::end_row() {
+void KeyMemory::end_row(bool asked_all) {
   std::lock_guard lock(mutex_);
-  release(before_);
+  if (asked_all) release(before_);
   before_.clear();
   owner_.clear();
 }

@@ -38,7 +38,7 @@ class KeyMemory : public KeyOutbox, public KeyAnswers {
   void rethrow_failure() override;
 
   void begin_row(std::string owner) override;
-  void end_row() override;
+  void end_row(bool asked_all) override;
   void row_is_gone(const std::string& owner) override;
   void table_is_empty(const std::string& table) override;
 
