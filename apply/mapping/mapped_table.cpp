@@ -230,6 +230,7 @@ Row MappedTable::key_row(const Output& output, const Row& row) {
 
 // A row that cannot be evaluated: its key, if that can be, and the column that failed.
 Row MappedTable::failed_row(const Output& output, const Row& row) {
+  asked_all_ = false;
   Row mapped = key_row(output, row);
   const auto failed = engine_.failing(bound(row), output.expressions);
   std::string column = "where";

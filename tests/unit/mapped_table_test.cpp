@@ -272,6 +272,14 @@ TEST(MappedTable, AUniqueValueIsItsRowsThoughSomethingWasNotSent) {
   EXPECT_THAT(told({passed}, change), ElementsAre("row user [1]", "not all"));
 }
 
+TEST(MappedTable, ARowThatIsHeldGivesNoUniqueValueUp) {
+  const MapTarget parsed =
+      target("t", {column("id", "id"), column("a", "json_extract(email, '$.a')"), unique_mail});
+  EXPECT_THAT(told({parsed}, update(user(1, std::string("no json")))),
+              ElementsAre("row user [1]", "not all"));
+  EXPECT_THAT(told({parsed}, update(user(1, std::string("{}")))), ElementsAre("row user [1]", "{}", "all"));
+}
+
 TEST(MappedTable, APassedColumnThatWasNotSentStaysAbsent) {
   Rig rig({target("t", {column("id", "id"), column("mail", "email"), column("age", "age + 1")})}, {}, true);
   Change change = update({std::string("3"), Null{}, std::string("1"), Null{}});
