@@ -230,6 +230,7 @@ Row MappedTable::key_row(const Output& output, const Row& row) {
 
 // A row that cannot be evaluated: its key, if that can be, and the column that failed.
 Row MappedTable::failed_row(const Output& output, const Row& row) {
+  asked_all_ = false;
   Row mapped = key_row(output, row);
   const auto failed = engine_.failing(bound(row), output.expressions);
   std::string column = "where";
@@ -255,11 +256,19 @@ std::optional<Row> MappedTable::whole_row(const Output& output, const Row& row, 
 
 void MappedTable::map_row(const Row& row, std::vector<std::optional<Row>>& mapped) {
   mapped.clear();
-  const bool remembers = asks_unique_ && options_.memory;
-  if (remembers) options_.memory->begin_row(owner(row));
+  begin_row(row);
   const bool evaluated = !asks_memory_ && evaluate(row, all_expressions_);
   for (const Output& output : outputs_) mapped.push_back(whole_row(output, row, evaluated));
-  if (remembers) options_.memory->end_row();
+  end_row();
+}
+
+void MappedTable::begin_row(const Row& row) {
+  asked_all_ = true;
+  if (asks_unique_ && options_.memory) options_.memory->begin_row(owner(row));
+}
+
+void MappedTable::end_row() {
+  if (asks_unique_ && options_.memory) options_.memory->end_row(asked_all_);
 }
 
 // The source row as the key memory names it.
@@ -327,24 +336,35 @@ Row MappedTable::old_row(const Change& change) const {
 
 void MappedTable::map_upsert(const Change& change, const Give& give) {
   if (!change.before.empty() && owner(change.before) != owner(change.row)) free_values_of(change.before);
-  const bool remembers = asks_unique_ && options_.memory && change.absent.empty();
-  if (remembers) options_.memory->begin_row(owner(change.row));
+  begin_row(change.row);
+  auto old = old_keys(change);
   const bool evaluated = !asks_memory_ && change.absent.empty() && evaluate(change.row, all_expressions_);
-  for (const Output& output : outputs_) map_upsert(output, change, evaluated, give);
-  if (remembers) options_.memory->end_row();
+  for (std::size_t i = 0; i < outputs_.size(); ++i)
+    map_upsert(outputs_[i], change, std::move(old[i]), evaluated, give);
+  end_row();
 }
 
-void MappedTable::map_upsert(const Output& output, const Change& change, bool evaluated, const Give& give) {
+// By output. Before the new row is evaluated, of whose values the outputs share some.
+std::vector<std::optional<Row>> MappedTable::old_keys(const Change& change) {
+  std::vector<std::optional<Row>> keys(outputs_.size());
+  if (change.operation != Operation::update) return keys;
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    if (outputs_[i].key_moves || !change.before.empty()) keys[i] = key_row(outputs_[i], old_row(change));
+  }
+  return keys;
+}
+
+void MappedTable::map_upsert(const Output& output, const Change& change, std::optional<Row> old,
+                             bool evaluated, const Give& give) {
   std::optional<Row> row;
   if (lacks_inputs(output, change)) {
+    asked_all_ = false;
     row = key_row(output, change.row);
     row->back() = misfit_text(Misfit::row_missing, "");
   } else {
     row = whole_row(output, change.row, evaluated);
   }
   const bool is_update = change.operation == Operation::update;
-  const bool has_old_key = is_update && (output.key_moves || !change.before.empty());
-  std::optional<Row> old = has_old_key ? std::optional(key_row(output, old_row(change))) : std::nullopt;
   if (!row) {
     if (old)
       return give(output.relation, Change{Operation::remove, output.relation.id, std::move(*old), {}, {}});

@@ -87,12 +87,16 @@ class MappedTable {
   std::optional<Row> whole_row(const Output& output, const Row& row, bool evaluated);
   Row failed_row(const Output& output, const Row& row);
   void map_upsert(const Change& change, const Give& give);
-  void map_upsert(const Output& output, const Change& change, bool evaluated, const Give& give);
+  std::vector<std::optional<Row>> old_keys(const Change& change);
+  void map_upsert(const Output& output, const Change& change, std::optional<Row> old, bool evaluated,
+                  const Give& give);
   void give_removal(const Output& output, const Row& row, const Give& give);
   bool lacks_inputs(const Output& output, const Change& change) const;
   static std::vector<std::uint32_t> absent_cells(const Output& output, const Change& change);
   Row old_row(const Change& change) const;
   std::string owner(const Row& row) const;
+  void begin_row(const Row& row);
+  void end_row();
   void free_values_of(const Row& row);
 
   Relation source_;
@@ -104,6 +108,7 @@ class MappedTable {
   std::vector<std::size_t> all_expressions_;
   bool asks_memory_ = false;  // then only rows that match are evaluated
   bool asks_unique_ = false;
+  bool asked_all_ = true;  // was everything evaluated that the row being mapped needs?
   Row scratch_, results_;
   std::vector<Value> values_;  // by expression
   std::map<std::string, std::size_t> compiled_;

@@ -92,6 +92,7 @@ void ChunkLanes::settle(std::uint64_t number, const Taken& taken, ChunkLoader& l
     std::lock_guard lock(mutex_);
     if (failure_) return;
   }
+  taken.settles();
   loader.settle(*taken.parts, taken.chunk);
   taken.settled();
   std::lock_guard lock(mutex_);

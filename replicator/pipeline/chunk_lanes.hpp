@@ -21,10 +21,11 @@ class ChunkLanes {
   struct Taken {
     std::vector<ChunkLoader::Part>* parts;
     LoadedChunk chunk;
-    std::function<void()> settled;  // to be called once it is in the target; owns the parts
+    std::function<void()> settled;          // to be called once it is in the target; owns the parts
+    std::function<void()> settles = [] {};  // to be called before its transaction is completed
   };
-  // The next chunk; nothing where there is none. Called by one thread at a time, and so is settled(), in the
-  // chunks' order.
+  // The next chunk; nothing where there is none. Called by one thread at a time, and so are settles() and
+  // settled(), in the chunks' order.
   using Take = std::function<std::optional<Taken>()>;
 
   ChunkLanes(const TargetSession& lease, Quarantine& quarantine, const OrphanGuard& orphans,

@@ -76,6 +76,7 @@ void SqliteLoad::open(const std::vector<ShadowTable>& tables) {
 
 bool SqliteLoad::run(const std::vector<ShadowTable>& tables, const std::stop_token& stop, Others others) {
   stop_ = stop;
+  keys_ = others == Others::none ? scene_.session.keys() : nullptr;
   open(tables);
   std::vector<ChunkFeed::Table> to_feed;
   for (Loading& loading : loadings_)
@@ -91,6 +92,7 @@ bool SqliteLoad::run(const std::vector<ShadowTable>& tables, const std::stop_tok
   // Where the server checks foreign keys by itself, a row must not come before its parent's transaction ends.
   const bool side_by_side = others == Others::none && scene_.session.replica_mode();
   while (auto taken = take(feed, loader, !side_by_side)) {
+    taken->settles();
     loader.load(*taken->parts, taken->chunk);
     taken->settled();
   }
@@ -108,7 +110,10 @@ bool SqliteLoad::read_chunk(const ChunkFeed::Table& table, std::size_t rows, std
                             const std::stop_token& stop, Chunk& into) {
   while (!stop.stop_requested()) {
     auto known = coordination_.work_so_far();
-    if (shadow_.read_chunk(table.name, table.after, rows, bytes, into)) return true;
+    if (shadow_.read_chunk(table.name, table.after, rows, bytes, into)) {
+      if (keys_) keys_->begin_ahead();
+      return true;
+    }
     coordination_.wait_for_work(known, longest_wait, stop);
   }
   return false;
@@ -138,6 +143,9 @@ std::optional<ChunkLanes::Taken> SqliteLoad::take(ChunkFeed& feed, ChunkLoader& 
                              settled(loading, *prepared, chunk);
                              pace_.limit_rate(prepared->chunk.rows.size(), began);
                              feed.give_back(std::move(*prepared));
+                           },
+                           [this] {
+                             if (keys_) keys_->chunk_is_next();
                            }};
 }
 

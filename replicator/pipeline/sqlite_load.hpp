@@ -50,6 +50,7 @@ class SqliteLoad {
   Coordination& coordination_;
   Pace pace_;
   std::stop_token stop_;
+  KeyOutbox* keys_ = nullptr;  // where it is the load that they are asked for
   std::deque<Loading> loadings_;
   std::size_t at_ = 0;  // the table of the next chunk
   bool stopped_ = false;

@@ -32,7 +32,7 @@ struct Memory {
   std::string mail(const std::string& row, const std::string& value) {
     memory.begin_row(row);
     auto answer = memory.unique_value("users.email", value, {row});
-    memory.end_row();
+    memory.end_row(true);
     return answer;
   }
   void deliver() {
@@ -138,6 +138,28 @@ TEST_F(KeyMemoryTest, WhatIsNotInTheTargetGoesWithTheNextTransactionUntilItIs) {
   EXPECT_THAT(*command->parameters[3], HasSubstr("ann@x.org"));
   one.memory.sent();
   EXPECT_FALSE(one.memory.unsent(last));
+}
+
+TEST_F(KeyMemoryTest, AUniqueValueOfAChunkThatIsMappedAheadGoesWithThatChunk) {
+  Memory one(path_);
+  one.memory.begin_ahead();
+  one.mail("a", "ann@x.org");
+  one.memory.begin_ahead();
+  one.mail("b", "bob@x.org");
+  one.memory.row_is_gone("a");
+  one.mail("a", "ann@x.org");
+  one.mail("c", "cat@x.org");
+  one.memory.chunk_is_next();
+  EXPECT_FALSE(one.memory.unsent(last)) << "the row is of the later chunk by now";
+  one.memory.surrogate("user", {std::int64_t{1}});
+  auto command = one.memory.unsent(last);
+  EXPECT_EQ(command->parameters[6], R"({"100"})") << "an integer is right at any time";
+  one.memory.sent();
+  one.memory.chunk_is_next();
+  EXPECT_EQ(one.memory.unsent(last)->parameters[6], R"({"ann@x.org","bob@x.org","cat@x.org"})");
+  one.memory.sent();
+  one.mail("d", "dan@x.org");
+  EXPECT_TRUE(one.memory.unsent(last)) << "nothing is mapped ahead any more";
 }
 
 TEST_F(KeyMemoryTest, APairOfARowThatWasBornOnTheTargetIsWhatUuidGives) {

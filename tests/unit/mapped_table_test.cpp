@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "apply/mapping/keys/key_functions.hpp"
 #include "apply/mapping/mapped_row.hpp"
 #include "apply/mapping/mapping.hpp"
 #include "apply/mapping/refusals.hpp"
@@ -69,6 +70,41 @@ struct Rig {
     return said;
   }
 };
+
+// Gives each value as it is, and writes down what is asked and told.
+class Listening : public KeyAnswers {
+ public:
+  std::vector<std::string> said;
+  std::int64_t surrogate(const std::string&, const Row&) override { return 1; }
+  std::string uuid(const std::string&, const Row&, const std::string& made) override { return made; }
+  std::string paired_uuid(const std::string&, const Row&, const std::string& made) override { return made; }
+  std::string unique_value(const std::string&, const std::string& value, const Row&) override {
+    said.push_back(value);
+    return value;
+  }
+  void rethrow_failure() override {}
+  void begin_row(std::string owner) override { said.push_back("row " + owner); }
+  void end_row(bool asked_all) override { said.emplace_back(asked_all ? "all" : "not all"); }
+  void row_is_gone(const std::string&) override {}
+  void table_is_empty(const std::string&) override {}
+};
+
+// What a table of these targets, mapped from one with unique values, says to its memory.
+std::vector<std::string> told(std::vector<MapTarget> to, const Change& change) {
+  std::vector<MapDefinition> maps(1);
+  maps[0].from = "user";
+  maps[0].to = std::move(to);
+  auto memory = std::make_shared<Listening>();
+  const auto functions = [memory](sqlite::Database& engine) {
+    register_key_functions(engine, UuidMaker("p"), memory, {});
+  };
+  MappedTable table(outputs_of(maps, "user"), user_table(false), users,
+                    MappingOptions{.functions = functions, .memory = memory}, 100);
+  table.map(change, [](const Relation&, const Change&) {});
+  return memory->said;
+}
+
+const MapColumn unique_mail = column("mail", "unique_value('t', 'mail', email, id)");
 
 Row user(std::int64_t id, Value email, Value age = Null{}, Value deleted = Null{}) {
   return {id, std::move(email), std::move(age), std::move(deleted)};
@@ -156,6 +192,26 @@ TEST(MappedTable, AKeyThatReadsOtherColumnsIsFollowed) {
   EXPECT_THAT(rig.map(change), ElementsAre(R"(update user -> public.t [1,"new",1,null])"));
 }
 
+TEST(MappedTable, AKeyThatSeveralOutputsShareMovesInEach) {
+  for (const bool printed : {false, true}) {
+    Rig rig({target("users", {column("id", "lower(email)"), column("age", "age")}),
+             target("profiles", {column("id", "lower(email)"), column("mail", "lower(email)")})},
+            {}, printed);
+    const auto text = [](const char* value) { return Value(std::string(value)); };
+    const Value one = printed ? text("1") : Value(std::int64_t{1});
+    Change change = update({one, text("NEW"), Null{}, Null{}});
+    change.before = {one, text("OLD"), Null{}, Null{}};
+    std::vector<std::string> keys;
+    rig.table->map(change, [&](const Relation& relation, Change made) {
+      keys.push_back(relation.table + " " + std::get<std::string>(made.row[0]));
+    });
+    const std::string users = "user -> public.users ", profiles = "user -> public.profiles ";
+    std::vector<std::string> wanted = {users + "new", profiles + "new"};
+    if (!printed) wanted = {users + "old", users + "new", profiles + "old", profiles + "new"};
+    EXPECT_EQ(keys, wanted);
+  }
+}
+
 TEST(MappedTable, ComparisonsAreThoseOfTheSource) {
   Rig rig({target("t", {column("id", "id"), column("a", "age = '7'"), column("b", "email = 'ANN'")})});
   EXPECT_THAT(rig.map(insert(user(1, std::string("ann"), std::int64_t{7}))),
@@ -203,6 +259,25 @@ std::string refusal_of(const std::string& expression) {
     return refused.message();
   }
   return "";
+}
+
+TEST(MappedTable, AUniqueValueIsItsRowsThoughSomethingWasNotSent) {
+  Change change = update(user(1, std::string("a")));
+  change.absent = {2};
+  const MapTarget passed = target("t", {column("id", "id"), unique_mail, column("age", "age")});
+  EXPECT_THAT(told({passed}, change), ElementsAre("row user [1]", "a", "all"));
+  const MapTarget lacking = target("u", {column("id", "id"), column("next", "age + 1")});
+  EXPECT_THAT(told({passed, lacking}, change), ElementsAre("row user [1]", "a", "not all"));
+  change.absent = {1};
+  EXPECT_THAT(told({passed}, change), ElementsAre("row user [1]", "not all"));
+}
+
+TEST(MappedTable, ARowThatIsHeldGivesNoUniqueValueUp) {
+  const MapTarget parsed =
+      target("t", {column("id", "id"), column("a", "json_extract(email, '$.a')"), unique_mail});
+  EXPECT_THAT(told({parsed}, update(user(1, std::string("no json")))),
+              ElementsAre("row user [1]", "not all"));
+  EXPECT_THAT(told({parsed}, update(user(1, std::string("{}")))), ElementsAre("row user [1]", "{}", "all"));
 }
 
 TEST(MappedTable, APassedColumnThatWasNotSentStaysAbsent) {

@@ -24,9 +24,10 @@ class KeyAnswers {
   // An answer could not be had, which says nothing of the row that asked: throws what was the matter.
   virtual void rethrow_failure() = 0;
 
-  // Around the evaluation of a source row: unique values that it held and does not ask for are free again.
+  // Around the evaluation of a source row: unique values that it held and does not ask for are free again,
+  // unless not everything could be evaluated.
   virtual void begin_row(std::string owner) = 0;
-  virtual void end_row() = 0;
+  virtual void end_row(bool asked_all) = 0;
   virtual void row_is_gone(const std::string& owner) = 0;
   virtual void table_is_empty(const std::string& table) = 0;
 };
@@ -35,7 +36,7 @@ class KeyAnswers {
 class LookedUpAnswers : public KeyAnswers {
  public:
   void begin_row(std::string) override {}
-  void end_row() override {}
+  void end_row(bool) override {}
   void row_is_gone(const std::string&) override {}
   void table_is_empty(const std::string&) override {}
 };

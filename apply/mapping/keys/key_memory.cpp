@@ -1,6 +1,7 @@
 #include "apply/mapping/keys/key_memory.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "apply/text_format.hpp"
@@ -127,7 +128,10 @@ std::string KeyMemory::free_value(const std::string& scope, const std::string& v
 }
 
 void KeyMemory::release(const std::vector<KeyEntry>& entries) {
-  for (const auto& entry : entries) store_.release(entry);
+  for (const auto& entry : entries) {
+    store_.release(entry);
+    note_ahead(entry.scope, entry.key);
+  }
   if (!entries.empty()) next_choice_.clear();
 }
 
@@ -139,6 +143,7 @@ std::string KeyMemory::unique_value(const std::string& column, const std::string
     if (auto known = remembered(name)) return *known;
     std::string made = free_value(name.scope, value);
     store_.add({name.scope, name.key, made, owner_});
+    note_ahead(name.scope, name.key);
     return made;
   });
 }
@@ -149,9 +154,9 @@ void KeyMemory::begin_row(std::string owner) {
   before_ = store_.held_by(owner_);
 }
 
-void KeyMemory::end_row() {
+void KeyMemory::end_row(bool asked_all) {
   std::lock_guard lock(mutex_);
-  release(before_);
+  if (asked_all) release(before_);
   before_.clear();
   owner_.clear();
 }
@@ -168,10 +173,31 @@ void KeyMemory::table_is_empty(const std::string& table) {
 
 // --- towards the target ---
 
+void KeyMemory::note_ahead(const std::string& scope, const std::string& key) {
+  if (mapped_ > due_) ahead_[{scope, key}] = mapped_;
+}
+
+void KeyMemory::begin_ahead() {
+  std::lock_guard lock(mutex_);
+  ++mapped_;
+}
+
+void KeyMemory::chunk_is_next() {
+  std::lock_guard lock(mutex_);
+  ++due_;
+  std::erase_if(ahead_, [&](const auto& entry) { return entry.second <= due_; });
+}
+
+std::vector<KeyEntry> KeyMemory::due(KeyState state) {
+  auto entries = store_.in_state(state);
+  std::erase_if(entries, [&](const KeyEntry& entry) { return ahead_.contains({entry.scope, entry.key}); });
+  return entries;
+}
+
 std::optional<postgres::Command> KeyMemory::unsent(const postgres::Command& into) {
   std::lock_guard lock(mutex_);
-  adding_ = store_.in_state(KeyState::added);
-  releasing_ = store_.in_state(KeyState::released);
+  adding_ = due(KeyState::added);
+  releasing_ = due(KeyState::released);
   if (adding_.empty() && releasing_.empty()) return std::nullopt;
   store_.flush();
   return with_entries(into, pipeline_, adding_, releasing_);
@@ -238,17 +264,29 @@ void KeyMemory::give_to(postgres::Connection& target) {
 // answer was lost.
 void KeyMemory::settle(postgres::Connection& target) {
   for (const auto state : {KeyState::added, KeyState::released}) {
-    for (const auto& entry : store_.in_state(state)) {
-      auto row = target.run(
-          "SELECT scope, key, answer, owner FROM tidegate.keys WHERE pipeline = $1 AND scope = $2 AND key = "
-          "$3",
-          {pipeline_, entry.scope, entry.key});
-      if (row.rows() == 1) {
-        store_.take_in(entry_at(row, 0));
-      } else if (is_unique_scope(entry)) {
-        store_.forget(entry);
-      }
+    const auto entries = store_.in_state(state);
+    for (std::size_t first = 0; first < entries.size(); first += page_size) {
+      const auto last = std::min<std::size_t>(first + page_size, entries.size());
+      settle(target, {entries.begin() + static_cast<std::ptrdiff_t>(first),
+                      entries.begin() + static_cast<std::ptrdiff_t>(last)});
     }
+  }
+}
+
+void KeyMemory::settle(postgres::Connection& target, const std::vector<KeyEntry>& entries) {
+  const auto arrays = arrays_of(entries);
+  const auto rows = target.run(
+      "SELECT scope, key, k.answer, k.owner FROM tidegate.keys AS k JOIN unnest($2::text[], $3::text[])"
+      " AS g(scope, key) USING (scope, key) WHERE k.pipeline = $1",
+      {pipeline_, arrays[0], arrays[1]});
+  std::set<std::pair<std::string, std::string>> there;
+  for (int i = 0; i < rows.rows(); ++i) {
+    const KeyEntry entry = entry_at(rows, i);
+    store_.take_in(entry);
+    there.emplace(entry.scope, entry.key);
+  }
+  for (const auto& entry : entries) {
+    if (is_unique_scope(entry) && !there.contains({entry.scope, entry.key})) store_.forget(entry);
   }
 }
 
@@ -259,6 +297,8 @@ void KeyMemory::meet(postgres::Connection& target, bool fresh) {
   before_.clear();
   next_choice_.clear();
   paired_.clear();
+  ahead_.clear();
+  mapped_ = due_ = 0;
   if (fresh) {
     take_from(target);
     give_to(target);

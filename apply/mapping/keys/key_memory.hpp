@@ -38,12 +38,14 @@ class KeyMemory : public KeyOutbox, public KeyAnswers {
   void rethrow_failure() override;
 
   void begin_row(std::string owner) override;
-  void end_row() override;
+  void end_row(bool asked_all) override;
   void row_is_gone(const std::string& owner) override;
   void table_is_empty(const std::string& table) override;
 
   std::optional<postgres::Command> unsent(const postgres::Command& into) override;
   void sent() override;
+  void begin_ahead() override;
+  void chunk_is_next() override;
 
   // Brings store and target together; the target's position is where it is. `fresh`: nothing was copied yet,
   // so that each side takes over what only the other has. Else what did not reach the target is taken back,
@@ -57,9 +59,12 @@ class KeyMemory : public KeyOutbox, public KeyAnswers {
   std::int64_t next_of(const std::string& entity);
   std::string free_value(const std::string& scope, const std::string& value);
   void release(const std::vector<KeyEntry>& entries);
+  void note_ahead(const std::string& scope, const std::string& key);
+  std::vector<KeyEntry> due(KeyState state);
   void take_from(postgres::Connection& target);
   void give_to(postgres::Connection& target);
   void settle(postgres::Connection& target);
+  void settle(postgres::Connection& target, const std::vector<KeyEntry>& entries);
 
   std::mutex mutex_;
   std::string pipeline_;
@@ -74,6 +79,8 @@ class KeyMemory : public KeyOutbox, public KeyAnswers {
   std::exception_ptr failure_;
   std::vector<KeyEntry> before_;  // what the row held when its evaluation began, and did not ask for yet
   std::vector<KeyEntry> adding_, releasing_;
+  std::uint64_t mapped_ = 0, due_ = 0;                                  // chunks
+  std::map<std::pair<std::string, std::string>, std::uint64_t> ahead_;  // by scope and key: of which chunk
 };
 
 // The n-th choice for a value that is taken: ann+2@x.org, or value+2 where there is no @. Pure.

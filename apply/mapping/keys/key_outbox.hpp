@@ -19,6 +19,12 @@ class KeyOutbox {
   virtual std::optional<postgres::Command> unsent(const postgres::Command& into) = 0;
   // The transaction that carried the last unsent() was committed.
   virtual void sent() = 0;
+
+  // What is asked from now on is for one chunk more that is mapped ahead: unique values that its rows get or
+  // give up are not sent before it.
+  virtual void begin_ahead() {}
+  // The next transaction is that of the first chunk that was mapped ahead and not sent.
+  virtual void chunk_is_next() {}
 };
 
 // `into`, and before it in the same statement the entries: those that tidegate.keys gets and those that it
