@@ -421,7 +421,7 @@ std::string Cutover::switch_again(const Order& order) {
   run->step = Step::switching;
   run->reason.clear();
   journal_->enter(*run);
-  failpoint("cutover-switch-again");
+  failpoint("switch-taken-up");
   waiting_ = Waiting{*run, order, true};
   abort_ = false;
   shown_.outcome.clear();

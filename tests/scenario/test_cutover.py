@@ -389,6 +389,22 @@ class TheCutover(Cutovers):
         self.assertIn("hook-failed", [error["code"] for error in status["errors"]])
         self.assertEqual(status["next_steps"][0], "tidegate cutover --continue")
 
+    def test_killed_while_the_hooks_are_run_again(self):
+        """After a rollback that was refused: the next start goes on with the switch by itself."""
+        pipeline = self.streaming(hooks={"on-switch": "#!/bin/sh\nexit 7\n"})
+        forward(pipeline, code=1)
+        self.is_not_forgotten(pipeline)
+        pipeline.restart(failpoint="switch-taken-up")
+        pipeline.wait_phase("reversed", timeout=WAIT)
+        (pathlib.Path(pipeline.base) / "hooks/on-switch").write_text("#!/bin/sh\nexit 0\n")
+        pipeline.verb("cutover", "--continue")
+        pipeline.process.wait(30)
+        pipeline.restart()
+        status = pipeline.wait_status(lambda status: status["cutover"] and status["cutover"]["outcome"] == "done", WAIT, "the switch")
+        self.assertEqual((status["phase"], status["live"], status["cutover"]["mode"], status["cutover"]["reason"]), ("reversed", "target", "cutover", ""))
+        self.assertNotIn("--continue", " ".join(status["next_steps"]))
+        self.judge_moved(pipeline)
+
     def test_a_hook_that_fails_before_the_return(self):
         for event in ("before-fence", "on-hold", "on-ready"):
             with self.subTest(event=event):
