@@ -40,8 +40,8 @@ struct TargetLiveSide {
 };
 TargetLiveSide ask_target(postgres::Connection& target, const std::string& pipeline);
 
-// OPEN, in one transaction under the pipeline's lease: the fence is switched off, run and live side are written, and
-// from its commit on every forward transaction is refused by the target. Can be repeated.
+// OPEN, in one transaction under the pipeline's lease: the fence is switched off, run and live side are
+// written, and from its commit on every forward transaction is refused by the target. Can be repeated.
 void open_target(TargetSession& session, const std::vector<TablePlan>& plans, const std::string& run);
 
 }  // namespace tidegate

@@ -75,7 +75,8 @@ constexpr Explanation explanations[] = {
      "source and in the target: the side "
      "that took writes last is the one to keep."},
     {"cutover-not-journalled",
-     "A step of the cutover could not be written to the state directory: its disk is full. Before the point of "
+     "A step of the cutover could not be written to the state directory: its disk is full. Before the point "
+     "of "
      "no return the run is given up and writers go on; after it the run waits for room.",
      "Make room there; `tidegate explain disk-full` says how."},
     {"cutover-journal", "The journal of cutovers was written by a newer tidegate.", "Use that version."},
