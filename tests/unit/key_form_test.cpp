@@ -41,6 +41,19 @@ TEST(KeyForm, AKeyThatHoldsTheTablesOwnTellsRowsApart) {
   EXPECT_TRUE(apart({"name", "id"}));
 }
 
+TEST(KeyForm, ANocaseColumnIsHeldWithoutItsCase) {
+  SourceTable table = person();
+  table.primary_key = {"name"};
+  EXPECT_FALSE(apart({"uuid('tag', lower(name))"}, table));
+  for (SourceColumn& column : table.columns) column.collation = "NOCASE";
+  for (const char* key : {"uuid('tag', lower(name))", "upper(name)", "uuid('tag', name)"})
+    EXPECT_TRUE(apart({key}, table)) << key;
+  EXPECT_FALSE(apart({"uuid('tag', lower(name || 'x'))"}, table));
+  EXPECT_FALSE(apart({"lower(code)"}, table)) << "its index tells a from A";
+  table.indexes[0].parts[0].collation = "NOCASE";
+  EXPECT_TRUE(apart({"lower(code)"}, table));
+}
+
 TEST(KeyForm, AnyOtherMayBeTwoRows) {
   for (const char* key : {"name", "lower(code)", "uuid('p', lower(code))", "uuid('p', id / 2)",
                           "uuid('p', name)", "uuid('p', 'id')", "id % 10", "coalesce(id, 0)",
