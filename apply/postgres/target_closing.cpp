@@ -68,7 +68,7 @@ FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_class AS c ON c.oid = coalesce(
   LEFT JOIN pg_catalog.pg_prepared_xacts AS p ON l.pid IS NULL AND l.virtualtransaction = '-1/' || p.transaction
 WHERE l.locktype = 'relation' AND l.granted AND (l.pid IS NULL OR a.usesysid IS NOT NULL) AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
   AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-  AND ($3::boolean OR l.mode NOT IN ('AccessShareLock', 'RowShareLock'))
+  AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
   AND n.nspname || '.' || c.relname = ANY ($1::text[])
 ORDER BY seconds DESC NULLS LAST)sql";
 
@@ -78,10 +78,9 @@ struct InTheWay {
 };
 
 InTheWay look_in_the_way(postgres::Connection& server, const std::string& names,
-                         std::chrono::milliseconds longer_than, bool readers) {
+                         std::chrono::milliseconds longer_than) {
   InTheWay seen;
-  auto rows =
-      server.run(in_the_way, {names, std::to_string(longer_than.count()), readers ? "true" : "false"});
+  auto rows = server.run(in_the_way, {names, std::to_string(longer_than.count())});
   for (int i = 0; i < rows.rows(); ++i) {
     const std::string who(rows.text(i, 1));
     if (rows.is_null(i, 2)) {
@@ -98,16 +97,16 @@ InTheWay look_in_the_way(postgres::Connection& server, const std::string& names,
 
 std::vector<std::string> in_the_way_of_a_hold(postgres::Connection& target,
                                               const std::vector<TablePlan>& plans,
-                                              std::chrono::milliseconds longer_than, bool readers) {
+                                              std::chrono::milliseconds longer_than) {
   std::string names = "{";
   for (const auto& plan : plans)
     names += (names.size() > 1 ? "," : "") + fmt::format("\"{}.{}\"", plan.schema, plan.target);
   names += "}";
-  auto seen = look_in_the_way(target, names, longer_than, readers);
+  auto seen = look_in_the_way(target, names, longer_than);
   const auto before = seen.unknown;
   if (!before.empty()) {
     std::this_thread::sleep_for(longer_than);
-    seen = look_in_the_way(target, names, longer_than, readers);
+    seen = look_in_the_way(target, names, longer_than);
   }
   std::vector<std::string> found;
   for (const auto& [transaction, words] : seen.found)

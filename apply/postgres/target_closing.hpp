@@ -27,11 +27,11 @@ TargetLiveSide settle_target(postgres::Connection& target, const std::string& pi
                              std::chrono::milliseconds wait);
 
 // Transactions, prepared ones too, that have written to the pipeline's tables, or maintain them, for longer
-// than this: a hold would wait for them. `readers`: also those that have read, for which taking triggers away
-// would wait. "pid 71 (psql) since 12 s", the oldest first. Waits that long where the server does not let our
+// than this: a hold would wait for them, and so would switching a fence off. "pid 71 (psql) since 12 s", the
+// oldest first. Waits that long where the server does not let our
 // role see since when another role's transaction has been open.
 std::vector<std::string> in_the_way_of_a_hold(postgres::Connection& target,
                                               const std::vector<TablePlan>& plans,
-                                              std::chrono::milliseconds longer_than, bool readers = false);
+                                              std::chrono::milliseconds longer_than);
 
 }  // namespace tidegate

@@ -200,7 +200,7 @@ class PostgresLegacy : public Legacy {
 
   std::vector<std::string> in_the_way_of_opening() override {
     return look_([&](postgres::Connection& legacy) {
-      return in_the_way_of_a_hold(legacy, plans_there(legacy), long_transaction, true);
+      return in_the_way_of_a_hold(legacy, plans_there(legacy), long_transaction);
     });
   }
 

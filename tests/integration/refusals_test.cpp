@@ -74,13 +74,21 @@ TEST_F(Refusals, AFenceOfTheSecondVersionIsRefusedAndCountsNothing) {
   EXPECT_THAT(counted(), Optional(0));
 }
 
-TEST_F(Refusals, TheSecondVersionsSchemaBecomesTheThird) {
-  session_->connection().run(
+TEST_F(Refusals, AnEarlierVersionsSchemaBecomesThisOne) {
+  const std::string third =
+      "UPDATE tidegate.version SET number = 3 WHERE number = 4; DROP TABLE tidegate.adopted;";
+  const std::string second =
+      third +
       "UPDATE tidegate.version SET number = 2 WHERE number = 3; ALTER TABLE tidegate.live_side DROP COLUMN "
-      "refused_before");
-  session_.emplace(target(), "inc");
-  EXPECT_EQ(write(), "25006");
-  EXPECT_THAT(counted(), Optional(1));
+      "refused_before";
+  std::int64_t writes = 0;
+  for (const auto& version : {second, third}) {
+    session_->connection().run(version);
+    session_.emplace(target(), "inc");
+    EXPECT_EQ(write(), "25006");
+    EXPECT_THAT(counted(), Optional(++writes));
+    EXPECT_EQ(session_->connection().run("SELECT count(*) FROM tidegate.adopted").integer(0, 0), 0);
+  }
 }
 
 }  // namespace

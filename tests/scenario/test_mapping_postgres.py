@@ -213,6 +213,9 @@ class Schools(unittest.TestCase):
             self.assertEqual(plain, mails[number])
             held[mail] += mail is not None
         self.assertLessEqual(max(held.values()), 1)
+        # No value is taken by a row that is not there, so none is numbered because of one.
+        taken = collections.Counter(answer for (answer,) in self.target.execute("SELECT answer FROM tidegate.keys WHERE scope LIKE 'unique:%'"))
+        self.assertEqual(taken, +held)
 
     def only_waiting(self):
         """A phone number whose teacher has left or is not there waits for the teacher."""

@@ -116,6 +116,7 @@ class ThereAndBack(Scenario):
             for reader in readers:
                 reader.rollback()
                 reader.cursor().execute("SELECT (SELECT count(*) FROM ledger), (SELECT count(*) FROM diary)")
+            time.sleep(2.5)   # longer than what GUARD lets writers have
             self.assertEqual(passage(pipeline)["outcome"], "done")
             live.execute("INSERT INTO ledger(token, side) VALUES (%s, 'live')", (f"{pipeline.status()['cutover']['run']}",))
             for table in ("diary", "diary_1"):
