@@ -12,6 +12,7 @@
 #include "replicator/auth/credentials.hpp"
 #include "replicator/config/units.hpp"
 #include "replicator/doctor/doctor.hpp"
+#include "replicator/doctor/numbered_keys.hpp"
 #include "replicator/doctor/row_probe.hpp"
 #include "replicator/doctor/seen_values.hpp"
 #include "replicator/doctor/target_rules.hpp"
@@ -55,7 +56,7 @@ class Examination {
       : target_(target),
         settings_(settings),
         planned_(planned),
-        options_(mapping_options(settings, nullptr)),
+        options_(mapping_options(settings, std::make_shared<NumberedKeys>())),
         trial_(connect_target(connect_options(settings, "tidegate doctor"))) {
     trial_.run("BEGIN");
     for (const TablePlan& plan : planned.plans)
@@ -85,9 +86,11 @@ class Examination {
     return static_cast<std::int64_t>(sets_.size()) - 1;
   }
 
+  static bool is_settled_in_the_run(const MapColumn& column) {
+    return column.expression.text.find("unique_value") != std::string::npos;
+  }
   static bool is_made_in_the_run(const MapColumn& column) {
-    return column.expression.text.find("surrogate") != std::string::npos ||
-           column.expression.text.find("unique_value") != std::string::npos;
+    return is_settled_in_the_run(column) || column.expression.text.find("surrogate") != std::string::npos;
   }
 
   std::shared_ptr<RowProbe> row_probe(const MapTarget& target, const TablePlan& plan,
@@ -100,7 +103,7 @@ class Examination {
     return std::make_shared<RowProbe>(trial_, plan, relation, std::move(checks), made);
   }
 
-  // Where the plan writes all of the columns, and none of them is made up in the run.
+  // Where the plan writes all of the columns, and none of them waits for others' values.
   std::optional<std::vector<std::size_t>> places_of(const MapTarget& target, const TablePlan& plan,
                                                     const std::vector<std::string>& columns) const {
     std::vector<std::size_t> places;
@@ -110,7 +113,7 @@ class Examination {
       const auto written = std::find_if(target.columns.begin(), target.columns.end(),
                                         [&](const MapColumn& each) { return each.target == name; });
       if (column == plan.columns.end() || written == target.columns.end()) return std::nullopt;
-      if (is_made_in_the_run(*written)) return std::nullopt;
+      if (is_settled_in_the_run(*written)) return std::nullopt;
       places.push_back(static_cast<std::size_t>(column - plan.columns.begin()));
     }
     return places;

@@ -1,35 +1,17 @@
 #include "replicator/doctor/seen_values.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
-
-#include <cstdlib>
-#include <filesystem>
 
 #include "db/digest.hpp"
 #include "db/error.hpp"
+#include "replicator/doctor/nameless_database.hpp"
 #include "replicator/pipeline/found_rows.hpp"
 
 namespace tidegate {
-namespace {
-
-// Private, and without a name as soon as it is open: nothing is left of it, whatever happens.
-sqlite::Database open_nameless() {
-  std::string path = (std::filesystem::temp_directory_path() / "tidegate-XXXXXX").string();
-  const int file = mkstemp(path.data());
-  if (file < 0) throw Error("create a temporary file at " + path, "", Advice::stop);
-  close(file);
-  sqlite::Database database(path, sqlite::Database::Mode::read_write, std::chrono::milliseconds(0));
-  database.execute(
-      "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;"
-      " CREATE TABLE seen (value_set INTEGER NOT NULL, value TEXT NOT NULL, row TEXT NOT NULL)");
-  unlink(path.c_str());
-  return database;
-}
-
-}  // namespace
-
-SeenValues::SeenValues() : database_(open_nameless()), transaction_(database_) {
+SeenValues::SeenValues()
+    : database_(nameless_database(
+          "CREATE TABLE seen (value_set INTEGER NOT NULL, value TEXT NOT NULL, row TEXT NOT NULL)")),
+      transaction_(database_) {
   insert_ = database_.prepare("INSERT INTO seen VALUES (?1, ?2, ?3)");
 }
 
