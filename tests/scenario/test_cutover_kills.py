@@ -129,7 +129,8 @@ class Kills(unittest.TestCase):
             with self.subTest(step=passes):
                 pipeline, summary, _, out = self.round(f"cutover-entered:{passes}=stop", ended=True)
                 moved = fence_of(stage.app.path)[1] is not None
-                if passes != INTENT:   # the hold may have ended meanwhile, or its fence may be committed
+                # The daemon hears of the signal a moment after it goes on; the fence may be committed by then, or the hold have ended.
+                if passes not in (INTENT - 1, INTENT):
                     self.assertEqual(moved, passes > INTENT)
                 self.judge_end(out, moved)
                 self.judge(pipeline, summary, moved)

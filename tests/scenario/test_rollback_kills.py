@@ -167,7 +167,8 @@ class Kills(unittest.TestCase):
                 self.never_two(pipeline)
                 pipeline.start().wait_phase("streaming", "reversed", timeout=WAIT)
                 moved = fence_of(stage.app.path)[1] is None
-                if passes != INTENT:   # the hold may have ended meanwhile, or its fence may be committed
+                # The daemon hears of the signal a moment after it goes on; the fence may be committed by then, or the hold have ended.
+                if passes not in (INTENT - 1, INTENT):
                     self.assertEqual(moved, passes > INTENT)
                 self.judge(pipeline, name, moved)
 
