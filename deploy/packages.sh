@@ -10,7 +10,10 @@ build=(g++ cmake ninja-build pkg-config ccache mold git ca-certificates
   libgtest-dev libgmock-dev libbenchmark-dev)
 test=(postgresql-15 postgresql-client-15 pgbouncer sqlite3 openssl python3 python3-flask python3-flask-sqlalchemy
   python3-sqlalchemy python3-bcrypt python3-cryptography python3-psycopg2 gunicorn curl procps util-linux iproute2 haproxy
-  nginx-light bind9 bind9-dnsutils prometheus spin clang-format clang-tidy docker.io docker-compose busybox-static)
+  nginx-light bind9 bind9-dnsutils prometheus spin clang-format clang-tidy docker-compose)
+# What another package has brought stays as it is: these would take its place.
+[ -x /bin/busybox ] || test+=(busybox-static)
+command -v dockerd >/dev/null || [ -x /usr/sbin/dockerd ] || test+=(docker.io)
 bench=(pgloader pgcopydb)
 
 wanted=()
@@ -50,5 +53,5 @@ fi
 echo "Installing ${#missing[@]} packages: ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 "${as_root[@]}" apt-get update -qq
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-remove \
   -o Dpkg::Options::=--force-confold "${missing[@]}" >/dev/null

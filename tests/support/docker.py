@@ -1,13 +1,22 @@
 """A Docker daemon of the test's own, with one image: busybox, whose httpd shows the variable DATABASE_URL."""
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 import time
 
 from support.guard import guard
 
-DOCKERD = "/usr/sbin/dockerd"
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+BUSYBOX = "/bin/busybox"
 SHOWS = '#!/bin/sh\necho\nprintf %s "$DATABASE_URL"\n'
+
+
+def libraries_of(program):
+    """None where it is linked statically."""
+    said = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
+    return re.findall(r"(/\S+) \(0x", said)
 
 
 class Docker:
@@ -15,16 +24,17 @@ class Docker:
 
     def __init__(self, folder):
         self.folder, self.log = folder, folder / "docker.log"
-        self.env = {"DOCKER_HOST": f"unix://{folder}/docker.sock", "HOME": str(folder), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+        self.env = {"DOCKER_HOST": f"unix://{folder}/docker.sock", "HOME": str(folder), "PATH": PATH}
         self.process = self.handle = self.clear = None
 
     def start(self, patience):
-        if os.geteuid() != 0 or not os.path.exists(DOCKERD):
-            raise OSError(f"needs root and {DOCKERD}")
+        dockerd = shutil.which("dockerd", path=PATH)
+        if os.geteuid() != 0 or not dockerd or not shutil.which("docker-compose", path=PATH):
+            raise OSError("needs root, dockerd and docker-compose")
         folder = self.folder
         with self.log.open("w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
-                [DOCKERD, "--storage-driver=vfs", "--iptables=false", "--ip6tables=false", "--bridge=none", "--data-root", folder / "data",
+                [dockerd, "--storage-driver=vfs", "--iptables=false", "--ip6tables=false", "--bridge=none", "--data-root", folder / "data",
                  "--exec-root", folder / "exec", "--pidfile", folder / "pid", "--host", self.env["DOCKER_HOST"]],
                 env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         self.handle = guard.kill_later(self.process.pid)
@@ -37,7 +47,7 @@ class Docker:
         return self
 
     def docker(self, *arguments, **options):
-        return subprocess.run(["/usr/bin/docker", *arguments], env=self.env, capture_output=True, timeout=60, check=False, **options)
+        return subprocess.run(["docker", *arguments], env=self.env, capture_output=True, timeout=60, check=False, **options)
 
     def image(self, name):
         """Serves /cgi-bin/url."""
@@ -46,7 +56,10 @@ class Docker:
         (root / "www" / "cgi-bin").mkdir(parents=True)
         for tool in ("httpd", "sh"):
             (root / "bin" / tool).symlink_to("busybox")
-        (root / "bin" / "busybox").write_bytes(pathlib.Path("/bin/busybox").read_bytes())
+        (root / "bin" / "busybox").write_bytes(pathlib.Path(BUSYBOX).read_bytes())
+        for library in libraries_of(BUSYBOX):
+            (root / library[1:]).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(library, root / library[1:])
         (root / "www" / "cgi-bin" / "url").write_text(SHOWS, encoding="utf-8")
         for program in (root / "bin" / "busybox", root / "www" / "cgi-bin" / "url"):
             program.chmod(0o755)
